@@ -1,0 +1,70 @@
+/* Writing log records: one call a column, in the schema's order, straight into the output buffer.
+ *
+ *     struct rec *rec = log_begin(writer, &schema);
+ *     rec_time(rec, ts);
+ *     rec_str(rec, name);          an unset str (at == NULL) is written as unset
+ *     rec_set_begin(rec); rec_item_str(rec, a); rec_item_str(rec, b); rec_set_end(rec);
+ *     log_end(rec);
+ *
+ * Logs of a connection are begun with flow_log_begin() (flow/flow.h), which writes the first six
+ * columns, and ended with flow_log_end(), which adds the extra ones. Every column must be written:
+ * debug builds assert the number and the type of each. Nothing here can fail for the caller; bytes
+ * the disk refused are counted and said by the log set. Escaping is done here, so callers hand over
+ * bytes as they came from the wire. */
+#ifndef LOG_RECORD_H
+#define LOG_RECORD_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "log/schema.h"
+#include "net/addr.h"
+
+enum log_format { LOG_FORMAT_TSV, LOG_FORMAT_JSON };
+
+struct rec;
+struct log_set;    /* the files of a run, shared by its workers */
+struct log_writer; /* one worker's buffers over them */
+
+struct log_set_options {
+    const char *folder;
+    enum log_format format;
+    const struct log_column *extra; /* columns added to logs of connections; may be NULL */
+    uint16_t n_extra;
+};
+
+/* The folder is made when it is not there. Files are opened when their first record comes. */
+int log_set_open(const struct log_set_options *options, struct log_set **out, struct err *err)
+    MUST_CHECK;
+/* Writes the closing lines. -EIO when some bytes could not be written: err says which and why. */
+int log_set_close(struct log_set *set, struct err *err) MUST_CHECK;
+uint64_t log_set_n_records(const struct log_set *set);
+
+struct log_writer *log_writer_new(struct log_set *set);
+void log_writer_flush(struct log_writer *writer);
+void log_writer_free(struct log_writer *writer); /* flushes first */
+
+struct rec *log_begin(struct log_writer *writer, const struct log_schema *schema);
+void log_end(struct rec *rec);
+
+void rec_unset(struct rec *rec);
+void rec_time(struct rec *rec, int64_t ns);
+void rec_interval(struct rec *rec, int64_t ns);
+void rec_str(struct rec *rec, struct str text);
+void rec_text(struct rec *rec, const char *text); /* constant or trusted: not escaped; NULL: unset */
+void rec_addr(struct rec *rec, const struct addr *addr);
+void rec_port(struct rec *rec, uint16_t port);
+void rec_count(struct rec *rec, uint64_t value);
+void rec_int(struct rec *rec, int64_t value);
+void rec_double(struct rec *rec, double value);
+void rec_bool(struct rec *rec, bool value);
+
+/* Sets and vectors: begin, items, end. None between begin and end is "(empty)". */
+void rec_set_begin(struct rec *rec);
+void rec_item_str(struct rec *rec, struct str text);
+void rec_item_text(struct rec *rec, const char *text); /* trusted; NULL: an unset item, "-" */
+void rec_item_interval(struct rec *rec, int64_t ns);
+void rec_item_addr(struct rec *rec, const struct addr *addr);
+void rec_item_count(struct rec *rec, uint64_t value);
+void rec_set_end(struct rec *rec);
+
+#endif
