@@ -1,0 +1,52 @@
+/* Diagnostics: see note.h. One write(2) a line, so lines of several threads do not mix. */
+#include "base/note.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static enum note_level level_shown = NOTE_WARN;
+
+void note_set_level(enum note_level level)
+{
+    level_shown = level;
+}
+
+/* Control characters would let a file name or a name from the wire drive the terminal. */
+static size_t escape(const char *in, size_t n, char *out, size_t max)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t at = 0;
+    for (size_t i = 0; i < n && at + 4 < max; i++) {
+        unsigned char c = (unsigned char)in[i];
+        if (c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0)) {
+            out[at++] = (char)c;
+        } else {
+            out[at++] = '\\';
+            out[at++] = 'x';
+            out[at++] = hex[c >> 4];
+            out[at++] = hex[c & 15];
+        }
+    }
+    return at;
+}
+
+void note(enum note_level level, const char *format, ...)
+{
+    static const char *const prefix[] = {
+        [NOTE_ERROR] = "error: ", [NOTE_WARN] = "warning: ", [NOTE_INFO] = "", [NOTE_DEBUG] = "debug: "};
+    if (level > level_shown)
+        return;
+    char text[1024], line[2200];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (n < 0)
+        return;
+    size_t len = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    int at = snprintf(line, sizeof line, "cloudspan: %s", prefix[level]);
+    size_t end = (size_t)at + escape(text, len, line + at, sizeof line - (size_t)at - 1);
+    line[end++] = '\n';
+    (void)!write(STDERR_FILENO, line, end); /* there is nobody left to tell */
+}
