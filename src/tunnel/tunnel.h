@@ -18,7 +18,8 @@ enum tunnel_next {
     TUNNEL_IP,        /* version by the first nibble */
     TUNNEL_ETHERTYPE, /* `ethertype` says */
     TUNNEL_PPP,
-    TUNNEL_DECODER,   /* `decoder` reads on (GRE gives to ERSPAN) */
+    TUNNEL_DECODER,   /* `decoder` reads on, into the same layer, of which it becomes the decoder
+                       * (GRE gives to ERSPAN); the reader is where it wants to begin */
     TUNNEL_LINK,      /* `link` says: an enum link_type */
 };
 
@@ -27,7 +28,9 @@ struct tunnel_result {
     uint16_t ethertype;
     uint16_t link;
     const struct tunnel_decoder *decoder;
-    const char *weird; /* Zeek's name of a violation, or NULL */
+    const char *weird; /* Zeek's name of a violation, or NULL; may come with any `next` */
+    bool confirmed;    /* of TUNNEL_CONTROL: enough to give the connection the service's name; what
+                        * carries a packet always is */
 };
 
 /* Where a decoder is found. Ports are those of the destination; 0 ends the list. */
@@ -40,6 +43,13 @@ struct tunnel_decoder {
     uint16_t zeek_ports[6]; /* taken off on these when the tunnel is monitored traffic, as Zeek */
     uint8_t ip_protos[4];  /* carried in IP as these protocols; 0 ends */
     bool is_mirror;        /* mirrors use it: --mirror=auto takes it off */
+    bool both_ways;        /* monitored: named as the service, and its weirds of TUNNEL_NOT_MINE
+                            * logged, only after a good packet from each side */
+    bool never_nests;      /* monitored: not looked for directly inside itself */
+
+    /* Whether a UDP payload of the monitored traffic looks like this, on a port that no decoder
+     * has in zeek_ports; NULL: it is never guessed. */
+    bool (*detect)(struct reader payload);
 
     /* Reads the header; `layer` comes with the outer addresses and ports filled in. */
     struct tunnel_result (*decode)(struct reader *r, struct packet_layer *layer);
