@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# Runs every test suite and prints one line for each step: `./bootstrap check` calls it, with the
+# packages in place. Full output goes to build/*.log. The last line is always of the form
+# "N passed, N failed, N skipped", summed over the suites; the exit code is 1 when something failed.
+#
+# usage: tool/check.sh [--quick] [--fuzz MINUTES]
+#   --quick          layers, and the tests of the release build; no other compiler, no sanitizers
+#   --fuzz MINUTES   run each fuzzer that long instead of a few seconds
+set -u
+
+top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+cd "$top" || exit 1
+
+fuzz_seconds=8
+quick=0
+while [ $# -gt 0 ]; do
+    case $1 in
+    --quick) quick=1 ;;
+    --fuzz)
+        case ${2:-} in
+        '' | *[!0-9]*)
+            echo "check: --fuzz needs a number of minutes" >&2
+            exit 2
+            ;;
+        esac
+        fuzz_seconds=$((10#$2 * 60))
+        shift
+        ;;
+    *)
+        echo "check: unknown option $1 (there are --quick and --fuzz MINUTES)" >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+
+passed=0 failed=0 skipped=0
+jobs=$(nproc 2>/dev/null || echo 1)
+case ${CI:-} in true | 1) werror=true ;; *) werror=false ;; esac
+log=build
+mkdir -p "$log"
+
+finish() {
+    trap - EXIT
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" -eq 0 ]
+    exit
+}
+trap 'failed=$((failed + 1)); echo "check: interrupted"; finish' INT TERM
+trap finish EXIT
+
+# line NAME RESULT [DETAIL]
+line() {
+    printf '%-28s %s\n' "$1" "$2${3:+: $3}"
+}
+pass() {
+    passed=$((passed + 1))
+    line "$1" ok "${2:-}"
+}
+skip() {
+    skipped=$((skipped + 1))
+    line "$1" skipped "$2"
+}
+# fail NAME LOG [N_LINES]: with the end of the log, so that the screen says why.
+fail() {
+    failed=$((failed + 1))
+    line "$1" FAILED "see $2"
+    tail -n "${3:-15}" "$2" | sed 's/^/    | /'
+}
+
+# step NAME LOG COMMAND...: one pass or failure.
+step() {
+    local name=$1 out=$2 start=$SECONDS
+    shift 2
+    if "$@" >"$out" 2>&1 </dev/null; then
+        pass "$name" "$((SECONDS - start)) s"
+    else
+        fail "$name" "$out"
+        return 1
+    fi
+}
+
+# build DIR OPTIONS...
+build() {
+    local dir=$1
+    shift
+    if [ -f "$dir/build.ninja" ]; then
+        meson configure "$dir" "$@" || return 1
+    else
+        meson setup "$dir" "$@" || return 1
+    fi
+    ninja -C "$dir" -j "$jobs"
+}
+
+# suites NAME DIR MULTIPLIER: the unit and pcap suites of a build, each test counted.
+suites() {
+    local name=$1 dir=$2 multiplier=$3 start=$SECONDS counts p f s
+    local out=$log/${name// /-}.log json=$dir/meson-logs/testlog.json
+    rm -f "$json"
+    meson test -C "$dir" --no-rebuild --print-errorlogs -t "$multiplier" --num-processes "$jobs" \
+        --no-suite layers --no-suite man >"$out" 2>&1 </dev/null
+    local rc=$?
+    if [ ! -s "$json" ]; then
+        if grep -q 'No tests defined\|No suitable tests' "$out"; then
+            skip "$name" "there are no tests in this build (is libcmocka-dev installed?)"
+        else
+            fail "$name" "$out"
+        fi
+        return
+    fi
+    counts=$(python3 tool/count_tests.py "$json")
+    read -r p f s <<<"$counts"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    if [ "$f" -eq 0 ] && [ "$rc" -eq 0 ]; then
+        line "$name" ok "$p passed$([ "$s" -gt 0 ] && echo ", $s skipped"), $((SECONDS - start)) s"
+    else
+        [ "$f" -gt 0 ] || failed=$((failed + 1))
+        line "$name" FAILED "$f of $((p + f)), see $out"
+        python3 tool/count_tests.py --failed "$json" | sed 's/^/    | /'
+    fi
+    [ "$s" -eq 0 ] || python3 tool/count_tests.py --skipped "$json" | sed 's/^/    | /'
+}
+
+fuzz() {
+    local dir=$1 target name out corpus crash n=0
+    for target in "$dir"/fuzz/fuzz_*; do
+        [ -f "$target" ] && [ -x "$target" ] || continue
+        n=$((n + 1))
+        name=${target##*/}
+        out=$log/$name.log
+        corpus=build/corpus/$name
+        mkdir -p "$corpus" build/crashes
+        seeds=$dir/fuzz/seeds/$name
+        [ -d "$seeds" ] || seeds=
+        # A found input stays in the corpus for the next run; a crash stays in build/crashes.
+        if "$target" -max_total_time="$fuzz_seconds" -rss_limit_mb=2048 -timeout=10 -max_len=65536 \
+            -print_final_stats=1 -artifact_prefix="build/crashes/$name-" \
+            "$corpus" ${seeds:+"$seeds"} >"$out" 2>&1 </dev/null; then
+            pass "${name/_/ }" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$out") inputs"
+        else
+            crash=$(sed -n 's/.*Test unit written to //p' "$out" | tail -1)
+            fail "${name/_/ }" "$out" 25
+            [ -z "$crash" ] || echo "    | to see it again: $target $crash"
+        fi
+    done
+    [ "$n" -gt 0 ] || skip "fuzzers" "this build has none"
+}
+
+step "layers" "$log/layers.log" python3 tool/layers.py
+
+if step "build (gcc)" "$log/build.log" build build -Dwerror="$werror"; then
+    suites "tests (gcc)" build 2
+    step "manual pages" "$log/man.log" meson test -C build --no-rebuild --print-errorlogs --suite man
+else
+    skip "tests (gcc)" "nothing was built"
+fi
+
+if [ "$quick" = 1 ]; then
+    skip "other compiler, sanitizers" "--quick"
+    skip "fuzzers" "--quick"
+else
+    if step "build (gcc, sanitizers)" "$log/build-gcc-asan.log" build build/check-gcc-asan \
+        -Db_sanitize=address,undefined -Db_ndebug=false -Doptimization=1; then
+        suites "tests (gcc, sanitizers)" build/check-gcc-asan 6
+    else
+        skip "tests (gcc, sanitizers)" "nothing was built"
+    fi
+
+    if command -v clang >/dev/null; then
+        export CC=clang
+        if step "build (clang)" "$log/build-clang.log" build build/check-clang -Dwerror=true; then
+            suites "tests (clang)" build/check-clang 2
+        else
+            skip "tests (clang)" "nothing was built"
+        fi
+        if step "build (clang, sanitizers)" "$log/build-clang-asan.log" build build/check-clang-asan \
+            -Db_sanitize=address,undefined -Db_lundef=false -Db_ndebug=false -Doptimization=1 \
+            -Dfuzz=true; then
+            suites "tests (clang, sanitizers)" build/check-clang-asan 6
+            fuzz build/check-clang-asan
+        else
+            skip "tests (clang, sanitizers)" "nothing was built"
+            skip "fuzzers" "nothing was built"
+        fi
+        unset CC
+    else
+        skip "clang" "it is not installed"
+        skip "fuzzers" "they need clang"
+    fi
+fi
+
+if [ -z "${CLOUDSPAN_CONFORMANCE:-}" ]; then
+    skip "conformance" "CLOUDSPAN_CONFORMANCE names no folder of reference logs"
+elif [ ! -x "$CLOUDSPAN_CONFORMANCE/run" ]; then
+    skip "conformance" "$CLOUDSPAN_CONFORMANCE/run is not there"
+elif [ ! -x build/cloudspan ]; then
+    skip "conformance" "build/cloudspan is not there"
+else
+    step "conformance" "$log/conformance.log" "$CLOUDSPAN_CONFORMANCE/run" \
+        --program 'build/cloudspan read' --jobs "$jobs" \
+        --services dns,http,ssl,dtls,vxlan,geneve,gtpv1,teredo,ayiya \
+        --logs conn,dns,http,ssl,x509,files,tunnel \
+        --expect conn=95,dns=97,http=95,ssl=95,x509=90,files=95,tunnel=85
+fi
+finish
