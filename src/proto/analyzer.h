@@ -65,6 +65,7 @@ struct analysis {
     bool confirmed;
     bool finished; /* wants no more data */
     bool failed;   /* by violation */
+    uint32_t n_files; /* made so far: proto/file.c numbers their ids with it */
 };
 
 /* Packet time of the packet that is being looked at. */

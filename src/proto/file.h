@@ -7,7 +7,10 @@
 
 struct file;
 
-/* `source` is files.log's: "HTTP", "SSL". NULL: no memory. The file's id is made here. */
+extern const struct log_schema file_log; /* files.log: name it in the analyzer's `logs` */
+
+/* `source` is files.log's: "HTTP", "SSL"; kept, not copied. NULL: no memory. The file's id is made
+ * here: from the connection and the number of files that were made in it. */
 struct file *file_new(struct analysis *a, int dir, const char *source);
 
 void file_write(struct file *file, const uint8_t *bytes, size_t size);
@@ -17,8 +20,25 @@ void file_set_name(struct file *file, struct str name);
 void file_set_mime(struct file *file, const char *mime); /* instead of looking at the content */
 void file_add_analyzer(struct file *file, const char *name); /* files.log's analyzers: "X509" */
 
-/* Writes the row of files.log and gives the memory back. */
+/* The same for a file that comes in parts, in any order (HTTP ranges): `offset` counts from its
+ * beginning. Parts that do not join are kept as ranges, not as bytes. */
+void file_write_at(struct file *file, uint64_t offset, const uint8_t *bytes, size_t size);
+void file_gap_at(struct file *file, uint64_t offset, uint64_t size);
+
+/* All of the announced size has come: nothing more is due, and it is time for file_end. */
+bool file_complete(const struct file *file);
+
+/* Nothing came for two minutes of packet time. Asked before anything else is done with the file;
+ * when true, end it with file_end_timedout. */
+bool file_expired(struct file *file);
+
+/* No more will come: settles the type of the content from what there is. file_end does it too. */
+void file_finish(struct file *file);
+
+/* Writes the row of files.log and gives the memory back. As in Zeek, files with the analyzer X509
+ * (certificates) have no row. */
 void file_end(struct file *file);
+void file_end_timedout(struct file *file);
 
 /* "F" and 17 characters. */
 struct flow_uid file_id(const struct file *file);
