@@ -42,6 +42,7 @@ struct packet_layer {
     const struct tunnel_decoder *decoder;
     struct addr src, dst; /* of the outer IP header */
     uint16_t sport, dport;
+    uint8_t ip_proto; /* of the outer IP header: what carried it */
     bool has_id, has_seq;
     bool truncated;    /* the mirror says that it cut the frame (ERSPAN's T bit) */
     uint8_t direction; /* 0 unknown, 1 ingress, 2 egress of the mirrored port */
