@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Writes the first inputs of the fuzzers, made of the test captures: FOLDER/fuzz_NAME/SEED.
+
+usage: make_seeds.py FOLDER STAMP
+"""
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test"))
+import make_captures  # noqa: E402  (its folder is put on the path first)
+import messages as m  # noqa: E402
+
+# The order of `links` in fuzz_stack.c.
+LINKS = [1, 101, 113, 276, 0]
+
+# The order of proto/list.h, as fuzz_analyzer.c counts.
+DNS, HTTP, SSL, DTLS = range(4)
+
+
+def frames_of(data):
+    """Link type and frames of a classic capture in this machine's order; nothing of another."""
+    if data[:4] not in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1"):
+        return 0, []
+    link = struct.unpack_from("<I", data, 20)[0]
+    frames, at = [], 24
+    while at + 16 <= len(data):
+        size = struct.unpack_from("<I", data, at + 8)[0]
+        frames.append(data[at + 16:at + 16 + size])
+        at += 16 + size
+    return link, frames
+
+
+def pieces(*parts):
+    return b"".join(struct.pack("!H", len(part)) + part for part in parts)
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    out, stamp = sys.argv[1:]
+
+    def seed(fuzzer, name, data):
+        os.makedirs(os.path.join(out, fuzzer), exist_ok=True)
+        with open(os.path.join(out, fuzzer, name), "wb") as f:
+            f.write(data)
+
+    for name, make in make_captures.CAPTURES.items():
+        data = make()
+        seed("fuzz_capture", name, data)
+        link, frames = frames_of(data)
+        if frames and link in LINKS:
+            for mirror in (0, 1):
+                head = bytes([LINKS.index(link), mirror])
+                seed("fuzz_stack", f"{name}.{mirror}", head + pieces(*frames))
+                seed("fuzz_read", f"{name}.{mirror}", head + pieces(*frames))
+
+    def talk(which, name, *parts, tcp=True):
+        """(side, bytes) in turn."""
+        seed("fuzz_analyzer", name, bytes([which, tcp]) + b"".join(
+            bytes([side]) + pieces(part) for side, part in parts))
+
+    talk(HTTP, "get", (0, m.http_request("GET", "/a?b=c")),
+         (1, m.http_response(200, "OK", b"hello", ["Content-Type: text/plain"])))
+    talk(HTTP, "chunked", (0, m.http_request("POST", "/", body=b"x=y")),
+         (1, m.http_response(200, "OK", m.chunked(b"one", b"two"),
+                             ["Transfer-Encoding: chunked"], length=False)))
+    talk(HTTP, "gzip", (0, m.http_request("GET", "/z")),
+         (1, m.http_response(200, "OK", make_captures.p.gzipped(b"hello " * 20),
+                             ["Content-Encoding: gzip"])))
+    answer = m.dns_answer(7, "a.example", m.A, [m.dns_record(12, m.A, b"\1\2\3\4"),
+                                                m.dns_record(12, m.CNAME, b"\1b\xc0\x0c")])
+    talk(DNS, "udp", (0, m.dns_query(7, "a.example", m.A)), (1, answer), tcp=False)
+    talk(DNS, "tcp", (0, m.vector(0, m.dns_query(7, "a.example", m.A))), (1, m.vector(2, answer)))
+    talk(SSL, "tls12", (0, m.tls_record(22, m.client_hello(), 0x0301)),
+         (1, m.tls_record(22, m.server_hello() + make_captures.tls_server())),
+         (0, m.CHANGE_CIPHER + m.encrypted(40)), (1, m.CHANGE_CIPHER + m.encrypted(40)))
+    talk(SSL, "tls13", (0, m.tls_record(22, m.client_hello(tls13=True), 0x0301)),
+         (1, m.tls_record(22, m.server_hello(0x1301, tls13=True)) + m.CHANGE_CIPHER))
+    hello = m.dtls_message(m.client_hello(cookie=b"", version=0xFEFD), 0)
+    talk(DTLS, "hello", (0, m.dtls_record(22, 0, 0, hello)),
+         (1, m.dtls_record(22, 0, 1, m.dtls_message(m.server_hello(version=0xFEFD), 1))), tcp=False)
+
+    with open(stamp, "w", encoding="ascii") as f:
+        f.write("made\n")
+
+
+if __name__ == "__main__":
+    main()
