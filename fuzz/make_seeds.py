@@ -71,7 +71,7 @@ def main():
     answer = m.dns_answer(7, "a.example", m.A, [m.dns_record(12, m.A, b"\1\2\3\4"),
                                                 m.dns_record(12, m.CNAME, b"\1b\xc0\x0c")])
     talk(DNS, "udp", (0, m.dns_query(7, "a.example", m.A)), (1, answer), tcp=False)
-    talk(DNS, "tcp", (0, m.vector(0, m.dns_query(7, "a.example", m.A))), (1, m.vector(2, answer)))
+    talk(DNS, "tcp", (0, m.vector(2, m.dns_query(7, "a.example", m.A))), (1, m.vector(2, answer)))
     talk(SSL, "tls12", (0, m.tls_record(22, m.client_hello(), 0x0301)),
          (1, m.tls_record(22, m.server_hello() + make_captures.tls_server())),
          (0, m.CHANGE_CIPHER + m.encrypted(40)), (1, m.CHANGE_CIPHER + m.encrypted(40)))
