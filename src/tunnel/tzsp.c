@@ -73,7 +73,7 @@ static struct tunnel_result decode(struct reader *r, struct packet_layer *layer)
     struct tunnel_result result = {.next = TUNNEL_LINK, .link = LINK_IEEE802_11};
     switch (protocol) {
     case PROTOCOL_ETHERNET:
-        result.next = TUNNEL_ETHERNET;
+        result = (struct tunnel_result){.next = TUNNEL_ETHERNET};
         break;
     case PROTOCOL_IEEE802_11:
         break;
