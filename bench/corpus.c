@@ -7,6 +7,7 @@
  *   corpus vxlan IN OUT                the frames of IN as a cloud's mirror sends them
  *   corpus small OUT FLOWS             ten 60-byte packets on each of FLOWS connections
  *   corpus synflood OUT COUNT          COUNT SYNs, 2 us apart, no two of one connection
+ *   corpus count IN                    says how many packets IN holds
  *
  * Files are classic pcap: a header of 24 bytes, then each frame behind a record header
  * (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html):
@@ -143,7 +144,7 @@ static const struct {
     void (*make)(char **args);
 } modes[] = {
     {"base", 1, corpus_base},   {"mix", 3, corpus_mix},           {"vxlan", 2, corpus_vxlan},
-    {"small", 2, corpus_small}, {"synflood", 2, corpus_synflood},
+    {"small", 2, corpus_small}, {"synflood", 2, corpus_synflood}, {"count", 1, corpus_count},
 };
 
 int main(int argc, char **argv)
@@ -155,6 +156,6 @@ int main(int argc, char **argv)
         return 0;
     }
     fprintf(stderr, "usage: corpus base OUT | mix BASE OUT COPIES | vxlan IN OUT |\n"
-                    "       small OUT FLOWS | synflood OUT COUNT\n");
+                    "       small OUT FLOWS | synflood OUT COUNT | count IN\n");
     return 2;
 }

@@ -71,5 +71,6 @@ void corpus_vxlan(char **args);
 void corpus_small(char **args);
 void corpus_synflood(char **args);
 void corpus_base(char **args);
+void corpus_count(char **args);
 
 #endif

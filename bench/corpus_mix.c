@@ -343,3 +343,13 @@ void corpus_vxlan(char **args)
     }
     corpus_out_close();
 }
+
+void corpus_count(char **args)
+{
+    struct input in = input_open(args[0]);
+    struct frame frame;
+    uint64_t n_frames = 0;
+    for (; input_peek(&in, &frame); input_skip(&in, &frame))
+        n_frames++;
+    printf("%llu\n", (unsigned long long)n_frames);
+}
