@@ -21,9 +21,16 @@ struct capture_cursor *capture_cursor(struct capture *capture, unsigned worker);
 
 #define CAPTURE_BURST 32
 
-/* The next frames in time order (within a file: in the file's order). 0 at the end; a negative
- * errno where a file could not be read on. Frames are borrowed until the next call. */
+/* The next frames in time order (within a file: in the file's order; at equal times: in the order
+ * the files were named in). 0 at the end; there, a negative errno instead where a file could not be
+ * read on (what is cut or damaged is only a warning). Frames are borrowed until the next call.
+ * `wire_size` is at least `size`, or 0 where the capture says that. Blocks while a pipe gives
+ * nothing, and while another worker is too far behind: each worker must go on to the end. */
 int capture_next(struct capture_cursor *cursor, struct frame out[CAPTURE_BURST]);
+
+/* From now on all cursors are at their end, also one that waits for a pipe. May be called from
+ * another thread, and from a signal handler. */
+void capture_stop(struct capture *capture);
 
 /* Warnings found so far (a file cut short, with the offset): called once at the end. */
 void capture_warnings(const struct capture *capture, void (*say)(const char *text, void *with),
