@@ -87,9 +87,14 @@ class Bench:
             timer = threading.Timer(TIME_LIMIT_S, os.kill, (pid, 9))
             timer.daemon = True
             timer.start()
-            _, status, usage = os.wait4(pid, 0)
+            try:
+                _, status, usage = os.wait4(pid, 0)
+            except BaseException:
+                os.kill(pid, 9)
+                raise
+            finally:
+                timer.cancel()
             wall = time.monotonic() - start
-            timer.cancel()
         code = os.waitstatus_to_exitcode(status)
         if code != 0:
             with open(errors, encoding="utf-8", errors="replace") as err:
