@@ -61,11 +61,16 @@ skip() {
     skipped=$((skipped + 1))
     line "$1" skipped "$2"
 }
-# fail NAME LOG [N_LINES]: with the end of the log, so that the screen says why.
+# fail NAME LOG [N_LINES]: with the complaints of a compiler in the log, or else its end, so that the
+# screen says why.
 fail() {
+    local complaints
     failed=$((failed + 1))
     line "$1" FAILED "see $2"
-    tail -n "${3:-15}" "$2" | sed 's/^/    | /'
+    complaints=$(grep -E '(error|warning|ERROR|undefined reference)[: ]' "$2" | grep -v '^cc1:' |
+        head -n "${3:-15}")
+    [ -n "$complaints" ] || complaints=$(tail -n "${3:-15}" "$2")
+    sed 's/^/    | /' <<<"$complaints"
 }
 
 # step NAME LOG COMMAND...: one pass or failure.
@@ -89,7 +94,7 @@ build() {
     else
         meson setup "$dir" "$@" || return 1
     fi
-    ninja -C "$dir" -j "$jobs"
+    ninja -C "$dir" -j "$jobs" -k 20
 }
 
 # suites NAME DIR MULTIPLIER: the unit and pcap suites of a build, each test counted.
