@@ -11,6 +11,7 @@ enum link_type {
     LINK_NULL = 0,
     LINK_ETHERNET = 1,
     LINK_PPP = 9,
+    LINK_FDDI = 10,
     LINK_RAW_BSD = 12,
     LINK_RAW_OPENBSD = 14,
     LINK_PPP_SERIAL = 50,
@@ -62,10 +63,27 @@ enum packet_kind {
     PACKET_REFUSED, /* too many layers, or no memory to reassemble it */
 };
 
+/* Something odd that Zeek reports before there is a connection to report it for. */
+struct packet_weird {
+    const char *name;      /* as Zeek calls it */
+    const char *source;    /* weird.log's source, or NULL: not set */
+    bool in_tunnel;        /* the name gets "_in_tunnel" behind it */
+    bool has_addr;         /* src and dst are set, and logged with ports 0 */
+    struct addr src, dst;
+    char addl[40];         /* weird.log's addl; empty: not set */
+};
+
+#define PACKET_MAX_WEIRDS 8
+
 struct packet {
     int64_t ts;
     enum packet_kind kind;
-    const char *weird; /* Zeek's name for what is wrong with it, or NULL; the flow layer logs it */
+    uint8_t n_weirds;
+    const char *weird; /* Zeek's name for what is wrong with it, or NULL: of weirds[0] */
+
+    /* All that is wrong with it. Memory of the stack that decoded it: valid while its next 32
+     * frames are decoded. */
+    struct packet_weird *weirds;
 
     /* The frame or bare IP packet that is left when the mirror's layers are off: what filters see
      * and what is written to pcap files. */
@@ -96,6 +114,11 @@ struct packet {
 
     /* TCP, UDP, SCTP: from the header; ICMP: set by the flow layer. */
     uint16_t sport, dport;
+
+    /* Where one frame aggregates several packets (802.11 A-MSDU), the others: for stack_more. */
+    const uint8_t *more;
+    uint32_t more_size;
+    uint8_t more_layers;
 
     uint8_t n_layers; /* taken off, outermost first */
     uint8_t n_mirror; /* how many of them are the mirror's own */

@@ -32,8 +32,14 @@ void stack_free(struct stack *stack);
  * `out` borrows from the frame, or from a reassembled datagram that lives until stack_release. */
 void stack_decode(struct stack *stack, const struct frame *frame, struct packet *out);
 
+/* Where a frame holds several packets (802.11 A-MSDU), the next of them: call until it is false,
+ * with what stack_decode or stack_more gave last. `out` may not be `packet`. */
+bool stack_more(struct stack *stack, const struct packet *packet, struct packet *out);
+
 /* For a UDP packet to one of a decoder's zeek_ports: what is inside it, as a packet of its own whose
- * layers are those of `outer` and this one. False: it is not such a tunnel. */
+ * layers are those of `outer` and this one. False: it is not such a tunnel. True with PACKET_OTHER
+ * in out->kind: it is, but nothing was in it. `weird` is about the tunnel, so about the outer
+ * connection; what is odd about the inner packet is in `out`. */
 bool stack_resume(struct stack *stack, const struct packet *outer,
                   const struct tunnel_decoder *decoder, struct packet *out, const char **weird);
 
@@ -50,6 +56,7 @@ struct stack_counters {
     uint64_t n_frames, n_fragments, n_reassembled, n_fragments_expired, n_fragments_refused;
     uint64_t n_truncated, n_malformed, n_too_deep, n_not_ip, n_not_mirror;
     uint64_t n_unknown_link;
+    uint64_t n_fragments_evicted; /* datagrams given up for want of room */
 };
 const struct stack_counters *stack_counters(const struct stack *stack);
 

@@ -1,0 +1,574 @@
+/* Takes frames apart: see stack.h. Link headers, the IP header and tunnels follow each other in one
+ * loop, until a packet is found that is neither a fragment nor a tunnel over IP.
+ *
+ * The plain case, Ethernet with TCP or UDP over IPv4, goes straight through: every line of it is
+ * paid for by every packet. */
+#include "tunnel/stack.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/ip.h"
+#include "net/link.h"
+#include "net/weird.h"
+#include "tunnel/fragment.h"
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP6 = 58, PROTO_SCTP = 132 };
+
+/* More IP headers, fragments and tunnels than a frame can mean. */
+#define MAX_TURNS 32
+
+/* Faults are noted in a ring: those of the last 32 packets must be there still. */
+#define N_WEIRDS (64 * PACKET_MAX_WEIRDS)
+
+#define N_PORTS 65536
+
+/* Of the budget, what datagrams under reassembly may take: one part of so many. */
+#define FRAGMENT_SHARE 8
+
+struct stack {
+    struct stack_options options;
+    struct stack_counters counters;
+    struct fragments *fragments;
+    bool has_mirror;
+    const struct tunnel_decoder *by_proto[256]; /* over IP, of the monitored traffic */
+    uint32_t at_weird;
+    struct packet_weird weirds[N_WEIRDS];
+    uint8_t mirror_port[N_PORTS]; /* 1 + index in tunnel_decoders of what mirrors send there */
+};
+
+/* Where in the frame the decoding is, and how much of the frame was sent from `start` on. */
+struct walk {
+    struct reader r;
+    const uint8_t *start;
+    uint32_t wire;
+    bool is_cut;  /* bytes are missing because a capture or a mirror left them away */
+    bool resumed; /* the mirror's layers are off: this is the monitored traffic */
+};
+
+static void add_ports(uint8_t table[N_PORTS], const uint16_t *ports, size_t n_ports, size_t i)
+{
+    for (size_t p = 0; p < n_ports && ports[p] != 0; p++)
+        if (table[ports[p]] == 0)
+            table[ports[p]] = (uint8_t)(i + 1);
+}
+
+#define N_OF(array) (sizeof(array) / sizeof(array)[0])
+
+struct stack *stack_new(const struct stack_options *options, struct pool *pool)
+{
+    struct stack *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->options = *options;
+    s->has_mirror = options->auto_mirror || options->n_mirror > 0;
+    s->fragments = fragments_new(pool, pool_limit(pool) / FRAGMENT_SHARE);
+    if (!s->fragments) {
+        free(s);
+        return NULL;
+    }
+    for (size_t i = 0; tunnel_decoders[i]; i++) {
+        const struct tunnel_decoder *d = tunnel_decoders[i];
+        assert(i < UINT8_MAX);
+        if (d->is_mirror)
+            add_ports(s->mirror_port, d->udp_ports, N_OF(d->udp_ports), i);
+        for (size_t p = 0; p < N_OF(d->ip_protos) && d->ip_protos[p] != 0; p++)
+            if (!s->by_proto[d->ip_protos[p]])
+                s->by_proto[d->ip_protos[p]] = d;
+    }
+    return s;
+}
+
+void stack_free(struct stack *s)
+{
+    if (!s)
+        return;
+    fragments_free(s->fragments);
+    free(s);
+}
+
+/* Headers that are not there were cut off by the capture, or never sent. */
+static enum packet_kind count(struct stack *s, const struct walk *w, enum packet_kind kind)
+{
+    if (kind == PACKET_TRUNCATED && !w->is_cut)
+        kind = PACKET_MALFORMED;
+    switch (kind) {
+    case PACKET_TRUNCATED:
+        s->counters.n_truncated++;
+        break;
+    case PACKET_MALFORMED:
+        s->counters.n_malformed++;
+        break;
+    case PACKET_ARP:
+    case PACKET_OTHER:
+        s->counters.n_not_ip++;
+        break;
+    case PACKET_IP:
+    case PACKET_FRAGMENT:
+    case PACKET_REFUSED:
+        break;
+    }
+    return kind;
+}
+
+/* Starts a walk over what is left of the reader, of which `wire` bytes were sent. */
+static inline void begin(struct walk *w, struct reader r, uint32_t wire)
+{
+    uint32_t size = (uint32_t)rd_left(&r);
+    w->r = r;
+    w->start = r.at;
+    w->wire = wire > size ? wire : size;
+    w->is_cut |= wire > size;
+}
+
+static inline uint32_t wire_left(const struct walk *w)
+{
+    return w->wire - (uint32_t)(w->r.at - w->start);
+}
+
+static inline void use_frame(struct packet *out, const struct walk *w, uint16_t link)
+{
+    out->frame = w->r.at;
+    out->frame_size = (uint32_t)rd_left(&w->r);
+    out->frame_wire_size = wire_left(w);
+    out->frame_link = link;
+}
+
+/* What weird.log calls the source of a decoder's complaint. */
+static const char *weird_source(const struct tunnel_decoder *decoder)
+{
+    if (!decoder->zeek_type)
+        return NULL;
+    return strcmp(decoder->zeek_type, "IP") == 0 ? "IPTUNNEL" : decoder->zeek_type;
+}
+
+static bool in_chain(const struct tunnel_decoder *wanted, const struct tunnel_decoder *decoder)
+{
+    return !wanted || wanted == decoder;
+}
+
+struct taken {
+    bool is_tunnel;  /* the layer was taken off, or is a tunnel's own talk */
+    bool has_wanted; /* the decoder that was asked for took part */
+    bool confirmed;
+    enum packet_kind kind; /* PACKET_IP: the walk is at an IP header */
+    const char *weird;
+    const struct tunnel_decoder *decoder;
+};
+
+/* Lets a decoder take off what `w` is at: the payload of the IP or UDP header in `out`. */
+static struct taken take_off(struct walk *w, struct packet *out,
+                             const struct tunnel_decoder *decoder,
+                             const struct tunnel_decoder *wanted, bool is_mirror)
+{
+    struct packet_layer *layer = &out->layers[out->n_layers];
+    layer->src = out->src;
+    layer->dst = out->dst;
+    layer->sport = out->sport;
+    layer->dport = out->dport;
+    layer->ip_proto = out->ip_proto;
+    layer->has_id = layer->has_seq = layer->truncated = false;
+    layer->direction = 0;
+    layer->id = layer->seq = 0;
+    layer->options = NULL;
+    layer->options_size = 0;
+
+    struct taken taken = {.has_wanted = in_chain(wanted, decoder), .kind = PACKET_OTHER};
+    struct tunnel_result result = decoder->decode(&w->r, layer);
+    for (int n = 0; unlikely(result.next == TUNNEL_DECODER) && n < PACKET_MAX_LAYERS; n++) {
+        decoder = result.decoder;
+        const char *weird = result.weird;
+        taken.has_wanted |= in_chain(wanted, decoder);
+        result = decoder->decode(&w->r, layer);
+        if (!result.weird)
+            result.weird = weird;
+    }
+    layer->decoder = decoder;
+    taken.decoder = decoder;
+    taken.weird = result.weird;
+    taken.confirmed = result.confirmed;
+    if (result.next == TUNNEL_NOT_MINE || result.next == TUNNEL_DECODER || !taken.has_wanted)
+        return taken;
+    taken.is_tunnel = true;
+    if (result.next == TUNNEL_CONTROL)
+        return taken;
+
+    taken.confirmed = true;
+    w->is_cut |= layer->truncated;
+    out->n_layers++;
+    uint16_t link = result.next == TUNNEL_ETHERNET ? LINK_ETHERNET
+                    : result.next == TUNNEL_LINK   ? result.link
+                                                   : LINK_RAW;
+    if (is_mirror) {
+        out->n_mirror++;
+        out->has_mac = false;
+        out->vlan = out->inner_vlan = 0;
+        use_frame(out, w, link);
+    }
+
+    switch (result.next) {
+    case TUNNEL_ETHERNET:
+    case TUNNEL_LINK:
+        taken.kind = link_decode(&w->r, link, out);
+        return taken;
+    case TUNNEL_IP:
+        taken.kind = PACKET_IP;
+        return taken;
+    case TUNNEL_ETHERTYPE:
+        taken.kind = link_decode_ethertype(&w->r, result.ethertype, out);
+        break;
+    case TUNNEL_PPP:
+        taken.kind = link_decode_ppp(&w->r, out);
+        break;
+    case TUNNEL_NOT_MINE:
+    case TUNNEL_CONTROL:
+    case TUNNEL_DECODER:
+        break;
+    }
+    /* No link type says what these begin with: the frame is the IP packet in them. */
+    if (is_mirror)
+        use_frame(out, w, link);
+    return taken;
+}
+
+/* The walk goes on in the payload of the packet; for UDP, behind the UDP header. */
+static inline void enter_payload(struct walk *w, const struct packet *out)
+{
+    begin(w, rd_make(out->payload, out->payload_size), out->payload_len);
+    if (out->ip_proto == PROTO_UDP)
+        rd_skip(&w->r, 8);
+}
+
+/* The decoder that a packet of a mirror begins with, or NULL. Where the user named the layers,
+ * GRE is also the way to the ERSPAN in it. */
+static const struct tunnel_decoder *mirror_decoder(const struct stack *s, const struct packet *out,
+                                                   const struct tunnel_decoder *wanted)
+{
+    if (out->ip_proto == PROTO_UDP) {
+        if (wanted)
+            for (size_t i = 0; i < N_OF(wanted->udp_ports) && wanted->udp_ports[i] != 0; i++)
+                if (wanted->udp_ports[i] == out->dport)
+                    return wanted;
+        uint8_t i = s->mirror_port[out->dport];
+        return i ? tunnel_decoders[i - 1] : NULL;
+    }
+    if (wanted)
+        for (size_t i = 0; i < N_OF(wanted->ip_protos) && wanted->ip_protos[i] != 0; i++)
+            if (wanted->ip_protos[i] == out->ip_proto)
+                return wanted;
+    const struct tunnel_decoder *decoder = s->by_proto[out->ip_proto];
+    return decoder && (wanted || decoder->is_mirror) ? decoder : NULL;
+}
+
+/* True: a layer of the mirror is off, or the packet is the mirror's own talk; see `kind`. */
+static bool take_mirror(struct stack *s, struct walk *w, struct packet *out, enum packet_kind *kind)
+{
+    const struct tunnel_decoder *wanted =
+        s->options.auto_mirror ? NULL : s->options.mirror[out->n_mirror];
+    const struct tunnel_decoder *decoder = mirror_decoder(s, out, wanted);
+    if (!decoder)
+        return false;
+    if (out->n_layers == PACKET_MAX_LAYERS) {
+        s->counters.n_too_deep++;
+        *kind = PACKET_REFUSED;
+        return true;
+    }
+    struct walk inner = *w;
+    enter_payload(&inner, out);
+    struct taken taken = take_off(&inner, out, decoder, wanted, true);
+    if (!taken.is_tunnel)
+        return false;
+    *w = inner;
+    *kind = taken.kind; /* a weird of the mirror's own tunnel is nothing for the logs */
+    return true;
+}
+
+/* True: the packet is a tunnel over IP, and was taken off or refused; see `kind`. */
+static bool take_tunnel(struct stack *s, struct walk *w, struct packet *out, enum packet_kind *kind)
+{
+    const struct tunnel_decoder *decoder = s->by_proto[out->ip_proto];
+    if (likely(!decoder))
+        return false;
+    if (out->n_layers == PACKET_MAX_LAYERS) {
+        weird_add(out, "exceeded_tunnel_max_depth", weird_source(decoder), true);
+        s->counters.n_too_deep++;
+        *kind = PACKET_REFUSED;
+        return true;
+    }
+    uint8_t n_layers = out->n_layers;
+    enter_payload(w, out);
+    struct taken taken = take_off(w, out, decoder, NULL, false);
+    if (taken.weird) {
+        /* It is about the outer packet, whose addresses the inner one's have not replaced yet. */
+        uint8_t n_inner = out->n_layers;
+        out->n_layers = n_layers;
+        weird_add(out, taken.weird, weird_source(taken.decoder), true);
+        out->n_layers = n_inner;
+    }
+    *kind = taken.is_tunnel ? taken.kind : PACKET_MALFORMED;
+    return true;
+}
+
+/* The least a transport header has; shorter ones make no connection. */
+static inline uint32_t min_header(uint8_t proto)
+{
+    switch (proto) {
+    case PROTO_TCP:
+        return 20;
+    case PROTO_UDP:
+    case PROTO_ICMP:
+    case PROTO_ICMP6:
+        return 8;
+    default:
+        return 0;
+    }
+}
+
+static enum packet_kind short_transport(struct packet *out, uint32_t need)
+{
+    const char *source = out->ip_proto == PROTO_TCP   ? "TCP"
+                         : out->ip_proto == PROTO_UDP ? "UDP"
+                                                      : "ICMP";
+    bool is_wrong = out->payload_len > 0 && out->payload_len < need;
+    weird_add(out, is_wrong ? "truncated_header" : "internally_truncated_header", source, true);
+    return is_wrong ? PACKET_MALFORMED : PACKET_TRUNCATED;
+}
+
+static inline void read_ports(struct packet *out)
+{
+    out->sport = out->dport = 0;
+    if (out->ip_proto != PROTO_TCP && out->ip_proto != PROTO_UDP && out->ip_proto != PROTO_SCTP)
+        return;
+    struct reader r = rd_make(out->payload, out->payload_size);
+    out->sport = rd_be16(&r);
+    out->dport = rd_be16(&r);
+}
+
+static enum packet_kind reassemble(struct stack *s, struct walk *w, struct packet *out,
+                                   const struct ip_fragment *fragment)
+{
+    const uint8_t *bytes = NULL;
+    uint32_t size = 0;
+    s->counters.n_fragments++;
+    enum fragment_result result = fragments_add(s->fragments, out, fragment, &bytes, &size);
+    s->counters.n_fragments_evicted = fragments_evicted(s->fragments);
+    switch (result) {
+    case FRAGMENT_KEPT:
+        return PACKET_FRAGMENT;
+    case FRAGMENT_REFUSED:
+        s->counters.n_fragments_refused++;
+        return PACKET_REFUSED;
+    case FRAGMENT_WHOLE:
+        break;
+    }
+    s->counters.n_reassembled++;
+    begin(w, rd_make(bytes, size), size);
+    out->reassembled = true;
+    return PACKET_IP;
+}
+
+static inline bool mirror_pending(const struct stack *s, const struct walk *w,
+                                  const struct packet *out)
+{
+    return s->has_mirror && !w->resumed && out->n_layers == out->n_mirror &&
+           (s->options.auto_mirror || out->n_mirror < s->options.n_mirror);
+}
+
+/* From an IP header on, until there is nothing more to take off. */
+static enum packet_kind unwrap(struct stack *s, struct walk *w, struct packet *out,
+                               enum packet_kind kind)
+{
+    for (int turn = 0; kind == PACKET_IP; turn++) {
+        if (unlikely(turn == MAX_TURNS)) {
+            s->counters.n_too_deep++;
+            return PACKET_REFUSED;
+        }
+        struct ip_fragment fragment;
+        kind = ip_decode(&w->r, wire_left(w), out->n_mirror > 0, out, &fragment);
+        if (unlikely(kind != PACKET_IP)) {
+            if (kind == PACKET_FRAGMENT)
+                kind = reassemble(s, w, out, &fragment);
+            continue;
+        }
+        read_ports(out);
+        if (likely(!mirror_pending(s, w, out) || out->ip_proto == PROTO_TCP)) {
+            if (likely(out->ip_proto == PROTO_TCP || out->ip_proto == PROTO_UDP))
+                break;
+        } else if (take_mirror(s, w, out, &kind))
+            continue;
+        if (take_tunnel(s, w, out, &kind))
+            continue;
+        break;
+    }
+    if (unlikely(kind != PACKET_IP))
+        return count(s, w, kind);
+
+    uint32_t need = min_header(out->ip_proto);
+    if (unlikely(out->payload_size < need || out->payload_len < need))
+        return count(s, w, short_transport(out, need));
+    if (unlikely(out->ip_proto == 59)) { /* IPv6's "no next header" */
+        const struct tunnel_decoder *around =
+            out->n_layers ? out->layers[out->n_layers - 1].decoder : NULL;
+        if (!around || !around->zeek_type || strcmp(around->zeek_type, "TEREDO") != 0)
+            weird_add(out, "ipv6_no_next", "IP", true);
+        return count(s, w, PACKET_OTHER);
+    }
+    return PACKET_IP;
+}
+
+/* Where mirrors were named, what does not come through all of them is somebody else's. */
+static inline enum packet_kind check_mirror(struct stack *s, struct packet *out,
+                                            enum packet_kind kind)
+{
+    if (likely(s->options.auto_mirror || out->n_mirror >= s->options.n_mirror))
+        return kind;
+    if (kind == PACKET_FRAGMENT || kind == PACKET_REFUSED)
+        return kind;
+    s->counters.n_not_mirror++;
+    return PACKET_OTHER;
+}
+
+static inline void clear(struct stack *s, struct packet *out)
+{
+    if (unlikely(s->at_weird > N_WEIRDS - PACKET_MAX_WEIRDS))
+        s->at_weird = 0;
+    out->weirds = s->weirds + s->at_weird;
+    out->n_weirds = 0;
+    out->weird = NULL;
+    out->has_mac = false;
+    out->vlan = out->inner_vlan = 0;
+    out->reassembled = false;
+    out->more_size = 0;
+}
+
+void stack_decode(struct stack *s, const struct frame *frame, struct packet *out)
+{
+    s->counters.n_frames++;
+    clear(s, out);
+    out->ts = frame->ts;
+    out->n_layers = out->n_mirror = 0;
+
+    struct walk w = {.is_cut = false};
+    begin(&w, rd_make(frame->bytes, frame->size), frame->wire_size);
+    use_frame(out, &w, frame->link);
+    if (unlikely(frame->link != LINK_ETHERNET && !link_known(frame->link)))
+        s->counters.n_unknown_link++;
+
+    enum packet_kind kind = link_decode(&w.r, frame->link, out);
+    kind = likely(kind == PACKET_IP) ? unwrap(s, &w, out, kind) : count(s, &w, kind);
+    out->kind = check_mirror(s, out, kind);
+    s->at_weird += out->n_weirds;
+}
+
+/* A packet of the same frame as another, or inside another: what is common is copied. */
+static void inherit(struct stack *s, const struct packet *from, uint8_t n_layers,
+                    struct packet *out)
+{
+    clear(s, out);
+    out->ts = from->ts;
+    out->frame = from->frame;
+    out->frame_size = from->frame_size;
+    out->frame_wire_size = from->frame_wire_size;
+    out->frame_link = from->frame_link;
+    out->has_mac = from->has_mac;
+    memcpy(out->src_mac, from->src_mac, sizeof out->src_mac);
+    memcpy(out->dst_mac, from->dst_mac, sizeof out->dst_mac);
+    out->vlan = from->vlan;
+    out->inner_vlan = from->inner_vlan;
+    out->n_layers = n_layers;
+    out->n_mirror = from->n_mirror < n_layers ? from->n_mirror : n_layers;
+    memcpy(out->layers, from->layers, n_layers * sizeof out->layers[0]);
+}
+
+bool stack_more(struct stack *s, const struct packet *packet, struct packet *out)
+{
+    if (likely(packet->more_size == 0))
+        return false;
+    inherit(s, packet, packet->more_layers, out);
+    struct walk w = {.is_cut = false};
+    begin(&w, rd_make(packet->more, packet->more_size), packet->more_size);
+    enum packet_kind kind = link_decode_subframe(&w.r, out);
+    kind = kind == PACKET_IP ? unwrap(s, &w, out, kind) : count(s, &w, kind);
+    out->kind = check_mirror(s, out, kind);
+    s->at_weird += out->n_weirds;
+    return true;
+}
+
+bool stack_resume(struct stack *s, const struct packet *outer, const struct tunnel_decoder *decoder,
+                  struct packet *out, const char **weird)
+{
+    *weird = NULL;
+    if (outer->n_layers == PACKET_MAX_LAYERS) {
+        s->counters.n_too_deep++;
+        *weird = "exceeded_tunnel_max_depth";
+        return false;
+    }
+    inherit(s, outer, outer->n_layers, out);
+    out->src = outer->src;
+    out->dst = outer->dst;
+    out->sport = outer->sport;
+    out->dport = outer->dport;
+    out->ip_proto = outer->ip_proto;
+    out->ip_version = outer->ip_version;
+
+    struct walk w = {.resumed = true};
+    enter_payload(&w, outer);
+    struct taken taken = take_off(&w, out, decoder, NULL, false);
+    *weird = taken.weird;
+    if (!taken.is_tunnel || !taken.confirmed)
+        return false;
+    out->kind = taken.kind == PACKET_IP ? unwrap(s, &w, out, PACKET_IP) : count(s, &w, taken.kind);
+    s->at_weird += out->n_weirds;
+    return true;
+}
+
+/* Filled once before main, and only read afterwards: one bit a port, then the list is asked. */
+static uint64_t monitored_ports[N_PORTS / 64];
+
+__attribute__((constructor)) static void fill_monitored_ports(void)
+{
+    for (size_t i = 0; tunnel_decoders[i]; i++) {
+        const uint16_t *ports = tunnel_decoders[i]->zeek_ports;
+        for (size_t p = 0; p < N_OF(tunnel_decoders[i]->zeek_ports) && ports[p] != 0; p++)
+            monitored_ports[ports[p] / 64] |= 1ull << (ports[p] % 64);
+    }
+}
+
+static const struct tunnel_decoder *monitored(uint16_t port)
+{
+    for (size_t i = 0; tunnel_decoders[i]; i++) {
+        const uint16_t *ports = tunnel_decoders[i]->zeek_ports;
+        for (size_t p = 0; p < N_OF(tunnel_decoders[i]->zeek_ports) && ports[p] != 0; p++)
+            if (ports[p] == port)
+                return tunnel_decoders[i];
+    }
+    return NULL;
+}
+
+const struct tunnel_decoder *stack_udp_tunnel(uint16_t sport, uint16_t dport)
+{
+    if (unlikely(monitored_ports[dport / 64] >> (dport % 64) & 1))
+        return monitored(dport);
+    if (unlikely(monitored_ports[sport / 64] >> (sport % 64) & 1))
+        return monitored(sport);
+    return NULL;
+}
+
+void stack_release(struct stack *s)
+{
+    fragments_release(s->fragments);
+}
+
+void stack_expire(struct stack *s, int64_t now)
+{
+    s->counters.n_fragments_expired += fragments_expire(s->fragments, now);
+}
+
+const struct stack_counters *stack_counters(const struct stack *s)
+{
+    return &s->counters;
+}
