@@ -67,7 +67,8 @@ fail() {
     local complaints
     failed=$((failed + 1))
     line "$1" FAILED "see $2"
-    complaints=$(grep -E '(error|warning|ERROR|undefined reference)[: ]' "$2" | grep -v '^cc1:' |
+    complaints=$(grep -E '\b(error|warning|ERROR):|undefined reference' "$2" |
+        grep -vE '^cc1:|: -W' |
         head -n "${3:-15}")
     [ -n "$complaints" ] || complaints=$(tail -n "${3:-15}" "$2")
     sed 's/^/    | /' <<<"$complaints"
