@@ -147,6 +147,7 @@ class Stage:
         self.processes = []
         self.made = []
         self.folders = []
+        self.files = []
         self.dir = None
 
     def __enter__(self):
@@ -236,6 +237,9 @@ class Stage:
                     time.sleep(0.2)
             subprocess.run(["ip", "netns", "del", ns], check=False, stderr=subprocess.DEVNULL)
         self.made = []
+        for path in self.files:
+            if os.path.exists(path):
+                os.unlink(path)
         for folder in [*self.folders, self.dir]:
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -358,6 +362,7 @@ def record(path, say):
         make_files(stage)
         start_servers(stage)
         part = path + ".part"
+        stage.files.append(part)
         dump = stage.start("tcpdump", "-i", "csb1", "-s", "0", "-B", "262144", "-Z", "root", "-w",
                            part, log="tcpdump.log")
         time.sleep(1.5)
