@@ -1,0 +1,382 @@
+/* Recognises packets that were mirrored more than once; see dedup.h for what a copy is.
+ *
+ * The table is an array of buckets. A bucket is one cache line of tags, looked through at once, and
+ * an entry of one cache line behind each tag; when it is full, the entry that came first goes.
+ *
+ *     bucket: | tag 0 | tag 1 | ... | tag 14 | hand |      hand: the way that goes next
+ *     entry:  what was seen of one packet: its last occurrences, and for each place how many of
+ *             them that place has not shown yet
+ *
+ * An occurrence is a packet that was kept. Each place has to show each occurrence once: what it
+ * shows while it owes one is a copy, what it shows when it owes none is a new occurrence. */
+#include "source/dedup.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "tunnel/geneve.h"
+#include "tunnel/tunnel.h"
+
+#define N_WAYS        15
+#define N_PLACES      4
+#define N_OCCURRENCES 4
+#define SECRET_SIZE   192
+#define DEFAULT_SIZE  ((size_t)4 << 20)
+#define DEFAULT_MS    200
+
+/* Doubling places: pairs of MAC addresses in a channel. */
+#define N_PAIRS       1024
+#define TWIN_MS       5
+#define TWINS_NEEDED  32   /* packets seen of a pair before it is believed to double */
+#define PAIR_HALVE_AT 1024 /* counts are halved here: what was long ago weighs less */
+
+struct tags {
+    uint32_t tag[N_WAYS]; /* 0: free */
+    uint32_t hand;
+};
+
+struct entry {
+    uint32_t check;       /* the other half of the hash of the headers */
+    uint32_t fingerprint; /* of what follows them; 0: no copy of it was whole yet */
+    uint32_t place[N_PLACES];
+    uint32_t seen_ms[N_PLACES];
+    uint32_t kept_ms[N_OCCURRENCES]; /* a ring, the newest at `newest` */
+    uint8_t owed[N_PLACES];          /* occurrences that the place has not shown: the newest ones */
+    uint8_t n_places, n_kept, newest;
+    uint8_t twinned; /* bit of a place: its last packet already was the second of two */
+};
+
+_Static_assert(sizeof(struct tags) == 64 && sizeof(struct entry) == 64, "one cache line each");
+
+struct pair {
+    uint32_t key;
+    uint16_t n_seen, n_twins;
+    uint16_t last_id;
+};
+
+struct dedup {
+    struct tags *tags;
+    struct entry *entries;
+    size_t mask; /* number of buckets - 1 */
+    uint32_t window_ms;
+    struct dedup_counters counters;
+    struct pair pairs[N_PAIRS];
+    uint8_t secret[SECRET_SIZE];
+};
+
+/* What of a packet is compared, and where it was seen. */
+struct sight {
+    uint64_t hash;
+    uint32_t fingerprint;
+    uint32_t place;
+    uint32_t pair;
+    uint16_t ip_id;
+    uint32_t ms;
+};
+
+static bool within(uint32_t then_ms, uint32_t now_ms, uint32_t span_ms)
+{
+    int32_t age = (int32_t)(now_ms - then_ms);
+    return age <= (int32_t)span_ms && -age <= (int32_t)span_ms;
+}
+
+static uint64_t hash_bytes(const struct dedup *dedup, const void *bytes, size_t size)
+{
+    return XXH3_64bits_withSecret(bytes, size, dedup->secret, SECRET_SIZE);
+}
+
+/* The transport header without its checksum: its fixed part, which even short mirrors keep. Gives
+ * false when not even that is there. */
+static bool read_transport(struct reader *r, uint8_t ip_proto, uint8_t out[20])
+{
+    memset(out, 0, 20);
+    size_t size = ip_proto == 6 ? 20 : 8;
+    const uint8_t *header = rd_bytes(r, size);
+    if (!header)
+        return false;
+    memcpy(out, header, size);
+    if (ip_proto == 6)
+        memset(out + 16, 0, 2);
+    else if (ip_proto == 17)
+        memset(out + 6, 0, 2);
+    return true;
+}
+
+struct packet_key {
+    struct addr src, dst;
+    uint64_t around; /* tunnels of the monitored traffic that the packet is in */
+    uint32_t payload_len;
+    uint16_t ip_id;
+    uint8_t ip_version, ip_proto;
+    uint8_t transport[20];
+    uint8_t pad[4];
+};
+
+struct layer_key {
+    const struct tunnel_decoder *decoder;
+    struct addr src, dst;
+    uint64_t interface;
+    uint32_t id;
+    uint8_t has_id, direction;
+    uint8_t pad[2];
+};
+
+/* The mirror's layers: who sent it. Gateway load balancers say it in an option. */
+static uint64_t hash_channel(const struct dedup *dedup, const struct packet *packet)
+{
+    struct layer_key keys[PACKET_MAX_LAYERS];
+    size_t n = packet->n_mirror < PACKET_MAX_LAYERS ? packet->n_mirror : PACKET_MAX_LAYERS;
+    memset(keys, 0, sizeof(keys[0]) * n);
+    for (size_t i = 0; i < n; i++) {
+        const struct packet_layer *layer = &packet->layers[i];
+        keys[i].decoder = layer->decoder;
+        keys[i].src = layer->src;
+        keys[i].id = layer->id;
+        keys[i].has_id = layer->has_id;
+        keys[i].direction = layer->direction;
+        if (layer->options)
+            geneve_aws_eni(layer, &keys[i].interface);
+    }
+    return hash_bytes(dedup, keys, sizeof(keys[0]) * n);
+}
+
+static uint64_t hash_tunnels(const struct dedup *dedup, const struct packet *packet)
+{
+    struct layer_key keys[PACKET_MAX_LAYERS];
+    size_t n = 0;
+    for (size_t i = packet->n_mirror; i < packet->n_layers && i < PACKET_MAX_LAYERS; i++) {
+        const struct packet_layer *layer = &packet->layers[i];
+        memset(&keys[n], 0, sizeof(keys[n]));
+        keys[n].decoder = layer->decoder;
+        keys[n].src = layer->src;
+        keys[n].dst = layer->dst;
+        keys[n].id = layer->id;
+        n++;
+    }
+    return n ? hash_bytes(dedup, keys, sizeof(keys[0]) * n) : 0;
+}
+
+static bool is_whole(const struct packet *packet)
+{
+    for (size_t i = 0; i < packet->n_mirror && i < PACKET_MAX_LAYERS; i++)
+        if (packet->layers[i].truncated)
+            return false;
+    return packet->payload_size >= packet->payload_len;
+}
+
+/* Gives false when the packet cannot be compared. */
+static bool look(const struct dedup *dedup, const struct packet *packet, int64_t now,
+                 struct sight *out)
+{
+    if (packet->kind != PACKET_IP)
+        return false;
+    struct packet_key key;
+    memset(&key, 0, sizeof(key));
+    struct reader r = rd_make(packet->payload, packet->payload_size);
+    if (!read_transport(&r, packet->ip_proto, key.transport))
+        return false;
+    key.src = packet->src;
+    key.dst = packet->dst;
+    key.around = hash_tunnels(dedup, packet);
+    key.payload_len = packet->payload_len;
+    key.ip_id = packet->ip_version == 4 ? packet->ip_id : 0;
+    key.ip_version = packet->ip_version;
+    key.ip_proto = packet->ip_proto;
+    out->hash = hash_bytes(dedup, &key, sizeof(key));
+    __builtin_prefetch(&dedup->tags[out->hash & dedup->mask]);
+    out->fingerprint = 0;
+    if (is_whole(packet)) {
+        size_t size = rd_left(&r);
+        out->fingerprint = (uint32_t)hash_bytes(dedup, rd_bytes(&r, size), size) | 1;
+    }
+
+    struct {
+        uint64_t channel;
+        uint8_t macs[12];
+        uint8_t ttl;
+        uint8_t pad[3];
+    } where = {.channel = hash_channel(dedup, packet)};
+    if (packet->has_mac) {
+        memcpy(where.macs, packet->src_mac, 6);
+        memcpy(where.macs + 6, packet->dst_mac, 6);
+    }
+    out->pair = (uint32_t)hash_bytes(dedup, &where, sizeof(where)) | 1;
+    where.ttl = packet->ttl;
+    out->place = (uint32_t)hash_bytes(dedup, &where, sizeof(where));
+    out->ip_id = key.ip_id;
+    out->ms = (uint32_t)(now / 1000000);
+    return true;
+}
+
+/* The occurrence that is `back` before the newest. */
+static uint32_t kept_at(const struct entry *entry, unsigned int back)
+{
+    return entry->kept_ms[(entry->newest - back) % N_OCCURRENCES];
+}
+
+static bool is_fresh(const struct dedup *dedup, const struct entry *entry, uint32_t ms)
+{
+    return entry->n_kept > 0 && within(kept_at(entry, 0), ms, dedup->window_ms);
+}
+
+static struct entry *find(struct dedup *dedup, const struct sight *sight)
+{
+    size_t bucket = sight->hash & dedup->mask;
+    uint32_t tag = (uint32_t)(sight->hash >> 32) | 1;
+    uint32_t check = (uint32_t)sight->hash;
+    struct tags *tags = &dedup->tags[bucket];
+    struct entry *entries = &dedup->entries[bucket * N_WAYS];
+    for (size_t way = 0; way < N_WAYS; way++) {
+        struct entry *entry = &entries[way];
+        if (tags->tag[way] != tag || entry->check != check)
+            continue;
+        bool same =
+            !entry->fingerprint || !sight->fingerprint || entry->fingerprint == sight->fingerprint;
+        if (same && is_fresh(dedup, entry, sight->ms))
+            return entry;
+    }
+
+    size_t way = tags->hand;
+    tags->hand = (uint32_t)((way + 1) % N_WAYS);
+    struct entry *entry = &entries[way];
+    if (is_fresh(dedup, entry, sight->ms))
+        dedup->counters.n_crowded++;
+    tags->tag[way] = tag;
+    *entry = (struct entry){.check = check};
+    return entry;
+}
+
+/* The place's number in the entry. Of five places, the one that was silent longest is forgotten,
+ * and taken for a new one, which owes all there is, if it speaks again. */
+static unsigned int find_place(struct entry *entry, const struct sight *sight, bool *out_is_new)
+{
+    unsigned int oldest = 0;
+    *out_is_new = false;
+    for (unsigned int i = 0; i < entry->n_places; i++) {
+        if (entry->place[i] == sight->place)
+            return i;
+        if ((int32_t)(entry->seen_ms[i] - entry->seen_ms[oldest]) < 0)
+            oldest = i;
+    }
+    *out_is_new = true;
+    unsigned int i = entry->n_places < N_PLACES ? entry->n_places++ : oldest;
+    entry->place[i] = sight->place;
+    entry->owed[i] = entry->n_kept;
+    entry->twinned &= (uint8_t) ~(1u << i);
+    return i;
+}
+
+/* Counts how many of the packets between two MAC addresses come twice; true when they all do. */
+static bool pair_doubles(struct dedup *dedup, const struct sight *sight, bool is_twin)
+{
+    if (sight->ip_id == 0)
+        return false;
+    struct pair *pair = &dedup->pairs[sight->pair % N_PAIRS];
+    if (pair->key != sight->pair)
+        *pair = (struct pair){.key = sight->pair};
+    if (pair->n_seen == PAIR_HALVE_AT) {
+        pair->n_seen /= 2;
+        pair->n_twins /= 2;
+    }
+    pair->n_seen++;
+    if (is_twin && pair->last_id != sight->ip_id) {
+        pair->n_twins++;
+        pair->last_id = sight->ip_id;
+    }
+    return pair->n_seen >= TWINS_NEEDED && pair->n_twins * 8 >= pair->n_seen * 3;
+}
+
+static void keep(struct entry *entry, unsigned int place, uint32_t ms)
+{
+    for (unsigned int i = 0; i < entry->n_places; i++)
+        if (i != place && entry->owed[i] < N_OCCURRENCES)
+            entry->owed[i]++;
+    if (entry->n_kept < N_OCCURRENCES)
+        entry->n_kept++;
+    entry->newest = (uint8_t)((entry->newest + 1) % N_OCCURRENCES);
+    entry->kept_ms[entry->newest] = ms;
+}
+
+bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now)
+{
+    struct sight sight;
+    if (!look(dedup, packet, now, &sight)) {
+        dedup->counters.n_unknown++;
+        return false;
+    }
+    struct entry *entry = find(dedup, &sight);
+    if (!entry->fingerprint)
+        entry->fingerprint = sight.fingerprint;
+    bool is_new;
+    unsigned int place = find_place(entry, &sight, &is_new);
+    uint8_t bit = (uint8_t)(1u << place);
+
+    bool is_twin = !is_new && !(entry->twinned & bit) && sight.ip_id != 0 &&
+                   within(entry->seen_ms[place], sight.ms, TWIN_MS);
+    bool doubles = pair_doubles(dedup, &sight, is_twin);
+    entry->seen_ms[place] = sight.ms;
+    if (is_twin)
+        entry->twinned |= bit;
+    else
+        entry->twinned &= (uint8_t)~bit;
+    if (is_twin && doubles) {
+        dedup->counters.n_doubled++;
+        return true;
+    }
+
+    while (entry->owed[place] > 0 &&
+           !within(kept_at(entry, entry->owed[place] - 1u), sight.ms, dedup->window_ms))
+        entry->owed[place]--;
+    if (entry->owed[place] > 0) {
+        entry->owed[place]--;
+        dedup->counters.n_copies++;
+        return true;
+    }
+    if (!is_new)
+        dedup->counters.n_again++;
+    keep(entry, place, sight.ms);
+    dedup->counters.n_kept++;
+    return false;
+}
+
+struct dedup *dedup_new(const struct dedup_options *options)
+{
+    size_t memory = options && options->memory ? options->memory : DEFAULT_SIZE;
+    size_t bucket_size = sizeof(struct tags) + N_WAYS * sizeof(struct entry);
+    size_t n_buckets = 1;
+    while (n_buckets * 2 * bucket_size <= memory)
+        n_buckets *= 2;
+    struct dedup *dedup = calloc(1, sizeof(*dedup));
+    if (!dedup)
+        return NULL;
+    dedup->mask = n_buckets - 1;
+    dedup->window_ms =
+        options && options->window ? (uint32_t)(options->window / 1000000) : DEFAULT_MS;
+    dedup->tags = aligned_alloc(64, n_buckets * sizeof(struct tags));
+    dedup->entries = aligned_alloc(64, n_buckets * N_WAYS * sizeof(struct entry));
+    if (!dedup->tags || !dedup->entries ||
+        getrandom(dedup->secret, SECRET_SIZE, 0) != SECRET_SIZE) {
+        dedup_free(dedup);
+        return NULL;
+    }
+    memset(dedup->tags, 0, n_buckets * sizeof(struct tags));
+    memset(dedup->entries, 0, n_buckets * N_WAYS * sizeof(struct entry));
+    return dedup;
+}
+
+void dedup_free(struct dedup *dedup)
+{
+    if (!dedup)
+        return;
+    free(dedup->tags);
+    free(dedup->entries);
+    free(dedup);
+}
+
+const struct dedup_counters *dedup_counters(const struct dedup *dedup)
+{
+    return &dedup->counters;
+}

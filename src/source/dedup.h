@@ -1,0 +1,53 @@
+/* Copies: the same packet of the monitored traffic, mirrored more than once — at both ends, on both
+ * sides of a router, by two sessions. The first is kept, the others are removed and counted.
+ *
+ * What makes a packet the same: addresses, protocol, IPv4 id, length, transport header and payload.
+ * What changes on the way or between mirrors is not looked at: link header, VLAN tags, TTL, DSCP
+ * and ECN, IP options, the IP checksum, and the checksums of TCP and UDP, which a sender's own
+ * mirror sees unfinished. A copy that its mirror cut short is known by its headers alone.
+ *
+ * What makes it a copy: it was seen at another place. A place is the channel (encapsulation, outer
+ * source address, id, direction), and within it the TTL and the MAC addresses, since these differ
+ * on the two sides of a router that mirrors both. A packet that comes again from the same place is
+ * a retransmission, and the n-th from one place is a copy of the n-th from another: of a
+ * retransmission that both ends mirror, two of four are kept.
+ *
+ * One place can also double what it sees: a bridge whose ports all go into one mirror. There is
+ * nothing in such a packet that differs. It is taken for a copy only between two MAC addresses of
+ * whose packets nearly all come twice, within milliseconds, each time under another IPv4 id that is
+ * not 0: no stack retransmits so. Until 32 such packets have been seen, and for IPv6, which has no
+ * id, both are kept.
+ *
+ * One such table belongs to one worker; copies meet there, since steering looks at inner addresses.
+ * Its memory is given once, and each packet costs the same. */
+#ifndef SOURCE_DEDUP_H
+#define SOURCE_DEDUP_H
+
+#include "net/packet.h"
+
+struct dedup;
+
+struct dedup_options {
+    size_t memory;  /* bytes; 0: 4 MiB, which hold 60 000 packets */
+    int64_t window; /* ns between the copies, by packet time; 0: 200 ms */
+};
+
+/* `options` may be NULL. NULL when the system has no memory. */
+struct dedup *dedup_new(const struct dedup_options *options);
+void dedup_free(struct dedup *dedup);
+
+/* Whether this packet was seen before, elsewhere. Call it once for each packet, in the order they
+ * come; `now` is packet time, and may go back a little. */
+bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now);
+
+struct dedup_counters {
+    uint64_t n_kept;
+    uint64_t n_copies;  /* removed: seen at another place before */
+    uint64_t n_doubled; /* removed: seen twice at one place that doubles */
+    uint64_t n_again;   /* kept: seen again at the same place, a retransmission */
+    uint64_t n_unknown; /* kept: not IP, or cut before the end of the transport header */
+    uint64_t n_crowded; /* packets forgotten before their time: the table is too small */
+};
+const struct dedup_counters *dedup_counters(const struct dedup *dedup);
+
+#endif
