@@ -1,7 +1,8 @@
 /* A set of capture files: seeing at once that each is one and when it begins; warnings, progress.
  *
- * Regular files are opened to look at their beginning and closed; they are opened again when their
- * time has come. A pipe stays open, and what was read of it is kept. */
+ * So many files stay open as descriptors are not scarce; of more than these, regular files are
+ * closed again, and opened when their time has come. A pipe always stays open, and what was read of
+ * it is kept. */
 #include "capture/capture.h"
 
 #include <errno.h>
@@ -94,14 +95,19 @@ static int file_open(struct capture *capture, struct capture_file *file, struct 
     if (code < 0)
         goto out;
     file->first_ts = probe->has_frame && input.seekable ? probe->first_ts : INT64_MIN;
-    if (!input.seekable) {
-        input.watch = &capture->set.watch;
-        code = feed_take(&file->feed, &capture->set, &input, probe->bytes, probe->size, err);
-        if (code < 0)
-            goto out;
+    if (input.seekable && capture->set.n_open >= capture->set.max_open)
+        goto out;
+    if (input.seekable) {
+        code = input_rewind(&input, err);
+        probe->size = 0;
+    } else {
         atomic_fetch_add_explicit(&capture->set.n_read, atomic_load(&n_read), memory_order_relaxed);
-        return 0;
     }
+    input.watch = &capture->set.watch;
+    if (code == 0)
+        code = feed_take(&file->feed, &capture->set, &input, probe->bytes, probe->size, err);
+    if (code == 0)
+        return 0;
 out:
     input_close(&input);
     return code;

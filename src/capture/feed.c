@@ -17,11 +17,11 @@
 
 #define BLOCK_SIZE     (512u << 10)
 #define MIN_BLOCK_SIZE (32u << 10)
-#define OPEN_BYTES     (32u << 20) /* shared by the blocks of files that are open together */
+#define ACTIVE_BYTES   (32u << 20) /* shared by the blocks of files that are open together */
 #define LEFT_SIZE      (68u << 10) /* usually enough for what is left */
 #define MAX_AHEAD      8           /* blocks of one file */
 #define MAX_AHEAD_MANY 3           /* when many files are open */
-#define MANY_OPEN      16
+#define MANY_ACTIVE    16
 #define MAX_SPARE      16
 
 #define LONGEST_WAIT_NS 250000000
@@ -66,16 +66,19 @@ void feed_init(struct feed *feed, const char *name)
     *feed = (struct feed){
         .name = name,
         .shown = input_shown(name),
+        .input.fd = -1,
     };
 }
 
 int feed_take(struct feed *feed, struct feed_set *set, const struct input *input,
               const uint8_t *head, size_t head_size, struct err *err)
 {
-    feed->head = malloc(head_size);
-    if (!feed->head)
-        return err_set(err, -ENOMEM, "%s: no memory to read it", input->shown);
-    memcpy(feed->head, head, head_size);
+    if (head_size > 0) {
+        feed->head = malloc(head_size);
+        if (!feed->head)
+            return err_set(err, -ENOMEM, "%s: no memory to read it", input->shown);
+        memcpy(feed->head, head, head_size);
+    }
     feed->head_size = head_size;
     feed->input = *input;
     feed->opened = true;
@@ -216,7 +219,7 @@ static bool fill(struct filling *filling)
 /* Locked. */
 static size_t read_size(const struct feed_set *set)
 {
-    size_t size = OPEN_BYTES / (set->n_open > 0 ? set->n_open : 1);
+    size_t size = ACTIVE_BYTES / (set->n_active > 0 ? set->n_active : 1);
     if (size < MIN_BLOCK_SIZE)
         size = MIN_BLOCK_SIZE;
     return size < set->block_size ? size & ~(size_t)4095 : set->block_size;
@@ -278,14 +281,16 @@ void feed_leave(struct feed *feed, struct feed_set *set, struct block **held)
 /* Locked on entry and on return; reads unlocked. */
 static int make_next(struct feed *feed, struct feed_set *set, struct filling *filling)
 {
-    if (!feed->opened && !feed->at_end)
-        set->n_open++;
+    if (!feed->started)
+        set->n_active++;
+    feed->started = true;
     struct block *held = filling->from;
     filling->block = set->n_workers == 1 && held ? held : get_spare(set);
     if (!filling->block)
         return -ENOMEM;
     filling->read_size = read_size(set);
-    bool pause = set->n_open > set->max_open;
+    bool was_open = feed->input.fd >= 0;
+    bool pause = set->n_open + !was_open > set->max_open;
     feed->reading = true;
     pthread_mutex_unlock(&set->lock);
 
@@ -297,6 +302,8 @@ static int make_next(struct feed *feed, struct feed_set *set, struct filling *fi
 
     pthread_mutex_lock(&set->lock);
     feed->reading = false;
+    bool is_open = feed->input.fd >= 0;
+    set->n_open = set->n_open + is_open - was_open;
     change(set);
     struct block *block = filling->block;
     if (!done) {
@@ -307,7 +314,7 @@ static int make_next(struct feed *feed, struct feed_set *set, struct filling *fi
     if (filling->last) {
         feed->opened = false;
         feed->at_end = true;
-        set->n_open--;
+        set->n_active--;
         feed->code = filling->code;
         feed->failure = filling->failure;
     }
@@ -347,7 +354,7 @@ int feed_next(struct feed *feed, struct feed_set *set, struct block **held, size
     int code = 0;
     pthread_mutex_lock(&set->lock);
     while (!next && code == 0) {
-        unsigned max_ahead = set->n_open > MANY_OPEN ? MAX_AHEAD_MANY : MAX_AHEAD;
+        unsigned max_ahead = set->n_active > MANY_ACTIVE ? MAX_AHEAD_MANY : MAX_AHEAD;
         next = *held ? (*held)->next : feed->first;
         if (next)
             break;

@@ -33,8 +33,9 @@ struct feed_set {
     pthread_cond_t change;
     unsigned n_waiting;
     unsigned n_workers;
-    unsigned n_open;     /* feeds between their first byte and their last */
-    unsigned max_open;   /* more than these give their descriptors back between reads */
+    unsigned n_active;   /* feeds between their first byte and their last */
+    unsigned n_open;     /* descriptors */
+    unsigned max_open;   /* a feed with more than these gives its own back between reads */
     size_t block_size;   /* of one read */
     struct block *spare; /* blocks that nobody has */
     unsigned n_spare;
@@ -49,9 +50,10 @@ struct feed {
     struct input input;
     uint8_t *head; /* what was read of a pipe to see what it is; owned, given first */
     size_t head_size, head_at;
-    bool opened;
+    bool opened; /* and not closed yet; it may be paused */
 
     /* Locked. */
+    bool started;
     bool reading; /* a worker makes the next block */
     bool at_end;  /* the input is closed */
     unsigned n_blocks;
@@ -66,7 +68,7 @@ void feed_set_done(struct feed_set *set);
 /* `name` must stay. */
 void feed_init(struct feed *feed, const char *name);
 
-/* For what cannot be opened twice: takes the open input and a copy of what was read from it. */
+/* Takes the open input, and a copy of what was read from it and cannot be read again. */
 int feed_take(struct feed *feed, struct feed_set *set, const struct input *input,
               const uint8_t *head, size_t head_size, struct err *err) MUST_CHECK;
 void feed_done(struct feed *feed);

@@ -189,11 +189,6 @@ int input_open(struct input *out, const char *name, const struct input_watch *wa
     code = read_magic(&input, err);
     if (code < 0)
         goto out;
-    if (input.codec) {
-        code = input.codec->begin(&input, err);
-        if (code < 0)
-            goto out;
-    }
     *size = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
     *out = input;
     return 0;
@@ -204,9 +199,31 @@ out:
 
 ssize_t input_read(struct input *input, void *bytes, size_t size, struct err *err)
 {
+    if (input->codec && !input->unpacker) {
+        int code = input->codec->begin(input, err);
+        if (code < 0)
+            return code;
+    }
     if (input->codec)
         return input->codec->read(input, bytes, size, err);
     return input_read_packed(input, bytes, size, err);
+}
+
+static void end_unpacking(struct input *input)
+{
+    if (input->unpacker)
+        input->codec->end(input);
+    input->unpacker = NULL;
+}
+
+int input_rewind(struct input *input, struct err *err)
+{
+    end_unpacking(input);
+    if (lseek(input->fd, 0, SEEK_SET) < 0)
+        return err_set(err, -errno, "%s: %s", input->shown, strerror(errno));
+    (void)posix_fadvise(input->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* only advice */
+    input->offset = 0;
+    return 0;
 }
 
 void input_pause(struct input *input)
@@ -219,9 +236,7 @@ void input_pause(struct input *input)
 
 void input_close(struct input *input)
 {
-    if (input->unpacker)
-        input->codec->end(input);
-    input->unpacker = NULL;
+    end_unpacking(input);
     if (input->fd >= 0)
         (void)close(input->fd); /* nothing was written */
     input->fd = -1;

@@ -24,7 +24,7 @@ struct input {
     const char *name; /* borrowed; "-" is standard input */
     const char *shown;
     const struct input_codec *codec; /* NULL: plain */
-    void *unpacker;                  /* of the codec */
+    void *unpacker;                  /* of the codec; NULL: not begun */
     const struct input_watch *watch; /* may be NULL */
     uint64_t offset;                 /* of the next byte that the descriptor gives */
     uint64_t device, inode;          /* which file it was */
@@ -47,6 +47,9 @@ const char *input_shown(const char *name);
 /* Like read(2): at least one byte, 0 at the end, or a negative errno: -EBADMSG for damaged or cut
  * compressed data, -EINTR when it was stopped, else what the kernel refused. May block. */
 ssize_t input_read(struct input *input, void *bytes, size_t size, struct err *err) MUST_CHECK;
+
+/* Back to the first byte: only what is seekable. */
+int input_rewind(struct input *input, struct err *err) MUST_CHECK;
 
 /* Gives the descriptor back until the next read, where the file allows that. */
 void input_pause(struct input *input);
