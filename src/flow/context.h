@@ -3,19 +3,47 @@
 #define FLOW_CONTEXT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+struct flow;
+struct flow_context;
+struct flow_table;
 struct log_writer;
 struct pool;
+struct rec;
+struct weird_memory;
+struct x509_memory;
+
+/* Whoever looks at what connections say (proto/attach.h): the way forward along the data path. */
+struct flow_payload_ops {
+    void (*data)(struct flow_context *context, struct flow *flow, int dir, const uint8_t *bytes,
+                 size_t size);
+    void (*gap)(struct flow_context *context, struct flow *flow, int dir, uint64_t size);
+    void (*fin)(struct flow_context *context, struct flow *flow, int dir);
+    void (*end)(struct flow_context *context, struct flow *flow); /* before conn.log's row */
+};
 
 struct flow_context {
-    int64_t now; /* packet time, ns: of the packet that is being looked at */
+    int64_t now;   /* packet time, ns: of the packet that is being looked at */
+    int64_t clock; /* the latest packet time so far: what timers go by; never goes back */
     struct log_writer *log;
     struct pool *pool;
+    struct flow_table *table;
+    struct weird_memory *weirds;
+    struct x509_memory *certificates; /* proto/x509_memory.h; NULL until the first one */
+    const struct flow_payload_ops *payload; /* NULL: nobody looks */
     uint64_t uid_seed; /* of the run: uids are stable for one input, and differ between sensors */
+
+    /* Writes the extra columns of a connection's row; NULL: there are none. */
+    void (*extra)(struct flow_context *context, const struct flow *flow, struct rec *rec);
+    /* Before a connection goes: tunnel.log. NULL: nobody wants to know. */
+    void (*ended)(struct flow_context *context, const struct flow *flow);
+    void *owner; /* of the two calls above */
+
     bool validate_checksums;
-    bool community_id; /* extra columns asked for */
-    bool ja3, ja4;
+    bool deliver_truncated; /* mirrors cut frames: what is there is looked at */
+    bool ja3, ja4;          /* extra columns asked for */
 };
 
 #endif

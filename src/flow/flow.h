@@ -31,53 +31,71 @@ enum tcp_state {
     TCP_RESET,
 };
 
-/* One end of a TCP connection. Sequence numbers are as on the wire; wraps count how often they have
- * gone round. `delivered` and `trimmed` are relative to start_seq (1 is the first byte). */
+/* One end of a TCP connection. start, last and ack are as on the wire, and wraps count how often
+ * they have gone round; `delivered` and `trimmed` are relative to start_seq (1: the first byte). */
 struct tcp_end {
+    uint64_t delivered; /* all before this was given to the analyzers, or is known to be missing */
+    uint64_t trimmed;   /* all before this was acknowledged */
     uint32_t start_seq, last_seq, ack_seq;
     uint16_t seq_wraps, ack_wraps;
     uint32_t window, window_seq, window_ack_seq;
-    uint64_t delivered; /* all before this was given to the analyzers, or is known to be missing */
-    uint64_t trimmed;   /* all before this was acknowledged */
+    uint32_t fin_seq; /* of the last FIN, relative, one past it; low 32 bits */
     uint8_t state, prev_state; /* enum tcp_state */
     uint8_t window_scale;
-    uint8_t did_close : 1, did_eof : 1, skip : 1, had_gap : 1, fin_seen : 1, rst_seen : 1;
+    uint8_t did_close : 1, did_eof : 1, skip : 1, had_gap : 1, fin_seen : 1, rst_seen : 1,
+        seen : 1;
+};
+
+enum flow_idle {
+    FLOW_IDLE_MINUTE,  /* not TCP, or no handshake yet */
+    FLOW_IDLE_5_MINUTES,
+    FLOW_IDLE_HOUR, /* logins, where silence is normal */
 };
 
 struct flow {
     /* The key, in canonical order: the lower (address, port) first. */
     struct addr addr[2];
     uint16_t port[2];
-    uint8_t proto;       /* enum flow_proto */
-    uint8_t ip_proto;    /* number in the IP header */
-    uint16_t network;    /* the address space (a VPC, a site); 0 where nothing is configured */
+    uint8_t proto;    /* enum flow_proto */
+    uint8_t ip_proto; /* number in the IP header */
+    uint16_t network; /* the address space (a VPC, a site); 0 where nothing is configured */
+
     uint32_t hash;
-    uint32_t next_timer, prev_timer; /* slot list of the timer wheel */
-    uint32_t slot;
+    uint32_t next_timer, prev_timer; /* in the list of the timer wheel's slot */
+    uint16_t slot;
+    uint16_t source; /* the monitored machine, as the source layer numbers it; 0: none */
 
     int64_t first, last; /* packet time, ns */
-    uint64_t n_packets[2];
+    int64_t closing;     /* when it goes, once both ends have closed; 0 before */
+    uint32_t n_packets[2];
     uint64_t ip_bytes[2]; /* by the IP headers */
 
-    uint8_t orig_is_1 : 1;  /* the originator is addr[1], port[1] */
+    uint8_t orig_is_1 : 1; /* the originator is addr[1], port[1] */
+    uint8_t one_way : 1;   /* ICMP without an answer: only this direction is it */
     uint8_t partial : 1;
     uint8_t active : 1;
     uint8_t shadow : 1; /* another worker logs it: kept only for what is tunnelled in it */
-    uint8_t weird_done : 1;
-    uint8_t first_seen : 2; /* directions whose first packet was seen */
-    uint8_t close_deferred : 1;
-    uint8_t flags2;
-    uint8_t n_history;      /* characters in history; the rest is in more */
-    char history[13];
-    int64_t deadline_hint;
-    struct flow_more *more; /* NULL until there is payload or something unusual */
+    uint8_t did_weird : 1;
+    uint8_t close_deferred : 1, deferred_event : 1;
+    uint8_t idle : 2;    /* enum flow_idle */
+    uint8_t ticks : 1;   /* goes when silent for 10 s, looked at every 10 s (DNS over UDP) */
+    uint8_t probed : 2;  /* payload seen in that direction and known to be nobody's */
+    uint8_t tunnel_ok : 2; /* directions in which a tunnel inside was valid */
+    uint8_t tunnel_off : 1;
+    uint8_t attached : 1; /* analyzers were looked for by port */
+    uint8_t first_seen : 2; /* TCP: directions whose first segment was seen */
+    uint8_t hist_seen[2];
+    uint8_t n_history; /* characters in history; longer ones move to more */
+    char history[10];
+    struct flow_more *more; /* NULL until there is payload of interest or something unusual */
 
     union {
         struct tcp_end tcp[2]; /* by FLOW_ORIG, FLOW_RESP */
         uint64_t payload_bytes[2];
-        uint64_t unused[12];
     };
 };
+
+_Static_assert(sizeof(struct flow) <= 248, "memory for each idle connection");
 
 enum flow_proto { FLOW_TCP, FLOW_UDP, FLOW_ICMP, FLOW_UNKNOWN, FLOW_N_PROTOS };
 

@@ -48,6 +48,7 @@ void log_end(struct rec *rec);
 
 void rec_unset(struct rec *rec);
 void rec_time(struct rec *rec, int64_t ns);
+void rec_time_seconds(struct rec *rec, int64_t seconds); /* beyond 2262 as well */
 void rec_interval(struct rec *rec, int64_t ns);
 void rec_str(struct rec *rec, struct str text);
 void rec_text(struct rec *rec, const char *text); /* constant or trusted: not escaped; NULL: unset */

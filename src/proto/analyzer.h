@@ -41,7 +41,8 @@ struct analyzer {
     uint16_t udp_ports[12];
     const struct log_schema *logs[6]; /* NULL ends */
     uint32_t state_size;
-    uint32_t id; /* unused: list order decides */
+    bool udp_ticks; /* over UDP the connection ends after 10 s of silence (Zeek: DNS) */
+    const char *weird_source; /* weird.log's source: "DNS" */
 
     /* May be NULL: by port, or by another analyzer, only. */
     enum analyzer_match (*match)(const struct probe *probe);

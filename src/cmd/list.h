@@ -1,0 +1,2 @@
+/* One line for each subcommand; no guard: included with different COMMAND. */
+COMMAND(read)

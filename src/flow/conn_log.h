@@ -1,0 +1,17 @@
+/* conn.log: one row when a connection is over. */
+#ifndef FLOW_CONN_LOG_H
+#define FLOW_CONN_LOG_H
+
+#include "flow/flow.h"
+
+extern const struct log_schema conn_schema;
+
+void conn_log(struct flow_context *context, const struct flow *f);
+
+/* Zeek's conn_state: "SF", "S0" … */
+const char *conn_state(const struct flow *f);
+
+/* Bytes of payload that went in this direction, by sequence numbers for TCP. */
+uint64_t conn_payload_bytes(const struct flow *f, int dir);
+
+#endif

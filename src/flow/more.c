@@ -1,0 +1,162 @@
+/* The rare parts of connections, history and services: see more.h. */
+#include "flow/more.h"
+
+#define HISTORY_MAX 4096 /* letters; a connection that flips flags for ever must not grow for ever */
+
+struct flow_more *flow_more(struct flow_context *context, struct flow *f)
+{
+    if (!f->more) {
+        f->more = pool_get(context->pool, sizeof *f->more);
+        if (f->more)
+            arena_init(&f->more->arena, context->pool);
+    }
+    return f->more;
+}
+
+void flow_more_free(struct flow_context *context, struct flow *f)
+{
+    struct flow_more *more = f->more;
+    if (!more)
+        return;
+    for (int dir = 0; dir < 2; dir++) {
+        buf_done(&more->probe[dir], context->pool);
+        for (struct segment *s = more->pending[dir]; s;) {
+            struct segment *next = s->next;
+            pool_put(context->pool, s, sizeof *s + s->size);
+            s = next;
+        }
+    }
+    pool_put(context->pool, more->history, more->history_size);
+    arena_clear(&more->arena);
+    pool_put(context->pool, more, sizeof *more);
+    f->more = NULL;
+}
+
+void flow_add_service(struct flow_context *context, struct flow *f, const char *name)
+{
+    struct flow_more *more = flow_more(context, f);
+    if (!more)
+        return;
+    for (unsigned i = 0; i < more->n_services; i++)
+        if (strcmp(more->services[i], name) == 0)
+            return;
+    if (more->n_services < FLOW_MAX_SERVICES)
+        more->services[more->n_services++] = name;
+}
+
+void flow_remove_service(struct flow *f, const char *name)
+{
+    struct flow_more *more = f->more;
+    if (!more)
+        return;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < more->n_services; i++)
+        if (strcmp(more->services[i], name) != 0)
+            more->services[kept++] = more->services[i];
+    more->n_services = (uint8_t)kept;
+}
+
+void flow_add_parent(struct flow_context *context, struct flow *f, const struct flow_uid *parent)
+{
+    struct flow_more *more = flow_more(context, f);
+    if (!more)
+        return;
+    for (unsigned i = 0; i < more->n_parents; i++)
+        if (memcmp(&more->parents[i], parent, sizeof *parent) == 0)
+            return;
+    if (more->n_parents < FLOW_MAX_PARENTS)
+        more->parents[more->n_parents++] = *parent;
+}
+
+/* Moves the history to the pool, or doubles it there. */
+static bool history_grow(struct flow_context *context, struct flow *f)
+{
+    struct flow_more *more = flow_more(context, f);
+    uint32_t size = more && more->history ? more->history_size * 2 : 64;
+    char *grown = more && size <= HISTORY_MAX ? pool_get(context->pool, size) : NULL;
+    if (!grown)
+        return false;
+    if (more->history) {
+        memcpy(grown, more->history, more->n_history);
+        pool_put(context->pool, more->history, more->history_size);
+    } else {
+        memcpy(grown, f->history, f->n_history);
+        more->n_history = f->n_history;
+    }
+    more->history = grown;
+    more->history_size = size;
+    return true;
+}
+
+void flow_history_add(struct flow_context *context, struct flow *f, int dir, char letter)
+{
+    if (dir == FLOW_RESP)
+        letter = str_lower_char(letter);
+    bool outgrown = f->more && f->more->history;
+    if (!outgrown && f->n_history < sizeof f->history) {
+        f->history[f->n_history++] = letter;
+        return;
+    }
+    if ((!outgrown || f->more->n_history == f->more->history_size) && !history_grow(context, f))
+        return;
+    f->more->history[f->more->n_history++] = letter;
+}
+
+bool flow_history_check(struct flow_context *context, struct flow *f, int dir, uint8_t bit,
+                        char letter)
+{
+    if (f->hist_seen[dir] & bit)
+        return true;
+    f->hist_seen[dir] |= bit;
+    flow_history_add(context, f, dir, letter);
+    return false;
+}
+
+void flow_history_tally(struct flow_context *context, struct flow *f, int dir, enum flow_tally what,
+                        char letter)
+{
+    struct flow_more *more = flow_more(context, f);
+    if (!more)
+        return;
+    uint32_t n = ++more->tally[dir][what];
+    while (n >= 10 && n % 10 == 0)
+        n /= 10;
+    if (n == 1)
+        flow_history_add(context, f, dir, letter);
+}
+
+struct str flow_history(const struct flow *f)
+{
+    if (f->more && f->more->history)
+        return str_make(f->more->history, f->more->n_history);
+    return str_make(f->history, f->n_history);
+}
+
+void flow_flip(struct flow_context *context, struct flow *f)
+{
+    f->orig_is_1 ^= 1;
+    if (f->proto == FLOW_TCP) {
+        struct tcp_end end = f->tcp[0];
+        f->tcp[0] = f->tcp[1];
+        f->tcp[1] = end;
+    } else {
+        uint64_t bytes = f->payload_bytes[0];
+        f->payload_bytes[0] = f->payload_bytes[1];
+        f->payload_bytes[1] = bytes;
+    }
+    uint32_t packets = f->n_packets[0];
+    f->n_packets[0] = f->n_packets[1];
+    f->n_packets[1] = packets;
+    uint64_t bytes = f->ip_bytes[0];
+    f->ip_bytes[0] = f->ip_bytes[1];
+    f->ip_bytes[1] = bytes;
+    uint8_t seen = f->hist_seen[0];
+    f->hist_seen[0] = f->hist_seen[1];
+    f->hist_seen[1] = seen;
+    flow_history_add(context, f, FLOW_ORIG, '^');
+}
+
+uint64_t flow_n_packets(const struct flow *f, int dir)
+{
+    return f->n_packets[dir] + (f->more ? f->more->n_packets_more[dir] : 0);
+}

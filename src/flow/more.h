@@ -1,0 +1,73 @@
+/* What only some connections have: payload under analysis, segments out of order, repeated flags,
+ * tunnels around them. Taken from the pool when first needed. */
+#ifndef FLOW_MORE_H
+#define FLOW_MORE_H
+
+#include "flow/flow.h"
+
+#define FLOW_MAX_SERVICES 8
+#define FLOW_MAX_PARENTS  4
+#define FLOW_MAX_WEIRDS   12
+
+/* Events whose every power of ten gets a letter in the history. */
+enum flow_tally { TALLY_GAP, TALLY_CHECKSUM, TALLY_RETRANSMIT, TALLY_ZERO_WINDOW, FLOW_N_TALLIES };
+
+/* A segment that came before its turn; a list in order of `begin`, without overlaps. */
+struct segment {
+    struct segment *next;
+    uint64_t begin; /* relative sequence number */
+    uint32_t size;
+    uint32_t unused;
+    uint8_t bytes[];
+};
+
+struct flow_more {
+    struct arena arena; /* flow lifetime, for analyzers' states */
+    struct analysis *analyses;
+    struct buf probe[2];         /* first bytes, while it is not known whose they are */
+    uint32_t n_probed[2];        /* bytes of payload that went by while probing */
+    struct segment *pending[2];
+    uint32_t n_pending_bytes[2];
+    uint32_t n_pending[2];
+    const struct tunnel_decoder *carries; /* the tunnel found inside, or NULL */
+    uint64_t missed_bytes;
+    uint64_t n_packets_more[2];  /* what did not fit flow.n_packets */
+    uint64_t hist_last_syn[2], hist_last_rst[2]; /* relative sequence numbers */
+    uint32_t tally[2][FLOW_N_TALLIES];
+    uint32_t n_flags[2][2]; /* FINs, RSTs seen: for storms */
+    const char *services[FLOW_MAX_SERVICES]; /* in the order they were found */
+    const char *weirds[FLOW_MAX_WEIRDS];     /* names already logged for this connection */
+    struct flow_uid parents[FLOW_MAX_PARENTS]; /* tunnel_parents */
+    uint8_t n_services, n_weirds, n_parents;
+    char *history; /* the whole of it, when it outgrew flow.history */
+    uint32_t n_history, history_size;
+};
+
+/* Gets it, making it when it is not there; NULL: over budget. */
+struct flow_more *flow_more(struct flow_context *context, struct flow *f);
+
+/* Gives everything back; flow->more is NULL after. */
+void flow_more_free(struct flow_context *context, struct flow *f);
+
+/* conn.log's service: added once; kept in the order of adding. */
+void flow_add_service(struct flow_context *context, struct flow *f, const char *name);
+void flow_remove_service(struct flow *f, const char *name);
+
+void flow_add_parent(struct flow_context *context, struct flow *f, const struct flow_uid *parent);
+
+/* History letters: upper case is given, the responder's are written in lower case. */
+void flow_history_add(struct flow_context *context, struct flow *f, int dir, char letter);
+/* Adds the letter when `bit` was not seen in this direction; true when it had been seen. */
+bool flow_history_check(struct flow_context *context, struct flow *f, int dir, uint8_t bit,
+                        char letter);
+/* Counts; adds the letter at 1, 10, 100 … */
+void flow_history_tally(struct flow_context *context, struct flow *f, int dir, enum flow_tally what,
+                        char letter);
+struct str flow_history(const struct flow *f);
+
+/* Swaps originator and responder. */
+void flow_flip(struct flow_context *context, struct flow *f);
+
+uint64_t flow_n_packets(const struct flow *f, int dir);
+
+#endif

@@ -1,0 +1,236 @@
+/* Reassembly of one direction of a TCP connection, with Zeek's rules for what is a gap: data is
+ * given on at once when it is in order; what comes early is kept, within limits; what was
+ * acknowledged but never seen is missing. Where bytes overlap, the first that came win. */
+#include "flow/more.h"
+#include "flow/tcp.h"
+#include "flow/weird.h"
+
+#define MAX_ABOVE_HOLE     16384        /* bytes kept above a hole while nothing was acknowledged */
+#define MAX_UNACKED        (10u << 20)  /* bytes delivered or kept without an acknowledgement */
+#define MAX_PENDING_PIECES 4096         /* segments kept in one direction */
+
+uint64_t tcp_full_seq(uint32_t seq, uint16_t wraps)
+{
+    return (uint64_t)wraps << 32 | seq;
+}
+
+bool tcp_nothing_acked(const struct tcp_end *end)
+{
+    uint32_t acked = end->ack_seq - end->start_seq;
+    return acked <= 1;
+}
+
+static void deliver(struct flow_context *context, struct flow *f, int dir, const uint8_t *bytes,
+                    uint32_t size)
+{
+    f->tcp[dir].delivered += size;
+    if (context->payload && !f->tcp[dir].skip)
+        context->payload->data(context, f, dir, bytes, size);
+}
+
+static bool is_clean(const struct tcp_end *end)
+{
+    return end->state == TCP_ESTABLISHED ||
+           (end->state == TCP_CLOSED && end->prev_state == TCP_ESTABLISHED);
+}
+
+static void gap(struct flow_context *context, struct flow *f, int dir, uint64_t size)
+{
+    struct tcp_end *end = &f->tcp[dir];
+    if (is_clean(end) && is_clean(&f->tcp[!dir])) {
+        flow_history_tally(context, f, dir, TALLY_GAP, 'G');
+        struct flow_more *more = flow_more(context, f);
+        if (more)
+            more->missed_bytes += size;
+    }
+    end->delivered += size;
+    end->had_gap = 1;
+    if (context->payload)
+        context->payload->gap(context, f, dir, size);
+}
+
+static void drop_first(struct flow_context *context, struct flow_more *more, int dir)
+{
+    struct segment *s = more->pending[dir];
+    more->pending[dir] = s->next;
+    more->n_pending[dir]--;
+    more->n_pending_bytes[dir] -= s->size;
+    pool_put(context->pool, s, sizeof *s + s->size);
+}
+
+/* Gives on what is kept and has its turn now. */
+static void deliver_pending(struct flow_context *context, struct flow *f, int dir)
+{
+    struct tcp_end *end = &f->tcp[dir];
+    while (f->more && f->more->pending[dir] && f->more->pending[dir]->begin <= end->delivered) {
+        struct segment *s = f->more->pending[dir];
+        uint64_t known = end->delivered - s->begin;
+        if (known < s->size)
+            deliver(context, f, dir, s->bytes + known, s->size - (uint32_t)known);
+        drop_first(context, f->more, dir);
+    }
+}
+
+static void drop_pending(struct flow_context *context, struct flow *f, int dir)
+{
+    while (f->more && f->more->pending[dir])
+        drop_first(context, f->more, dir);
+}
+
+/* Keeps a copy of the parts that are not kept already. */
+static void keep(struct flow_context *context, struct flow *f, int dir, uint64_t begin,
+                 const uint8_t *bytes, uint32_t size)
+{
+    struct flow_more *more = flow_more(context, f);
+    if (!more)
+        return;
+    uint64_t end = begin + size;
+    struct segment **at = &more->pending[dir];
+    while (begin < end) {
+        while (*at && (*at)->begin + (*at)->size <= begin)
+            at = &(*at)->next;
+        if (*at && (*at)->begin <= begin) {
+            uint64_t covered = (*at)->begin + (*at)->size - begin;
+            if (covered >= end - begin)
+                return;
+            begin += covered;
+            bytes += covered;
+            continue;
+        }
+        uint64_t stop = *at && (*at)->begin < end ? (*at)->begin : end;
+        uint32_t part = (uint32_t)(stop - begin);
+        struct segment *s = more->n_pending[dir] < MAX_PENDING_PIECES
+                                ? pool_get(context->pool, sizeof *s + part)
+                                : NULL;
+        if (!s)
+            return; /* becomes a gap; the pool counts what it refused */
+        s->begin = begin;
+        s->size = part;
+        memcpy(s->bytes, bytes, part);
+        s->next = *at;
+        *at = s;
+        more->n_pending[dir]++;
+        more->n_pending_bytes[dir] += part;
+        begin += part;
+        bytes += part;
+    }
+}
+
+static void give_up(struct flow_context *context, struct flow *f, int dir, const char *weird)
+{
+    weird_flow(context, f, weird, (struct str){0}, "TCP");
+    drop_pending(context, f, dir);
+    f->tcp[dir].skip = 1;
+}
+
+static uint64_t last_kept(const struct flow *f, int dir)
+{
+    const struct segment *s = f->more ? f->more->pending[dir] : NULL;
+    uint64_t last = f->tcp[dir].delivered;
+    for (; s; s = s->next)
+        last = s->begin + s->size;
+    return last;
+}
+
+static void check_limits(struct flow_context *context, struct flow *f, int dir)
+{
+    struct tcp_end *end = &f->tcp[dir];
+    uint32_t kept = f->more ? f->more->n_pending_bytes[dir] : 0;
+    if (kept && tcp_nothing_acked(end) && last_kept(f, dir) - end->delivered > MAX_ABOVE_HOLE)
+        give_up(context, f, dir, "above_hole_data_without_any_acks");
+    else if (!tcp_nothing_acked(end) && end->delivered > end->trimmed &&
+             end->delivered - end->trimmed + kept > MAX_UNACKED)
+        give_up(context, f, dir, "excessive_data_without_further_acks");
+}
+
+void stream_data(struct flow_context *context, struct flow *f, int dir, uint64_t begin,
+                 const uint8_t *bytes, uint32_t size)
+{
+    struct tcp_end *end = &f->tcp[dir];
+    if (end->skip)
+        return;
+    uint64_t stop = begin + size;
+    uint64_t acked = tcp_full_seq(end->ack_seq, end->ack_wraps) - end->start_seq;
+    uint64_t known = acked > end->trimmed ? acked : end->trimmed;
+    if (stop <= known)
+        return; /* acknowledged before: seen, or counted as missing */
+    if (begin < known) {
+        bytes += known - begin;
+        begin = known;
+    }
+    if (stop <= end->delivered)
+        return;
+    if (begin < end->delivered) {
+        bytes += end->delivered - begin;
+        begin = end->delivered;
+    }
+    if (begin == end->delivered) {
+        /* Kept segments hold bytes that came first: the new ones only fill up to them. */
+        uint64_t upto = stop;
+        const struct segment *s = f->more ? f->more->pending[dir] : NULL;
+        if (s && s->begin < stop) {
+            upto = s->begin;
+            keep(context, f, dir, upto, bytes + (upto - begin), (uint32_t)(stop - upto));
+        }
+        if (upto > begin)
+            deliver(context, f, dir, bytes, (uint32_t)(upto - begin));
+        if (f->more && f->more->pending[dir])
+            deliver_pending(context, f, dir);
+    } else {
+        keep(context, f, dir, begin, bytes, (uint32_t)(stop - begin));
+    }
+    check_limits(context, f, dir);
+}
+
+/* All before `upto` was acknowledged and part of it was never seen. */
+static void undelivered(struct flow_context *context, struct flow *f, int dir, uint64_t upto)
+{
+    struct tcp_end *end = &f->tcp[dir];
+    if (upto <= 2 && f->partial)
+        return; /* the made-up SYN of a partial connection */
+    if (!end->skip) {
+        while (f->more && f->more->pending[dir] && f->more->pending[dir]->begin < upto) {
+            if (f->more->pending[dir]->begin > end->delivered)
+                gap(context, f, dir, f->more->pending[dir]->begin - end->delivered);
+            deliver_pending(context, f, dir);
+        }
+        if (upto > end->delivered)
+            gap(context, f, dir, upto - end->delivered);
+    }
+    if (upto > end->delivered)
+        end->delivered = upto;
+}
+
+void stream_acked(struct flow_context *context, struct flow *f, int dir, uint64_t upto)
+{
+    struct tcp_end *end = &f->tcp[dir];
+    if (end->fin_seen) {
+        /* The FIN's own number is not data. */
+        uint64_t fin = (upto & ~0xffffffffull) | end->fin_seq;
+        if (upto >= fin)
+            upto = fin - 1;
+    }
+    if (upto <= end->trimmed)
+        return;
+    if (upto > end->delivered)
+        undelivered(context, f, dir, upto);
+    if (f->more && f->more->pending[dir])
+        deliver_pending(context, f, dir);
+    end->trimmed = upto;
+    tcp_check_eof(context, f, dir);
+}
+
+bool stream_waiting(const struct flow *f, int dir)
+{
+    const struct tcp_end *end = &f->tcp[dir];
+    if (end->skip)
+        return false;
+    uint64_t delivered = end->start_seq + end->delivered;
+    uint64_t last = tcp_full_seq(end->last_seq, end->seq_wraps);
+    if (last < delivered)
+        return false;
+    /* A FIN takes one number, a RST does not. */
+    if (delivered != last - 1 && delivered != last)
+        return true;
+    return end->state != TCP_RESET && f->more && f->more->pending[!dir];
+}

@@ -1,0 +1,160 @@
+/* weird.log: see weird.h. What a connection or a host was once logged for is not logged again for
+ * ten minutes; some names are logged once for each originator, some never (Zeek's defaults). */
+#include "flow/weird.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "flow/more.h"
+
+#define SECOND       1000000000ll
+#define N_REMEMBERED 16384 /* power of two */
+
+static const struct log_column columns[] = {
+    LOG_CONNECTION_COLUMNS,   {"name", LOG_STRING}, {"addl", LOG_STRING},
+    {"notice", LOG_BOOL},     {"peer", LOG_STRING}, {"source", LOG_STRING},
+};
+
+const struct log_schema weird_schema = {.name = "weird", LOG_COLUMNS(columns), .of_connection = true};
+
+enum action { ACTION_LOG, ACTION_IGNORE, ACTION_PER_CONNECTION, ACTION_PER_ORIGINATOR,
+              ACTION_NOTICE_PER_ORIGINATOR };
+
+/* Names that are not simply logged. */
+static const struct {
+    const char *name;
+    enum action action;
+} actions[] = {
+    {"unsolicited_SYN_response", ACTION_IGNORE},
+    {"FIN_after_reset", ACTION_IGNORE},
+    {"spontaneous_FIN", ACTION_IGNORE},
+    {"spontaneous_RST", ACTION_IGNORE},
+    {"bad_ICMP_checksum", ACTION_PER_ORIGINATOR},
+    {"bad_RPC", ACTION_PER_ORIGINATOR},
+    {"bad_TCP_checksum", ACTION_PER_ORIGINATOR},
+    {"bad_UDP_checksum", ACTION_PER_ORIGINATOR},
+    {"bad_IP_checksum", ACTION_PER_ORIGINATOR},
+    {"connection_originator_SYN_ack", ACTION_PER_ORIGINATOR},
+    {"DNS_label_forward_compress_offset", ACTION_PER_ORIGINATOR},
+    {"DNS_label_len_gt_name_len", ACTION_PER_ORIGINATOR},
+    {"DNS_label_len_gt_pkt", ACTION_PER_ORIGINATOR},
+    {"DNS_label_too_long", ACTION_PER_ORIGINATOR},
+    {"excess_RPC", ACTION_PER_ORIGINATOR},
+    {"FIN_storm", ACTION_NOTICE_PER_ORIGINATOR},
+    {"originator_RPC_reply", ACTION_PER_ORIGINATOR},
+    {"partial_RPC", ACTION_PER_ORIGINATOR},
+    {"responder_RPC_call", ACTION_PER_ORIGINATOR},
+    {"simultaneous_open", ACTION_PER_CONNECTION},
+    {"successful_RPC_reply_to_invalid_request", ACTION_NOTICE_PER_ORIGINATOR},
+    {"SYN_after_partial", ACTION_NOTICE_PER_ORIGINATOR},
+    {"SYN_with_data", ACTION_PER_ORIGINATOR},
+    {"UDP_datagram_length_mismatch", ACTION_PER_ORIGINATOR},
+    {"excessively_small_fragment", ACTION_PER_ORIGINATOR},
+    {"fragment_inconsistency", ACTION_PER_ORIGINATOR},
+    {"fragment_overlap", ACTION_PER_ORIGINATOR},
+    {"fragment_size_inconsistency", ACTION_PER_ORIGINATOR},
+};
+
+static enum action action_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        if (strcmp(actions[i].name, name) == 0)
+            return actions[i].action;
+    return ACTION_LOG;
+}
+
+/* A cache: when two things fall on one place, the older is forgotten, and may be logged again. */
+struct weird_memory {
+    struct {
+        uint64_t hash;
+        int64_t until;
+    } said[N_REMEMBERED];
+};
+
+struct weird_memory *weird_memory_new(void)
+{
+    return calloc(1, sizeof(struct weird_memory));
+}
+
+void weird_memory_free(struct weird_memory *memory)
+{
+    free(memory);
+}
+
+/* True the first time; false while it is remembered. */
+static bool remember(struct flow_context *context, const char *name, const void *what, size_t size,
+                     int64_t how_long)
+{
+    if (!context->weirds)
+        return true;
+    uint64_t hash = XXH3_64bits_withSeed(what, size, XXH3_64bits(name, strlen(name)));
+    size_t i = hash & (N_REMEMBERED - 1);
+    if (context->weirds->said[i].hash == hash && context->clock < context->weirds->said[i].until)
+        return false;
+    context->weirds->said[i].hash = hash;
+    context->weirds->said[i].until = context->clock + how_long;
+    return true;
+}
+
+static void put_rest(struct rec *rec, const char *name, const char *suffix, struct str addl,
+                     enum action action, const char *source)
+{
+    char text[120];
+    int len = snprintf(text, sizeof text, "%s%s", name, suffix);
+    rec_str(rec, str_make(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1));
+    rec_str(rec, addl.len ? addl : (struct str){0});
+    rec_bool(rec, action == ACTION_NOTICE_PER_ORIGINATOR);
+    rec_text(rec, "zeek");
+    rec_text(rec, source);
+}
+
+void weird_flow(struct flow_context *context, struct flow *f, const char *name, struct str addl,
+                const char *source)
+{
+    f->did_weird = 1;
+    enum action action = action_of(name);
+    if (action == ACTION_IGNORE || f->shadow)
+        return;
+    if (!remember(context, name, f, offsetof(struct flow, hash), 600 * SECOND))
+        return;
+    if ((action == ACTION_PER_ORIGINATOR || action == ACTION_NOTICE_PER_ORIGINATOR) &&
+        !remember(context, name, flow_addr(f, FLOW_ORIG), 16, 86400 * SECOND))
+        return;
+    struct rec *rec = flow_log_begin(context, f, &weird_schema, context->now);
+    put_rest(rec, name, "", addl, action, source);
+    flow_log_end(context, f, rec);
+}
+
+void weird_packet(struct flow_context *context, const struct packet_weird *w)
+{
+    enum action action = action_of(w->name);
+    if (action == ACTION_IGNORE)
+        return;
+    uint8_t hosts[33] = {w->in_tunnel};
+    if (w->has_addr) {
+        memcpy(hosts + 1, w->src.b, 16);
+        memcpy(hosts + 17, w->dst.b, 16);
+    }
+    bool by_host = action == ACTION_PER_ORIGINATOR || action == ACTION_NOTICE_PER_ORIGINATOR;
+    if (!remember(context, w->name, hosts, by_host ? 17 : sizeof hosts, 600 * SECOND))
+        return;
+    struct rec *rec = log_begin(context->log, &weird_schema);
+    rec_time(rec, context->now);
+    rec_unset(rec);
+    for (int i = 0; i < 2; i++) {
+        if (w->has_addr) {
+            rec_addr(rec, i ? &w->dst : &w->src);
+            rec_port(rec, 0);
+        } else {
+            rec_unset(rec);
+            rec_unset(rec);
+        }
+    }
+    put_rest(rec, w->name, w->in_tunnel ? "_in_tunnel" : "", str_c(w->addl), action, w->source);
+    if (context->extra)
+        context->extra(context, NULL, rec);
+    log_end(rec);
+}

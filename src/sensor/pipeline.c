@@ -1,0 +1,291 @@
+/* The way of a packet: see pipeline.h. Frames come in bursts, and are taken through the stages one
+ * stage at a time, so that the memory of each connection is on its way before it is needed. */
+#include "sensor/pipeline.h"
+
+#include <stdlib.h>
+
+#include "flow/handle.h"
+#include "flow/more.h"
+#include "flow/weird.h"
+#include "proto/attach.h"
+#include "sensor/columns.h"
+#include "sensor/filter.h"
+#include "sensor/tunnels.h"
+#include "source/dedup.h"
+#include "source/source.h"
+
+/* A packet of the burst, between the stages. */
+struct parcel {
+    struct packet packet;
+    struct flow_lookup lookup;
+    uint16_t source;
+    bool wanted;
+    bool has_lookup;
+};
+
+struct pipeline {
+    struct pipeline_options options;
+    struct flow_context context;
+    struct stack *stack;
+    struct source_table *sources; /* NULL without a mirror */
+    struct dedup *dedup;          /* the same */
+    struct tunnels *tunnels;
+    struct pipeline_counters counters;
+    struct packet inner[2]; /* of tunnels, while they are gone through */
+    struct parcel parcels[CAPTURE_BURST];
+};
+
+static void put_extra(struct flow_context *context, const struct flow *f, struct rec *rec)
+{
+    struct pipeline *p = context->owner;
+    if (p->options.mirror)
+        columns_put_source(rec, f ? source_get(p->sources, f->source) : NULL);
+    if (p->options.community_id)
+        columns_put_community_id(rec, f);
+}
+
+uint16_t pipeline_extra_columns(const struct pipeline_options *options,
+                                struct log_column out[PIPELINE_MAX_EXTRA])
+{
+    uint16_t n = 0;
+    if (options->mirror) {
+        out[n++] = (struct log_column){"source", LOG_STRING};
+        out[n++] = (struct log_column){"id.ctx.vxlan_vni", LOG_COUNT};
+        out[n++] = (struct log_column){"id.ctx.geneve_vni", LOG_COUNT};
+        out[n++] = (struct log_column){"agent_hostname", LOG_STRING};
+        out[n++] = (struct log_column){"agent_uuid", LOG_STRING};
+    }
+    if (options->community_id)
+        out[n++] = (struct log_column){"community_id", LOG_STRING};
+    return n;
+}
+
+struct pipeline *pipeline_new(const struct pipeline_options *options, struct log_writer *log)
+{
+    struct pipeline *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->options = *options;
+    p->context = (struct flow_context){
+        .log = log,
+        .payload = &attach_ops,
+        .uid_seed = options->uid_seed,
+        .extra = options->mirror || options->community_id ? put_extra : NULL,
+        .ended = tunnels_closed,
+        .owner = p,
+        .validate_checksums = options->validate_checksums,
+        .deliver_truncated = options->mirror,
+        .ja3 = options->ja3,
+        .ja4 = options->ja4,
+    };
+    p->context.pool = pool_new(options->memory / 2);
+    p->context.weirds = weird_memory_new();
+    p->tunnels = tunnels_new();
+    struct flow_table_options table = {.memory = options->memory, .hash_key = options->hash_key};
+    bool ok = p->context.pool && p->context.weirds && p->tunnels &&
+              flow_table_new(&table, &p->context) &&
+              (p->stack = stack_new(&options->stack, p->context.pool));
+    if (ok && options->mirror)
+        ok = (p->sources = source_table_new()) && (p->dedup = dedup_new(NULL));
+    if (!ok) {
+        pipeline_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void pipeline_finish(struct pipeline *p)
+{
+    pipeline_count(p, &p->counters);
+    flow_table_free(p->context.table);
+    p->context.table = NULL;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+    if (!p)
+        return;
+    if (p->context.table)
+        pipeline_finish(p);
+    stack_free(p->stack);
+    dedup_free(p->dedup);
+    source_table_free(p->sources);
+    tunnels_free(p->tunnels);
+    weird_memory_free(p->context.weirds);
+    pool_free(p->context.pool);
+    free(p);
+}
+
+/* Whether the connection with this hash is this worker's. The index uses the low bits. */
+static bool is_mine(const struct pipeline *p, uint32_t hash)
+{
+    return p->options.n_workers <= 1 ||
+           (uint64_t)hash * p->options.n_workers >> 32 == p->options.worker;
+}
+
+static void log_weirds(struct pipeline *p, const struct packet *packet)
+{
+    if (p->options.worker != 0)
+        return; /* every worker sees the packet: one says it */
+    for (unsigned i = 0; i < packet->n_weirds; i++)
+        weird_packet(&p->context, &packet->weirds[i]);
+}
+
+static void no_connection(struct pipeline *p, const struct packet *packet, const char *weird)
+{
+    p->counters.n_no_connection++;
+    if (!weird || p->options.worker != 0)
+        return;
+    static const char *const sources[256] = {[1] = "ICMP", [6] = "TCP", [17] = "UDP", [58] = "ICMP"};
+    struct packet_weird w = {.name = weird,
+                             .source = sources[packet->ip_proto],
+                             .in_tunnel = packet->n_layers > packet->n_mirror,
+                             .has_addr = true,
+                             .src = packet->src,
+                             .dst = packet->dst};
+    weird_packet(&p->context, &w);
+}
+
+/* The uid of the innermost tunnel over IP that the layers from `first` on name, or of `parent`. */
+static bool name_tunnels(struct pipeline *p, const struct packet *packet, unsigned first,
+                         struct flow_uid *parent)
+{
+    bool any = false;
+    for (unsigned i = first; i < packet->n_layers; i++) {
+        const struct packet_layer *layer = &packet->layers[i];
+        if (layer->sport || layer->dport)
+            continue; /* over UDP: it has a connection */
+        *parent = tunnels_over_ip(p->tunnels, &p->context, layer, p->options.worker == 0);
+        any = true;
+    }
+    return any;
+}
+
+/* A packet and, one after the other, what is tunnelled in it. */
+static void follow(struct pipeline *p, const struct packet *packet, const struct flow_lookup *first,
+                   uint16_t source)
+{
+    struct flow_uid parent;
+    bool has_parent = false;
+    unsigned n_named = packet->n_mirror;
+    struct flow_lookup lookup = *first;
+    for (;;) {
+        if (packet->n_layers > n_named && name_tunnels(p, packet, n_named, &parent))
+            has_parent = true;
+        n_named = packet->n_layers;
+        bool is_udp = packet->ip_proto == 17;
+        const struct tunnel_decoder *decoder =
+            is_udp ? stack_udp_tunnel(packet->sport, packet->dport) : NULL;
+        bool mine = is_mine(p, lookup.hash);
+        if (!mine && !decoder)
+            return;
+        struct flow *f = flow_handle(&p->context, packet, &lookup, source, !mine);
+        if (!f)
+            return;
+        if (has_parent)
+            flow_add_parent(&p->context, f, &parent);
+        if (!decoder || f->tunnel_off)
+            return;
+        const char *weird = NULL;
+        struct packet *next = packet == &p->inner[0] ? &p->inner[1] : &p->inner[0];
+        if (!stack_resume(p->stack, packet, decoder, next, &weird)) {
+            if (weird && mine)
+                weird_flow(&p->context, f, weird, (struct str){0}, NULL);
+            return;
+        }
+        log_weirds(p, next);
+        if (decoder->service)
+            flow_add_service(&p->context, f, decoder->service);
+        if (next->kind != PACKET_IP)
+            return;
+        if (!flow_lookup(p->context.table, next, 0, &lookup, &weird)) {
+            no_connection(p, next, weird);
+            return;
+        }
+        tunnels_discovered(&p->context, f, decoder);
+        parent = flow_uid(&p->context, f);
+        has_parent = true;
+        packet = next;
+    }
+}
+
+/* Stage one: everything that needs no memory of connections. */
+static void prepare(struct pipeline *p, struct parcel *parcel, const struct frame *frame)
+{
+    struct packet *packet = &parcel->packet;
+    stack_decode(p->stack, frame, packet);
+    parcel->wanted = false;
+    parcel->has_lookup = false;
+    p->counters.n_packets++;
+    if (p->options.filter && !filter_passes(p->options.filter, packet)) {
+        p->counters.n_filtered++;
+        return;
+    }
+    parcel->wanted = true;
+    parcel->source = p->sources ? source_of(p->sources, packet) : 0;
+    if (packet->kind != PACKET_IP)
+        return;
+    const char *weird = NULL;
+    parcel->has_lookup = flow_lookup(p->context.table, packet, 0, &parcel->lookup, &weird);
+    if (parcel->has_lookup)
+        flow_table_prefetch_index(p->context.table, parcel->lookup.hash);
+}
+
+/* Stage three: the packets in their order. */
+static void process(struct pipeline *p, struct parcel *parcel)
+{
+    const struct packet *packet = &parcel->packet;
+    p->context.now = packet->ts;
+    if (packet->ts > p->context.clock)
+        p->context.clock = packet->ts;
+    if (packet->n_weirds)
+        log_weirds(p, packet);
+    if (packet->kind != PACKET_IP)
+        return;
+    if (!parcel->has_lookup) {
+        const char *weird = NULL;
+        (void)flow_lookup(p->context.table, packet, 0, &parcel->lookup, &weird); /* for the reason */
+        no_connection(p, packet, weird);
+        return;
+    }
+    bool mine = is_mine(p, parcel->lookup.hash);
+    bool plain = packet->n_layers == packet->n_mirror && packet->ip_proto != 17;
+    if (plain && !mine)
+        return;
+    if (p->dedup && dedup_is_copy(p->dedup, packet, packet->ts)) {
+        if (mine)
+            p->counters.n_copies++;
+        return;
+    }
+    follow(p, packet, &parcel->lookup, parcel->source);
+}
+
+void pipeline_frames(struct pipeline *p, const struct frame *frames, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        prepare(p, &p->parcels[i], &frames[i]);
+    for (unsigned i = 0; i < n; i++)
+        if (p->parcels[i].has_lookup && is_mine(p, p->parcels[i].lookup.hash))
+            flow_table_prefetch_flow(p->context.table, p->parcels[i].lookup.hash);
+    for (unsigned i = 0; i < n; i++)
+        if (p->parcels[i].wanted)
+            process(p, &p->parcels[i]);
+    flow_table_expire(p->context.table);
+    tunnels_expire(p->tunnels, &p->context);
+    stack_expire(p->stack, p->context.clock);
+    stack_release(p->stack);
+}
+
+void pipeline_count(const struct pipeline *p, struct pipeline_counters *out)
+{
+    *out = p->counters;
+    if (!p->context.table)
+        return; /* finished: counted then */
+    out->stack = *stack_counters(p->stack);
+    out->flows = *flow_table_counters(p->context.table);
+    out->n_pool_refused = pool_refused(p->context.pool);
+    if (p->sources) {
+        out->n_sources = source_count(p->sources);
+        out->n_sources_refused = source_refused(p->sources);
+    }
+}

@@ -1,0 +1,55 @@
+/* The way of a packet, on one page:
+ *
+ *     capture -> tunnel -> source -> flow -> proto -> log -> sink
+ *
+ * One pipeline belongs to one worker and shares nothing with the others but the log files. */
+#ifndef SENSOR_PIPELINE_H
+#define SENSOR_PIPELINE_H
+
+#include "capture/capture.h"
+#include "flow/table.h"
+#include "log/record.h"
+#include "tunnel/stack.h"
+
+struct pipeline;
+struct filter;
+struct pcap_sink;
+
+struct pipeline_options {
+    struct stack_options stack;
+    bool mirror;            /* the capture was taken at a collector */
+    size_t memory;          /* of this worker */
+    uint64_t hash_key;      /* the same for all workers of a run */
+    uint64_t uid_seed;
+    unsigned worker, n_workers;
+    bool validate_checksums;
+    bool community_id, ja3, ja4; /* extra columns */
+    const struct filter *filter; /* or NULL; shared, read only */
+};
+
+/* NULL: out of memory. */
+struct pipeline *pipeline_new(const struct pipeline_options *options, struct log_writer *log);
+
+/* Ends all connections, which logs them. */
+void pipeline_finish(struct pipeline *p);
+void pipeline_free(struct pipeline *p);
+
+/* At most CAPTURE_BURST frames, borrowed for the call. */
+void pipeline_frames(struct pipeline *p, const struct frame *frames, unsigned n);
+
+struct pipeline_counters {
+    struct stack_counters stack;
+    struct flow_table_counters flows;
+    uint64_t n_packets, n_filtered, n_copies, n_no_connection;
+    uint64_t n_sources, n_sources_refused;
+    uint64_t n_pool_refused;
+};
+void pipeline_count(const struct pipeline *p, struct pipeline_counters *out);
+
+/* Writes the columns after Zeek's for these options into `out` (room for PIPELINE_MAX_EXTRA); gives
+ * their number. What the pipeline adds to each row of a connection. */
+#define PIPELINE_MAX_EXTRA 8
+uint16_t pipeline_extra_columns(const struct pipeline_options *options,
+                                struct log_column out[PIPELINE_MAX_EXTRA]);
+
+#endif
