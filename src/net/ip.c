@@ -40,10 +40,10 @@ static enum packet_kind refuse(struct packet *out, const char *weird, enum packe
 }
 
 /* Sets the sizes: `r` is at the header, of which `header_size` bytes are in front of the payload. */
-static inline void set_payload(struct reader *r, uint32_t total, uint32_t header_size,
+static inline void set_payload(struct reader r, uint32_t total, uint32_t header_size,
                                struct packet *out)
 {
-    struct reader packet = rd_sub_upto(r, total);
+    struct reader packet = rd_sub_upto(&r, total);
     out->ip_size = (uint32_t)rd_left(&packet);
     out->ip_len = total;
     out->payload_len = total - header_size;
@@ -61,7 +61,7 @@ static enum packet_kind fragment_kind(struct packet *out, const struct ip_fragme
     return fragment->offset == 0 ? PACKET_IP : PACKET_TRUNCATED;
 }
 
-static inline enum packet_kind ip4(struct reader *r, uint32_t wire, bool lenient,
+static inline enum packet_kind ip4(const struct reader *r, uint32_t wire, bool lenient,
                                    struct packet *out, struct ip_fragment *fragment)
 {
     uint32_t captured = (uint32_t)rd_left(r);
@@ -103,7 +103,7 @@ static inline enum packet_kind ip4(struct reader *r, uint32_t wire, bool lenient
     out->ip_proto = proto;
     out->ttl = ttl;
     out->ip_id = id;
-    set_payload(r, total, header_size, out);
+    set_payload(*r, total, header_size, out);
 
     if (likely((flags & 0x3fff) == 0))
         return PACKET_IP;
@@ -118,7 +118,7 @@ static inline enum packet_kind ip4(struct reader *r, uint32_t wire, bool lenient
     return fragment_kind(out, fragment);
 }
 
-static enum packet_kind ip6(struct reader *r, uint32_t wire, bool lenient, struct packet *out,
+static enum packet_kind ip6(const struct reader *r, uint32_t wire, bool lenient, struct packet *out,
                             struct ip_fragment *fragment)
 {
     struct reader packet = *r;
@@ -157,7 +157,7 @@ static enum packet_kind ip6(struct reader *r, uint32_t wire, bool lenient, struc
         return refuse(out, "truncated_IP_len", PACKET_MALFORMED);
     if (unlikely(chain.size > total))
         return refuse(out, "invalid_IP_header_size", PACKET_MALFORMED);
-    set_payload(r, total, chain.size, out);
+    set_payload(*r, total, chain.size, out);
 
     if (likely(chain.last == 0))
         return PACKET_IP;
@@ -181,7 +181,7 @@ static enum packet_kind ip6(struct reader *r, uint32_t wire, bool lenient, struc
     }
 }
 
-enum packet_kind ip_decode(struct reader *r, uint32_t wire, bool lenient, struct packet *out,
+enum packet_kind ip_decode(const struct reader *r, uint32_t wire, bool lenient, struct packet *out,
                            struct ip_fragment *fragment)
 {
     if (unlikely(rd_left(r) < IP4_MIN))

@@ -23,7 +23,7 @@ struct ip_fragment {
  * PACKET_IP: all of `out` that belongs to IP is set but the ports. PACKET_FRAGMENT: so is
  * `fragment`, and the payload is the fragment's own. PACKET_OTHER: nothing that has connections
  * (ESP, mobility). PACKET_TRUNCATED: not whole, for whatever reason. PACKET_MALFORMED. */
-enum packet_kind ip_decode(struct reader *r, uint32_t wire, bool lenient, struct packet *out,
+enum packet_kind ip_decode(const struct reader *r, uint32_t wire, bool lenient, struct packet *out,
                            struct ip_fragment *fragment);
 
 #endif

@@ -1,8 +1,9 @@
 /* Reassembly of IP datagrams: see fragment.h.
  *
- * A datagram's payload lies in chunks of 4 KiB that are taken as fragments need them, and one bit
- * for each 8 bytes says what is there: the work for a fragment is in proportion to its size,
- * whatever the order and the overlaps. */
+ * A datagram's payload lies in chunks that are taken as fragments need them, each with one bit for
+ * each of its bytes that says whether it is there: the work for a fragment is in proportion to its
+ * size, whatever the order and the overlaps. Fragments begin at multiples of 8 bytes, but may end
+ * anywhere, the last and the forged. */
 #include "tunnel/fragment.h"
 
 #include <sys/random.h>
@@ -13,12 +14,10 @@
 #include "net/checksum.h"
 #include "net/weird.h"
 
-#define CHUNK_SIZE   4096u
-#define MAX_PAYLOAD  65536u
 #define MAX_DATAGRAM 65535u
-#define N_CHUNKS     (MAX_PAYLOAD / CHUNK_SIZE)
-#define UNIT         8u
-#define N_WORDS      (MAX_PAYLOAD / UNIT / 64)
+#define CHUNK_WORDS  56u
+#define CHUNK_SIZE   (CHUNK_WORDS * 64)
+#define N_CHUNKS     (MAX_DATAGRAM / CHUNK_SIZE + 1)
 #define N_BUCKETS    1024u
 
 /* Zeek's bounds of what is odd. */
@@ -32,6 +31,11 @@ struct key {
     uint8_t version, proto, n_layers, unused;
 };
 
+struct chunk {
+    uint64_t have[CHUNK_WORDS];
+    uint8_t bytes[CHUNK_SIZE];
+};
+
 struct datagram {
     struct key key;
     uint32_t bucket;
@@ -39,15 +43,13 @@ struct datagram {
     struct datagram *older, *newer; /* all, by when their first fragment came */
     int64_t first;
     bool size_known;
-    uint32_t size;    /* of the payload, when known */
-    uint32_t end;     /* of the furthest byte seen */
-    uint32_t partial; /* end of a unit that is not whole: the last one's; MAX_PAYLOAD: none */
-    uint32_t n_front; /* units present from the front on */
+    uint32_t size;  /* of the payload, when known */
+    uint32_t end;   /* of the furthest byte seen */
+    uint32_t front; /* all before it are present; a multiple of 64 */
     uint8_t next, next_at;
     uint16_t header_size;
     uint8_t *header;
-    uint8_t *chunk[N_CHUNKS];
-    uint64_t have[N_WORDS];
+    struct chunk *chunk[N_CHUNKS];
 };
 
 struct done {
@@ -113,7 +115,7 @@ static void drop(struct fragments *f, struct datagram *d)
     f->n_pending--;
 
     for (size_t i = 0; i < N_CHUNKS; i++)
-        put(f, d->chunk[i], CHUNK_SIZE);
+        put(f, d->chunk[i], sizeof *d->chunk[i]);
     put(f, d->header, d->header_size);
     put(f, d, sizeof *d);
 }
@@ -180,7 +182,6 @@ static struct datagram *add_datagram(struct fragments *f, const struct packet *p
     d->key = *key;
     d->bucket = bucket;
     d->first = packet->ts;
-    d->partial = MAX_PAYLOAD;
     d->next = fragment->next;
     d->next_at = fragment->next_at;
     d->header = header;
@@ -229,63 +230,56 @@ static void look_at(struct datagram *d, struct packet *packet, const struct ip_f
     }
 }
 
-static bool has_unit(const struct datagram *d, uint32_t unit)
-{
-    return d->have[unit / 64] >> (unit % 64) & 1;
-}
-
-/* Copies the units of one chunk that are not there yet. */
 struct overlap {
     bool any, differs;
 };
 
-static void fill(struct datagram *d, uint32_t offset, const uint8_t *bytes, uint32_t size,
-                 struct overlap *overlap)
+/* Copies into a chunk, from `at` on, the bytes that are not there yet. */
+static void fill(struct chunk *chunk, uint32_t at, struct reader r, struct overlap *overlap)
 {
-    uint8_t *chunk = d->chunk[offset / CHUNK_SIZE];
-    struct reader r = rd_make(bytes, size);
     while (rd_left(&r) > 0) {
-        uint32_t unit = offset / UNIT;
-        uint32_t n = rd_left(&r) < UNIT ? (uint32_t)rd_left(&r) : UNIT;
-        uint8_t *to = chunk + offset % CHUNK_SIZE;
+        uint32_t bit = at % 64;
+        uint32_t n = 64 - bit;
+        if (n > rd_left(&r))
+            n = (uint32_t)rd_left(&r);
+        uint64_t mask = (n == 64 ? ~0ull : (1ull << n) - 1) << bit;
+        uint64_t there = chunk->have[at / 64] & mask;
+        uint8_t *to = chunk->bytes + at;
         const uint8_t *from = rd_bytes(&r, n);
-        if (has_unit(d, unit)) {
-            overlap->any = true;
-            overlap->differs |= memcmp(to, from, n) != 0;
-        } else {
+        if (there == 0)
             memcpy(to, from, n);
-            d->have[unit / 64] |= 1ull << (unit % 64);
-            if (n < UNIT && offset + n < d->partial)
-                d->partial = offset + n;
+        else {
+            overlap->any = true;
+            for (uint32_t i = 0; i < n; i++) {
+                if (!(there >> (bit + i) & 1))
+                    to[i] = from[i];
+                else if (to[i] != from[i])
+                    overlap->differs = true;
+            }
         }
-        offset += n;
+        chunk->have[at / 64] |= mask;
+        at += n;
     }
 }
 
 static bool store(struct fragments *f, struct datagram *d, struct packet *packet,
                   const struct ip_fragment *fragment)
 {
-    /* All but the last are multiples of 8 long; of others the odd end is left away. */
-    uint32_t size = packet->payload_len;
-    if (fragment->more)
-        size &= ~(UNIT - 1);
     uint32_t offset = fragment->offset;
-    if (offset + size > d->end)
-        d->end = offset + size;
+    struct reader r = rd_make(packet->payload, packet->payload_len);
+    if (offset + rd_left(&r) > d->end)
+        d->end = offset + (uint32_t)rd_left(&r);
 
     struct overlap overlap = {0};
-    struct reader r = rd_make(packet->payload, size);
     while (rd_left(&r) > 0) {
-        uint32_t i = offset / CHUNK_SIZE;
+        uint32_t i = offset / CHUNK_SIZE, at = offset % CHUNK_SIZE;
         if (!d->chunk[i])
-            d->chunk[i] = get_or_evict(f, d, CHUNK_SIZE);
+            d->chunk[i] = get_or_evict(f, d, sizeof *d->chunk[i]);
         if (!d->chunk[i])
             return false;
-        uint32_t n = CHUNK_SIZE - offset % CHUNK_SIZE;
-        if (n > rd_left(&r))
-            n = (uint32_t)rd_left(&r);
-        fill(d, offset, rd_bytes(&r, n), n, &overlap);
-        offset += n;
+        struct reader piece = rd_sub_upto(&r, CHUNK_SIZE - at);
+        offset += (uint32_t)rd_left(&piece);
+        fill(d->chunk[i], at, piece, &overlap);
     }
     if (overlap.differs)
         weird_add(packet, "fragment_inconsistency", NULL, true);
@@ -294,19 +288,17 @@ static bool store(struct fragments *f, struct datagram *d, struct packet *packet
     return true;
 }
 
-/* Bytes present from the front on, without a hole. */
+/* Bytes present from the start on, without a hole. */
 static uint32_t front(struct datagram *d)
 {
-    while (d->n_front < N_WORDS * 64) {
-        uint64_t missing = ~d->have[d->n_front / 64] >> (d->n_front % 64);
-        if (missing != 0) {
-            d->n_front += (uint32_t)__builtin_ctzll(missing);
-            break;
-        }
-        d->n_front = (d->n_front / 64 + 1) * 64;
+    while (d->front < d->end) {
+        const struct chunk *chunk = d->chunk[d->front / CHUNK_SIZE];
+        uint64_t missing = chunk ? ~chunk->have[d->front % CHUNK_SIZE / 64] : ~0ull;
+        if (missing != 0)
+            return d->front + (uint32_t)__builtin_ctzll(missing);
+        d->front += 64;
     }
-    uint32_t bytes = d->n_front * UNIT;
-    return bytes < d->partial ? bytes : d->partial;
+    return d->end;
 }
 
 /* The header as it would be had the datagram not been fragmented. */
@@ -345,7 +337,7 @@ static const uint8_t *assemble(struct fragments *f, struct datagram *d, uint32_t
     mend_header(bytes, d, size);
     for (uint32_t at = 0; at < size; at += CHUNK_SIZE) {
         uint32_t n = size - at < CHUNK_SIZE ? size - at : CHUNK_SIZE;
-        memcpy(bytes + d->header_size + at, d->chunk[at / CHUNK_SIZE], n);
+        memcpy(bytes + d->header_size + at, d->chunk[at / CHUNK_SIZE]->bytes, n);
     }
     return bytes;
 }
@@ -380,13 +372,8 @@ enum fragment_result fragments_add(struct fragments *f, struct packet *packet,
     uint32_t size = front(d);
     if (size < d->size)
         return FRAGMENT_KEPT;
-    if (d->end > d->size) {
-        /* Fragments of an older datagram with this id: what is there without a hole is taken. */
+    if (d->end > d->size) /* of an older datagram with this id: what has no hole is taken */
         weird_add(packet, "fragment_size_inconsistency", NULL, true);
-    } else
-        size = d->size;
-    if (size > MAX_DATAGRAM - d->header_size)
-        size = MAX_DATAGRAM - d->header_size;
 
     uint32_t header_size = d->header_size;
     const uint8_t *bytes = assemble(f, d, size);

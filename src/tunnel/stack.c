@@ -17,7 +17,15 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMP6 = 58, PROTO_SCTP = 132 };
+enum {
+    PROTO_ICMP = 1,
+    PROTO_IPV4 = 4,
+    PROTO_TCP = 6,
+    PROTO_UDP = 17,
+    PROTO_IPV6 = 41,
+    PROTO_ICMP6 = 58,
+    PROTO_SCTP = 132,
+};
 
 /* More IP headers, fragments and tunnels than a frame can mean. */
 #define MAX_TURNS 32
@@ -300,8 +308,21 @@ static bool take_tunnel(struct stack *s, struct walk *w, struct packet *out, enu
         return true;
     }
     uint8_t n_layers = out->n_layers;
-    enter_payload(w, out);
-    struct taken taken = take_off(w, out, decoder, NULL, false);
+    struct walk outer = *w;
+    struct taken taken = {0};
+    if (out->ip_proto == PROTO_IPV4 || out->ip_proto == PROTO_IPV6) {
+        /* Zeek measures the inner packet against all that was captured, and so do we; a frame
+         * with padding or a checksum behind is then measured against the outer header. */
+        struct reader rest = w->r;
+        rd_skip(&rest, out->ip_len - out->payload_len);
+        begin(w, rest, out->payload_len);
+        taken = take_off(w, out, decoder, NULL, false);
+    }
+    if (!taken.is_tunnel && !taken.weird) {
+        *w = outer;
+        enter_payload(w, out);
+        taken = take_off(w, out, decoder, NULL, false);
+    }
     if (taken.weird) {
         /* It is about the outer packet, whose addresses the inner one's have not replaced yet. */
         uint8_t n_inner = out->n_layers;
