@@ -68,10 +68,9 @@ fail() {
     failed=$((failed + 1))
     line "$1" FAILED "see $2"
     complaints=$(grep -E '\b(error|warning|ERROR):|undefined reference' "$2" |
-        grep -vE '^cc1:|: -W' |
-        head -n "${3:-15}")
+        grep -vE '^cc1:|: -W' | head -n "${3:-15}")
     [ -n "$complaints" ] || complaints=$(tail -n "${3:-15}" "$2")
-    sed 's/^/    | /' <<<"$complaints"
+    printf '%s\n' "$complaints" | sed 's/^/    | /'
 }
 
 # step NAME LOG COMMAND...: one pass or failure.
@@ -152,11 +151,12 @@ fuzz() {
     [ "$n" -gt 0 ] || skip "fuzzers" "this build has none"
 }
 
-step "layers" "$log/layers.log" python3 tool/layers.py
+step "layers" "$log/layers.log" python3 -B tool/layers.py
 
 if step "build (gcc)" "$log/build.log" build build -Dwerror="$werror"; then
     suites "tests (gcc)" build 2
     step "manual pages" "$log/man.log" meson test -C build --no-rebuild --print-errorlogs --suite man
+    step "layers' own test" "$log/layers-test.log" python3 -B test/layers_test.py
 else
     skip "tests (gcc)" "nothing was built"
 fi
