@@ -22,7 +22,8 @@ def lint(page):
         return 77
     run = subprocess.run(["mandoc", "-T", "lint", "-W", "style", page], capture_output=True, text=True)
     said = [line for line in (run.stdout + run.stderr).splitlines() if not NOT_OURS.search(line)]
-    print("\n".join(said))
+    for line in said:
+        print(line)
     return 1 if said else 0
 
 
