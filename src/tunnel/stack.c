@@ -11,6 +11,7 @@
 
 #include "net/ip.h"
 #include "net/link.h"
+#include "net/plain.h"
 #include "net/weird.h"
 #include "tunnel/fragment.h"
 
@@ -56,6 +57,7 @@ struct walk {
     uint32_t wire;
     bool is_cut;  /* bytes are missing because a capture or a mirror left them away */
     bool resumed; /* the mirror's layers are off: this is the monitored traffic */
+    bool decoded; /* the IP header was read and is in the packet */
 };
 
 static void add_ports(uint8_t table[N_PORTS], const uint16_t *ports, size_t n_ports, size_t i)
@@ -220,6 +222,13 @@ static struct taken take_off(struct walk *w, struct packet *out,
 
     switch (result.next) {
     case TUNNEL_ETHERNET:
+        if (likely(plain_decode(w->r, wire_left(w), out))) {
+            w->decoded = true;
+            taken.kind = PACKET_IP;
+            return taken;
+        }
+        taken.kind = link_decode(&w->r, link, out);
+        return taken;
     case TUNNEL_LINK:
         taken.kind = link_decode(&w->r, link, out);
         return taken;
@@ -409,7 +418,7 @@ static enum packet_kind unwrap(struct stack *s, struct walk *w, struct packet *o
             return PACKET_REFUSED;
         }
         struct ip_fragment fragment;
-        kind = ip_decode(&w->r, wire_left(w), out->n_mirror > 0, out, &fragment);
+        kind = ip_decode(&w->r, wire_left(w), s->has_mirror, out, &fragment);
         if (unlikely(kind != PACKET_IP)) {
             if (kind == PACKET_FRAGMENT)
                 kind = reassemble(s, w, out, &fragment);
@@ -473,13 +482,27 @@ void stack_decode(struct stack *s, const struct frame *frame, struct packet *out
     out->ts = frame->ts;
     out->n_layers = out->n_mirror = 0;
 
-    struct walk w = {.is_cut = false};
-    begin(&w, rd_make(frame->bytes, frame->size), frame->wire_size);
-    use_frame(out, &w, frame->link);
-    if (unlikely(frame->link != LINK_ETHERNET && !link_known(frame->link)))
-        s->counters.n_unknown_link++;
+    uint32_t wire = frame->wire_size > frame->size ? frame->wire_size : frame->size;
+    out->frame = frame->bytes;
+    out->frame_size = frame->size;
+    out->frame_wire_size = wire;
+    out->frame_link = frame->link;
 
-    enum packet_kind kind = link_decode(&w.r, frame->link, out);
+    struct reader r = rd_make(frame->bytes, frame->size);
+    struct walk w = {.wire = wire};
+    enum packet_kind kind = PACKET_IP;
+    if (likely(frame->link == LINK_ETHERNET && plain_decode(r, wire, out))) {
+        if (likely(!s->has_mirror || out->ip_proto == PROTO_TCP)) {
+            out->kind = check_mirror(s, out, kind);
+            return;
+        }
+        w.decoded = true;
+    } else {
+        begin(&w, r, wire);
+        if (unlikely(!link_known(frame->link)))
+            s->counters.n_unknown_link++;
+        kind = link_decode(&w.r, frame->link, out);
+    }
     kind = likely(kind == PACKET_IP) ? unwrap(s, &w, out, kind) : count(s, &w, kind);
     out->kind = check_mirror(s, out, kind);
     s->at_weird += out->n_weirds;
