@@ -321,11 +321,16 @@ static bool look_at_message(struct analysis *a, struct reader message, enum send
     return !m.violation || !analysis_violation(a, m.violation);
 }
 
+static struct reader held(const struct buf *buf)
+{
+    return buf_size(buf) > 0 ? rd_make(buf_at(buf), buf_size(buf)) : rd_make("", 0);
+}
+
 /* Adds what belongs to it to the message that is being put together. True: it is complete. A
  * message of no bytes is only complete when something follows it, as in Zeek. */
 static bool stream_take(struct analysis *a, struct buf *buf, struct reader *r)
 {
-    struct reader have = rd_make(buf_at(buf), buf_size(buf));
+    struct reader have = held(buf);
     size_t wanted = rd_left(&have) < 2 ? 2 : 2u + rd_peek_be16(&have, 0);
     size_t missing = wanted - rd_left(&have);
     if (missing == 0)
@@ -341,7 +346,7 @@ static bool stream_take(struct analysis *a, struct buf *buf, struct reader *r)
 
 static bool look_at_stream(struct analysis *a, struct buf *buf, enum sender sender)
 {
-    struct reader message = rd_make(buf_at(buf), buf_size(buf));
+    struct reader message = held(buf);
     rd_skip(&message, 2);
     return look_at_message(a, message, sender);
 }
@@ -410,6 +415,8 @@ const struct analyzer analyzer_dns = {
     .udp_ports = {53, 137, 5353, 5355},
     .logs = {&dns_log_schema},
     .state_size = sizeof(struct dns_state),
+    .udp_ticks = true,
+    .weird_source = "DNS",
     .data = on_data,
     .fin = on_fin,
     .end = on_end,

@@ -1,0 +1,218 @@
+/* What the tests of the DNS analyzer share: messages made byte by byte, and a connection whose
+ * logs can be read. Messages are given from heap blocks of their exact size, so that sanitizers see
+ * a byte too far. */
+#ifndef PROTO_DNS_BED_H
+#define PROTO_DNS_BED_H
+
+#include "flow/more.h"
+#include "flow/weird.h"
+#include "proto/analyzer.h"
+#include "proto/dns_types.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SECOND 1000000000ll
+
+/* ---- messages ---- */
+
+struct wire {
+    uint8_t bytes[70000];
+    size_t size;
+};
+
+static inline void put8(struct wire *w, unsigned value)
+{
+    w->bytes[w->size++] = (uint8_t)value;
+}
+
+static inline void put16(struct wire *w, unsigned value)
+{
+    put8(w, value >> 8);
+    put8(w, value & 0xff);
+}
+
+static inline void put32(struct wire *w, uint32_t value)
+{
+    put16(w, value >> 16);
+    put16(w, value & 0xffff);
+}
+
+static inline void put_bytes(struct wire *w, const void *bytes, size_t size)
+{
+    memcpy(w->bytes + w->size, bytes, size);
+    w->size += size;
+}
+
+static inline void put_name(struct wire *w, const char *name)
+{
+    while (*name) {
+        size_t len = strcspn(name, ".");
+        put8(w, (unsigned)len);
+        put_bytes(w, name, len);
+        name += len + (name[len] == '.');
+    }
+    put8(w, 0);
+}
+
+static inline void put_header(struct wire *w, unsigned id, unsigned flags, unsigned n_questions,
+                       unsigned n_answers)
+{
+    w->size = 0;
+    put16(w, id);
+    put16(w, flags);
+    put16(w, n_questions);
+    put16(w, n_answers);
+    put16(w, 0);
+    put16(w, 0);
+}
+
+static inline void put_question(struct wire *w, const char *name, unsigned type)
+{
+    put_name(w, name);
+    put16(w, type);
+    put16(w, 1);
+}
+
+/* A record owned by the name at offset 12. */
+static inline void put_record(struct wire *w, unsigned type, uint32_t ttl, const void *data, size_t size)
+{
+    put16(w, 0xc00c);
+    put16(w, type);
+    put16(w, 1);
+    put32(w, ttl);
+    put16(w, (unsigned)size);
+    put_bytes(w, data, size);
+}
+
+static inline struct wire query(unsigned id, const char *name, unsigned type)
+{
+    struct wire w;
+    put_header(&w, id, 0x0100, 1, 0);
+    put_question(&w, name, type);
+    return w;
+}
+
+static inline struct wire reply(unsigned id, const char *name, unsigned type, const void *data, size_t size)
+{
+    struct wire w;
+    put_header(&w, id, 0x8580, 1, 1);
+    put_question(&w, name, type);
+    put_record(&w, type, 300, data, size);
+    return w;
+}
+
+/* ---- a connection, and the logs it leaves ---- */
+
+struct bed {
+    char folder[32];
+    struct log_set *set;
+    struct flow_context context;
+    struct flow flow;
+    struct analysis analysis;
+    char *dns, *weird; /* the rows, after bed_close */
+};
+
+static inline void bed_open(struct bed *b, enum flow_proto proto, uint16_t port)
+{
+    memset(b, 0, sizeof *b);
+    memcpy(b->folder, "/tmp/dns_test.XXXXXX", sizeof "/tmp/dns_test.XXXXXX");
+    assert_non_null(mkdtemp(b->folder));
+    struct err err;
+    struct log_set_options options = {.folder = b->folder};
+    assert_int_equal(log_set_open(&options, &b->set, &err), 0);
+    b->context = (struct flow_context){
+        .now = 1000 * SECOND,
+        .log = log_writer_new(b->set),
+        .pool = pool_new(16u << 20),
+        .weirds = weird_memory_new(),
+    };
+    b->flow.addr[0] = addr_v4((const uint8_t[]){10, 0, 0, 1});
+    b->flow.addr[1] = addr_v4((const uint8_t[]){10, 0, 0, 53});
+    b->flow.port[0] = 4000;
+    b->flow.port[1] = port;
+    b->flow.proto = (uint8_t)proto;
+    b->analysis.analyzer = &analyzer_dns;
+    b->analysis.context = &b->context;
+    b->analysis.flow = &b->flow;
+    b->analysis.state = calloc(1, analyzer_dns.state_size);
+}
+
+static inline void feed(struct bed *b, int dir, const uint8_t *bytes, size_t size)
+{
+    uint8_t *exact = malloc(size ? size : 1);
+    memcpy(exact, bytes, size);
+    analyzer_dns.data(&b->analysis, dir, exact, size);
+    free(exact);
+}
+
+static inline void say(struct bed *b, int dir, struct wire w)
+{
+    feed(b, dir, w.bytes, w.size);
+    b->context.now += SECOND / 4;
+}
+
+/* The rows of a log without the columns of the connection, one a line; "" when there is no log. */
+static inline char *read_rows(const char *folder, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s.log", folder, name);
+    char *rows = calloc(1, 1 << 22), *line = NULL;
+    size_t capacity = 0;
+    FILE *file = fopen(path, "r");
+    while (file && getline(&line, &capacity, file) > 0) {
+        char *at = line;
+        for (int i = 0; i < 6 && at; i++)
+            at = strchr(at, '\t') ? strchr(at, '\t') + 1 : NULL;
+        if (line[0] != '#' && at)
+            memcpy(rows + strlen(rows), at, strlen(at) + 1);
+    }
+    free(line);
+    if (file)
+        fclose(file);
+    unlink(path);
+    return rows;
+}
+
+static inline void bed_close(struct bed *b)
+{
+    analyzer_dns.end(&b->analysis);
+    free(b->analysis.state);
+    flow_more_free(&b->context, &b->flow);
+    assert_int_equal(pool_used(b->context.pool), 0);
+    log_writer_free(b->context.log);
+    struct err err;
+    assert_int_equal(log_set_close(b->set, &err), 0);
+    b->dns = read_rows(b->folder, "dns");
+    b->weird = read_rows(b->folder, "weird");
+    rmdir(b->folder);
+    weird_memory_free(b->context.weirds);
+    pool_free(b->context.pool);
+}
+
+static inline void bed_free(struct bed *b)
+{
+    free(b->dns);
+    free(b->weird);
+}
+
+static inline unsigned count_lines(const char *text)
+{
+    unsigned n = 0;
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+#define CHECK_DNS(b, text)                                                                         \
+    do {                                                                                           \
+        bed_close(b);                                                                              \
+        assert_string_equal((b)->dns, text);                                                       \
+    } while (0)
+
+#endif
