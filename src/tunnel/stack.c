@@ -417,14 +417,17 @@ static enum packet_kind unwrap(struct stack *s, struct walk *w, struct packet *o
             s->counters.n_too_deep++;
             return PACKET_REFUSED;
         }
-        struct ip_fragment fragment;
-        kind = ip_decode(&w->r, wire_left(w), s->has_mirror, out, &fragment);
-        if (unlikely(kind != PACKET_IP)) {
-            if (kind == PACKET_FRAGMENT)
-                kind = reassemble(s, w, out, &fragment);
-            continue;
+        if (!w->decoded) {
+            struct ip_fragment fragment;
+            kind = ip_decode(&w->r, wire_left(w), s->has_mirror, out, &fragment);
+            if (unlikely(kind != PACKET_IP)) {
+                if (kind == PACKET_FRAGMENT)
+                    kind = reassemble(s, w, out, &fragment);
+                continue;
+            }
+            read_ports(out);
         }
-        read_ports(out);
+        w->decoded = false;
         if (likely(!mirror_pending(s, w, out) || out->ip_proto == PROTO_TCP)) {
             if (likely(out->ip_proto == PROTO_TCP || out->ip_proto == PROTO_UDP))
                 break;
@@ -568,38 +571,6 @@ bool stack_resume(struct stack *s, const struct packet *outer, const struct tunn
     out->kind = taken.kind == PACKET_IP ? unwrap(s, &w, out, PACKET_IP) : count(s, &w, taken.kind);
     s->at_weird += out->n_weirds;
     return true;
-}
-
-/* Filled once before main, and only read afterwards: one bit a port, then the list is asked. */
-static uint64_t monitored_ports[N_PORTS / 64];
-
-__attribute__((constructor)) static void fill_monitored_ports(void)
-{
-    for (size_t i = 0; tunnel_decoders[i]; i++) {
-        const uint16_t *ports = tunnel_decoders[i]->zeek_ports;
-        for (size_t p = 0; p < N_OF(tunnel_decoders[i]->zeek_ports) && ports[p] != 0; p++)
-            monitored_ports[ports[p] / 64] |= 1ull << (ports[p] % 64);
-    }
-}
-
-static const struct tunnel_decoder *monitored(uint16_t port)
-{
-    for (size_t i = 0; tunnel_decoders[i]; i++) {
-        const uint16_t *ports = tunnel_decoders[i]->zeek_ports;
-        for (size_t p = 0; p < N_OF(tunnel_decoders[i]->zeek_ports) && ports[p] != 0; p++)
-            if (ports[p] == port)
-                return tunnel_decoders[i];
-    }
-    return NULL;
-}
-
-const struct tunnel_decoder *stack_udp_tunnel(uint16_t sport, uint16_t dport)
-{
-    if (unlikely(monitored_ports[dport / 64] >> (dport % 64) & 1))
-        return monitored(dport);
-    if (unlikely(monitored_ports[sport / 64] >> (sport % 64) & 1))
-        return monitored(sport);
-    return NULL;
 }
 
 void stack_release(struct stack *s)
