@@ -294,12 +294,10 @@ static bool take_mirror(struct stack *s, struct walk *w, struct packet *out, enu
         *kind = PACKET_REFUSED;
         return true;
     }
-    struct walk inner = *w;
-    enter_payload(&inner, out);
-    struct taken taken = take_off(&inner, out, decoder, wanted, true);
+    enter_payload(w, out);
+    struct taken taken = take_off(w, out, decoder, wanted, true);
     if (!taken.is_tunnel)
-        return false;
-    *w = inner;
+        return false; /* what is tried next begins with the payload, too */
     *kind = taken.kind; /* a weird of the mirror's own tunnel is nothing for the logs */
     return true;
 }
