@@ -66,7 +66,7 @@ static inline size_t buf_size(const struct buf *buf)
 
 static inline const uint8_t *buf_at(const struct buf *buf)
 {
-    return buf->bytes + buf->start;
+    return buf->bytes ? buf->bytes + buf->start : NULL;
 }
 
 #endif
