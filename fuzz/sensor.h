@@ -2,6 +2,7 @@
 #ifndef FUZZ_SENSOR_H
 #define FUZZ_SENSOR_H
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,6 +11,20 @@
 #include "sensor/pipeline.h"
 
 #define SENSOR_INPUTS_A_SET 2000 /* then the logs are made anew, so that they stay small */
+
+static char sensor_folder[64];
+
+static inline void sensor_remove_logs(void)
+{
+    DIR *folder = opendir(sensor_folder);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder)))
+        if (entry->d_name[0] != '.')
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder)
+        closedir(folder);
+    (void)rmdir(sensor_folder);
+}
 
 struct sensor {
     struct log_set *set;
@@ -30,7 +45,6 @@ static inline void sensor_close_logs(struct log_set **set, struct log_writer **w
 /* The pipeline is new for each input; the log files are kept for many. */
 static inline struct sensor sensor_start(const struct pipeline_options *options)
 {
-    static char folder[64];
     static struct log_set *set;
     static struct log_writer *writer;
     static struct log_column extra[PIPELINE_MAX_EXTRA];
@@ -43,9 +57,13 @@ static inline struct sensor sensor_start(const struct pipeline_options *options)
     if (set && (other || n_inputs++ % SENSOR_INPUTS_A_SET == 0))
         sensor_close_logs(&set, &writer);
     if (!set) {
-        if (!folder[0])
-            snprintf(folder, sizeof(folder), "/dev/shm/cloudspan-fuzz-%d", (int)getpid());
-        struct log_set_options logs = {.folder = folder, .extra = extra};
+        if (!sensor_folder[0]) {
+            snprintf(sensor_folder, sizeof(sensor_folder), "/dev/shm/cloudspan-fuzz-%d",
+                     (int)getpid());
+            if (atexit(sensor_remove_logs) != 0)
+                abort();
+        }
+        struct log_set_options logs = {.folder = sensor_folder, .extra = extra};
         logs.n_extra = pipeline_extra_columns(options, extra);
         struct err err;
         if (log_set_open(&logs, &set, &err) < 0 || !(writer = log_writer_new(set)))
