@@ -14,6 +14,8 @@
 #define FILE_N_ANALYZERS 6
 #define FILE_N_PARTS     64      /* ranges kept of one file, out of order */
 #define FILE_MAX_PENDING 524288u /* bytes they may have in all before the gap is given up */
+#define FILE_N_CARRIERS  16      /* connections that one file is said to have come over */
+#define FILE_N_SHARED    256     /* files that others may go on with */
 
 struct part {
     uint64_t start, end;
@@ -27,8 +29,15 @@ struct parts {
     struct part part[FILE_N_PARTS];
 };
 
+/* A connection that carried the file. */
+struct carrier {
+    struct flow_uid uid;
+    struct addr addr[2];
+    uint16_t port[2];
+};
+
 struct file {
-    struct analysis *analysis;
+    struct flow_context *context;
     const char *source;
     struct flow_uid id;
     bool is_orig;
@@ -44,6 +53,23 @@ struct file {
     struct parts *parts;
     uint8_t n_analyzers;
     const char *analyzers[FILE_N_ANALYZERS];
+
+    struct analysis *listener; /* NULL: nobody wants to know the type */
+    uint32_t listener_tag;
+    void (*tell)(struct analysis *a, uint32_t tag, const struct file *file);
+
+    bool shared;
+    uint64_t key;
+    struct file *next; /* among the shared, the one used last first */
+    struct carrier first_carrier;
+    struct carrier *more_carriers; /* FILE_N_CARRIERS of them, or NULL */
+    uint8_t n_more_carriers;
+};
+
+/* The files of a worker that outlive their connections. */
+struct file_memory {
+    struct file *files;
+    uint32_t n_files;
 };
 
 static const struct log_column columns[] = {
@@ -86,29 +112,40 @@ static const struct {
     {"application/x-dosexec", "PE"},
 };
 
+static struct carrier carrier_of(const struct analysis *a)
+{
+    struct carrier c = {.uid = flow_uid(a->context, a->flow)};
+    for (int dir = 0; dir < 2; dir++) {
+        c.addr[dir] = *flow_addr(a->flow, dir);
+        c.port[dir] = flow_port(a->flow, dir);
+    }
+    return c;
+}
+
 struct file *file_new(struct analysis *a, int dir, const char *source)
 {
     struct file *file = pool_get(analysis_pool(a), sizeof *file);
     if (!file)
         return NULL;
-    file->analysis = a;
+    file->context = a->context;
+    file->first_carrier = carrier_of(a);
     file->source = source;
     file->id = flow_file_id(a->context, a->flow,
                             (uint64_t)a->n_files++ << 8 | (uint8_t)source[0]);
     file->is_orig = dir == FLOW_ORIG;
-    file->first = file->last = analysis_now(a);
+    file->first = file->last = a->context->clock;
     file->check = file->first + FILE_TIMEOUT;
     return file;
 }
 
 static void touch(struct file *file)
 {
-    file->last = analysis_now(file->analysis);
+    file->last = file->context->clock;
 }
 
 bool file_expired(struct file *file)
 {
-    int64_t now = analysis_now(file->analysis);
+    int64_t now = file->context->clock;
     if (now < file->check)
         return false;
     file->check = now + FILE_TIMEOUT;
@@ -126,6 +163,19 @@ static void look(struct file *file, const void *bytes, size_t size)
     for (size_t i = 0; i < sizeof by_mime / sizeof *by_mime; i++)
         if (strcmp(file->mime, by_mime[i].mime) == 0)
             file_add_analyzer(file, by_mime[i].analyzer);
+    if (file->listener)
+        file->tell(file->listener, file->listener_tag, file);
+    file->listener = NULL;
+}
+
+void file_tell_mime(struct file *file, struct analysis *a, uint32_t tag,
+                    void (*tell)(struct analysis *a, uint32_t tag, const struct file *file))
+{
+    if (file->looked)
+        return;
+    file->listener = a;
+    file->listener_tag = tag;
+    file->tell = tell;
 }
 
 void file_finish(struct file *file)
@@ -133,7 +183,7 @@ void file_finish(struct file *file)
     if (file->looked)
         return;
     look(file, buf_at(&file->head), buf_size(&file->head));
-    buf_done(&file->head, analysis_pool(file->analysis));
+    buf_done(&file->head, file->context->pool);
 }
 
 static void look_at_head(struct file *file, const uint8_t *bytes, size_t size)
@@ -145,7 +195,7 @@ static void look_at_head(struct file *file, const uint8_t *bytes, size_t size)
         return;
     }
     size_t wanted = MIME_LOOK_AT - had;
-    bool kept = buf_add(&file->head, analysis_pool(file->analysis), bytes,
+    bool kept = buf_add(&file->head, file->context->pool, bytes,
                         size < wanted ? size : wanted, MIME_LOOK_AT);
     if (!kept || buf_size(&file->head) == MIME_LOOK_AT)
         file_finish(file);
@@ -307,7 +357,7 @@ void file_write_at(struct file *file, uint64_t offset, const uint8_t *bytes, siz
         return;
     }
     if (!file->parts) {
-        file->parts = pool_get(analysis_pool(file->analysis), sizeof *file->parts);
+        file->parts = pool_get(file->context->pool, sizeof *file->parts);
         if (!file->parts) {
             file->overflow += size;
             return;
@@ -354,7 +404,7 @@ bool file_complete(const struct file *file)
 
 void file_set_name(struct file *file, struct str name)
 {
-    struct pool *pool = analysis_pool(file->analysis);
+    struct pool *pool = file->context->pool;
     if (file->name.len > 0)
         pool_put(pool, (void *)(uintptr_t)file->name.at, file->name.len);
     file->name = (struct str){0};
@@ -396,19 +446,16 @@ static bool is_certificate(const struct file *file)
     return false;
 }
 
-static void write_row(const struct file *file)
+static void write_row(const struct file *file, const struct carrier *c, bool local)
 {
-    struct flow_context *context = file->analysis->context;
-    const struct flow *flow = file->analysis->flow;
-    struct flow_uid uid = flow_uid(context, flow);
-    struct rec *rec = log_begin(context->log, &file_log);
+    struct rec *rec = log_begin(file->context->log, &file_log);
     rec_time(rec, file->first);
     rec_str(rec, str_make(file->id.text, FLOW_UID_LEN));
-    rec_str(rec, str_make(uid.text, FLOW_UID_LEN));
-    rec_addr(rec, flow_addr(flow, FLOW_ORIG));
-    rec_port(rec, flow_port(flow, FLOW_ORIG));
-    rec_addr(rec, flow_addr(flow, FLOW_RESP));
-    rec_port(rec, flow_port(flow, FLOW_RESP));
+    rec_str(rec, str_make(c->uid.text, FLOW_UID_LEN));
+    rec_addr(rec, &c->addr[FLOW_ORIG]);
+    rec_port(rec, c->port[FLOW_ORIG]);
+    rec_addr(rec, &c->addr[FLOW_RESP]);
+    rec_port(rec, c->port[FLOW_RESP]);
     rec_text(rec, file->source);
     rec_count(rec, 0);
     rec_set_begin(rec);
@@ -418,7 +465,7 @@ static void write_row(const struct file *file)
     rec_text(rec, file->mime);
     rec_str(rec, file->name);
     rec_interval(rec, file->last - file->first);
-    rec_bool(rec, addr_is_local(flow_addr(flow, file->is_orig ? FLOW_ORIG : FLOW_RESP)));
+    rec_bool(rec, local);
     rec_bool(rec, file->is_orig);
     rec_count(rec, file->seen);
     if (file->has_total)
@@ -433,18 +480,45 @@ static void write_row(const struct file *file)
     log_end(rec);
 }
 
+/* One for each connection that carried it. */
+static void write_rows(const struct file *file)
+{
+    uint8_t n = file->n_more_carriers;
+    const struct carrier *last = n ? &file->more_carriers[n - 1] : &file->first_carrier;
+    bool local = addr_is_local(&last->addr[file->is_orig ? FLOW_ORIG : FLOW_RESP]);
+    write_row(file, &file->first_carrier, local);
+    for (uint8_t i = 0; i < n; i++)
+        write_row(file, &file->more_carriers[i], local);
+}
+
+static void unshare(struct file *file)
+{
+    struct file_memory *memory = file->context->files;
+    for (struct file **at = &memory->files; *at; at = &(*at)->next) {
+        if (*at != file)
+            continue;
+        *at = file->next;
+        memory->n_files--;
+        break;
+    }
+    file->shared = false;
+}
+
 void file_end(struct file *file)
 {
     if (!file)
         return;
-    struct pool *pool = analysis_pool(file->analysis);
+    struct pool *pool = file->context->pool;
     if (file->parts)
         (void)parts_flush(file);
     file_finish(file);
     if (!is_certificate(file))
-        write_row(file);
+        write_rows(file);
+    if (file->shared)
+        unshare(file);
     file_set_name(file, (struct str){0});
     pool_put(pool, file->parts, sizeof *file->parts);
+    pool_put(pool, file->more_carriers, FILE_N_CARRIERS * sizeof *file->more_carriers);
     pool_put(pool, file, sizeof *file);
 }
 
@@ -452,6 +526,94 @@ void file_end_timedout(struct file *file)
 {
     file->timed_out = true;
     file_end(file);
+}
+
+static void end_expired(struct file_memory *memory)
+{
+    for (struct file *file = memory->files; file;) {
+        struct file *next = file->next;
+        if (file_expired(file))
+            file_end_timedout(file);
+        file = next;
+    }
+}
+
+void file_share(struct file *file, uint64_t key)
+{
+    struct flow_context *context = file->context;
+    if (!context->files)
+        context->files = pool_get(context->pool, sizeof *context->files);
+    struct file_memory *memory = context->files;
+    if (!memory)
+        return;
+    end_expired(memory);
+    if (memory->n_files >= FILE_N_SHARED) { /* the one not used for longest */
+        struct file *last = memory->files;
+        while (last->next)
+            last = last->next;
+        file_end_timedout(last);
+    }
+    file->key = key;
+    file->shared = true;
+    file->next = memory->files;
+    memory->files = file;
+    memory->n_files++;
+}
+
+struct file *file_shared(struct flow_context *context, uint64_t key)
+{
+    struct file_memory *memory = context->files;
+    for (struct file **at = memory ? &memory->files : NULL; at && *at; at = &(*at)->next) {
+        struct file *file = *at;
+        if (file->key != key)
+            continue;
+        *at = file->next;
+        file->next = memory->files;
+        memory->files = file;
+        return file;
+    }
+    return NULL;
+}
+
+bool file_join(struct file *file, struct analysis *a)
+{
+    struct carrier c = carrier_of(a);
+    bool known = memcmp(&file->first_carrier.uid, &c.uid, sizeof c.uid) == 0;
+    for (uint8_t i = 0; i < file->n_more_carriers && !known; i++)
+        known = memcmp(&file->more_carriers[i].uid, &c.uid, sizeof c.uid) == 0;
+    if (known)
+        return false;
+    if (!file->more_carriers)
+        file->more_carriers =
+            pool_get(file->context->pool, FILE_N_CARRIERS * sizeof *file->more_carriers);
+    if (!file->more_carriers || file->n_more_carriers == FILE_N_CARRIERS)
+        return false;
+    file->more_carriers[file->n_more_carriers++] = c;
+    return true;
+}
+
+void file_forget(struct analysis *a)
+{
+    struct file_memory *memory = a->context->files;
+    for (struct file *file = memory ? memory->files : NULL; file; file = file->next)
+        if (file->listener == a)
+            file->listener = NULL;
+}
+
+void file_memory_end(struct flow_context *context)
+{
+    struct file_memory *memory = context->files;
+    if (!memory)
+        return;
+    while (memory->files)
+        file_end_timedout(memory->files);
+    pool_put(context->pool, memory, sizeof *memory);
+    context->files = NULL;
+}
+
+bool file_is_orig(const struct file *file)
+{
+    return file->is_orig;
 }
 
 struct flow_uid file_id(const struct file *file)

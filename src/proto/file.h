@@ -25,6 +25,10 @@ void file_add_analyzer(struct file *file, const char *name); /* files.log's anal
 void file_write_at(struct file *file, uint64_t offset, const uint8_t *bytes, size_t size);
 void file_gap_at(struct file *file, uint64_t offset, uint64_t size);
 
+/* Called once, when the type of the content is known, with what was said here. */
+void file_tell_mime(struct file *file, struct analysis *a, uint32_t tag,
+                    void (*tell)(struct analysis *a, uint32_t tag, const struct file *file));
+
 /* All of the announced size has come: nothing more is due, and it is time for file_end. */
 bool file_complete(const struct file *file);
 
@@ -39,6 +43,16 @@ void file_finish(struct file *file);
  * (certificates) have no row. */
 void file_end(struct file *file);
 void file_end_timedout(struct file *file);
+
+/* Files that several messages and connections of a worker may go on with, known by a key. They are
+ * kept until they are complete, idle or too many, or until the end of the run. */
+struct file *file_shared(struct flow_context *context, uint64_t key); /* NULL: there is none */
+void file_share(struct file *file, uint64_t key);  /* key 0: none will go on with it */
+bool file_join(struct file *file, struct analysis *a); /* true: its first time on this connection */
+void file_forget(struct analysis *a); /* before an analysis goes that file_tell_mime knows */
+void file_memory_end(struct flow_context *context); /* after the last connection */
+
+bool file_is_orig(const struct file *file);
 
 /* "F" and 17 characters. */
 struct flow_uid file_id(const struct file *file);

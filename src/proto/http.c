@@ -265,7 +265,7 @@ static void end(struct analysis *a)
         buf_done(&h->side[dir].line, analysis_pool(a));
         buf_done(&h->side[dir].header, analysis_pool(a));
     }
-    http_ranges_end(a);
+    file_forget(a);
     http_trans_log_all(a);
     http_tunnel_end(a);
     pool_put(analysis_pool(a), (void *)(uintptr_t)h->upgrade_protocol.at, h->upgrade_protocol.len);
@@ -274,6 +274,7 @@ static void end(struct analysis *a)
 
 const struct analyzer analyzer_http = {
     .name = "http",
+    .weird_source = "HTTP",
     .transports = ANALYZER_TCP,
     .tcp_ports = {80, 81, 631, 1080, 3128, 8000, 8080, 8888},
     .logs = {&http_log, &file_log},

@@ -66,7 +66,7 @@ static void end_child(struct analysis *a, int dir, struct http_entity *e)
     for (struct http_entity *child = e->child; child;) {
         struct http_entity *next = child->child;
         pool_put(analysis_pool(a), (void *)(uintptr_t)child->boundary.at, child->boundary.len);
-        http_entity_end_file(child, true);
+        http_entity_end_file(a, child, true);
         pool_put(analysis_pool(a), child, sizeof *child);
         child = next;
     }
@@ -301,102 +301,87 @@ void http_entity_deliver(struct analysis *a, int dir, struct str data, bool crlf
     }
 }
 
-static void tell_mime(struct analysis *a, int dir, struct http_entity *e)
+/* The type of a file is known: to the transaction that named it, unless that is logged already. */
+static void tell_mime(struct analysis *a, uint32_t depth, const struct file *file)
 {
-    struct str mime = file_mime(e->file);
-    if (e->file_depth == 0 || !str_set(mime))
-        return;
-    http_trans_add_mime(http_trans_deepest(http_of(a), e->file_depth), dir, mime);
-    e->file_depth = 0;
+    http_trans_add_mime(http_trans_deepest(http_of(a), depth),
+                        file_is_orig(file) ? FLOW_ORIG : FLOW_RESP, file_mime(file));
 }
 
-/* The files of ranges that other messages may go on with. */
-static uint64_t range_key(const struct http_trans *t, int dir)
+/* Replies to requests for a range belong to one file, whichever connection they come over: all
+ * for the same client and URL. */
+static uint64_t range_key(const struct analysis *a, const struct http_trans *t, int dir)
 {
     if (dir == FLOW_ORIG || !t->range_request)
         return 0;
+    uint16_t port = flow_port(a->flow, FLOW_RESP);
+    struct str parts[] = {
+        str_make(flow_addr(a->flow, FLOW_ORIG)->b, 16),
+        str_set(t->host) ? t->host : str_make(flow_addr(a->flow, FLOW_RESP)->b, 16),
+        str_make(&port, sizeof port),
+        t->uri,
+    };
     uint64_t key = 14695981039346656037u; /* FNV-1a */
-    for (uint32_t i = 0; i < t->host.len; i++)
-        key = (key ^ (uint8_t)t->host.at[i]) * 1099511628211u;
-    key = (key ^ '/') * 1099511628211u;
-    for (uint32_t i = 0; i < t->uri.len; i++)
-        key = (key ^ (uint8_t)t->uri.at[i]) * 1099511628211u;
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+        for (uint32_t i = 0; i < parts[k].len; i++)
+            key = (key ^ (uint8_t)parts[k].at[i]) * 1099511628211u;
     return key | 1;
 }
 
-static bool take_range_file(struct analysis *a, struct http_entity *e, uint64_t key)
+static void end_file(struct http_entity *e, bool timed_out)
 {
-    struct http *h = http_of(a);
-    for (struct http_range_file **at = &h->ranges; key && *at; at = &(*at)->next) {
-        struct http_range_file *r = *at;
-        if (r->key != key)
-            continue;
-        e->file = r->file;
-        e->file_key = key;
-        e->file_depth = r->depth;
-        *at = r->next;
-        h->n_ranges--;
-        pool_put(analysis_pool(a), r, sizeof *r);
-        return true;
-    }
-    return false;
-}
-
-static void leave_range_file(struct analysis *a, int dir, struct http_entity *e)
-{
-    struct http *h = http_of(a);
-    struct http_range_file *r =
-        h->n_ranges < HTTP_MAX_RANGES ? pool_get(analysis_pool(a), sizeof *r) : NULL;
-    if (!r) {
-        file_finish(e->file);
-        tell_mime(a, dir, e);
-        http_entity_end_file(e, true);
-        return;
-    }
-    *r = (struct http_range_file){
-        .key = e->file_key, .file = e->file, .depth = e->file_depth, .next = h->ranges};
-    h->ranges = r;
-    h->n_ranges++;
+    if (timed_out || file_expired(e->file))
+        file_end_timedout(e->file);
+    else
+        file_end(e->file);
     e->file = NULL;
 }
 
-void http_ranges_end(struct analysis *a)
+/* A file of ranges may have ended in other hands: it is looked for each time. */
+static void find_file(struct analysis *a, struct http_entity *e)
 {
-    struct http *h = http_of(a);
-    while (h->ranges) {
-        struct http_range_file *r = h->ranges;
-        h->ranges = r->next;
-        file_end_timedout(r->file);
-        pool_put(analysis_pool(a), r, sizeof *r);
-    }
-    h->n_ranges = 0;
+    if (e->file_key)
+        e->file = file_shared(a->context, e->file_key);
+    if (e->file && file_expired(e->file))
+        end_file(e, true);
+}
+
+/* The transaction names the file, and wants to know its type. */
+static void name_file(struct analysis *a, int dir, struct http_entity *e, struct http_trans *t)
+{
+    if (t->has_entity && str_set(t->file_name))
+        file_set_name(e->file, t->file_name);
+    file_tell_mime(e->file, a, t->depth, tell_mime);
+    http_trans_add_file(a, dir, e->file);
 }
 
 /* The file that the entity's bytes belong to, made at the first of them. */
 static bool open_file(struct analysis *a, int dir, struct http_entity *e)
 {
     struct http *h = http_of(a);
-    if (e->file && file_expired(e->file))
-        http_entity_end_file(e, true);
-    if (e->file)
+    struct http_trans *t = NULL;
+    if (!e->file && !e->file_key) {
+        t = h->at ? h->at : http_trans_at(a, dir);
+        if (!t)
+            return false;
+        e->file_key = range_key(a, t, dir);
+    }
+    find_file(a, e);
+    if (!t)
+        t = h->at;
+    if (e->file) {
+        if (e->file_key && e->partial && t && file_join(e->file, a))
+            name_file(a, dir, e, t);
         return true;
-    struct http_trans *t = h->at ? h->at : http_trans_at(a, dir);
+    }
     if (!t)
         return false;
-    uint64_t key = range_key(t, dir);
-    if (take_range_file(a, e, key)) {
-        if (!file_expired(e->file))
-            return true;
-        http_entity_end_file(e, true);
-    }
     e->file = file_new(a, dir, "HTTP");
     if (!e->file)
         return false;
-    e->file_key = key;
-    e->file_depth = t->depth;
-    if (t->has_entity && str_set(t->file_name))
-        file_set_name(e->file, t->file_name);
-    http_trans_add_file(a, dir, e->file);
+    if (e->file_key)
+        file_share(e->file, e->file_key);
+    name_file(a, dir, e, t);
     return true;
 }
 
@@ -416,23 +401,18 @@ void http_entity_bytes(struct analysis *a, int dir, struct http_entity *e, struc
     } else {
         file_write(e->file, at, bytes.len);
     }
-    bool complete = file_complete(e->file);
-    if (complete)
-        file_finish(e->file);
-    tell_mime(a, dir, e);
-    if (complete)
-        http_entity_end_file(e, false);
+    if (file_complete(e->file))
+        end_file(e, false);
 }
 
-void http_entity_end_file(struct http_entity *e, bool timed_out)
+/* What an entity leaves behind when its connection does not need it any more. */
+void http_entity_end_file(struct analysis *a, struct http_entity *e, bool timed_out)
 {
-    if (!e->file)
-        return;
-    if (timed_out || file_expired(e->file))
-        file_end_timedout(e->file);
-    else
-        file_end(e->file);
-    e->file = NULL;
+    if (e->file_key)
+        return; /* others may go on with it */
+    find_file(a, e);
+    if (e->file)
+        end_file(e, timed_out);
 }
 
 bool http_entity_gap(struct analysis *a, int dir, uint64_t size)
@@ -442,10 +422,8 @@ bool http_entity_gap(struct analysis *a, int dir, uint64_t size)
     if ((e->ended && e->in_header) || e->body_length == 0 || size > INT64_MAX)
         return false;
     int64_t n = (int64_t)size;
-    if (open_file(a, dir, e)) {
+    if (open_file(a, dir, e))
         file_gap_at(e->file, (uint64_t)e->body_length, size);
-        tell_mime(a, dir, e);
-    }
     if (e->partial)
         e->offset += size;
     bool within = e->chunks == HTTP_NOT_CHUNKED ? e->content_length >= 0
@@ -475,13 +453,13 @@ static void ended(struct analysis *a, int dir, struct http_entity *e)
     if (e->parent && e->parent->content == HTTP_MULTIPART)
         side->only_crlf = false;
     bool stays = dir == FLOW_RESP && h->reply_code == 206;
-    if (e->file && stays) {
-        leave_range_file(a, dir, e);
-    } else if (e->file) {
-        file_finish(e->file);
-        tell_mime(a, dir, e);
-        http_entity_end_file(e, false);
-    }
+    if (e->file || e->file_key)
+        find_file(a, e);
+    if (e->file && !stays)
+        end_file(e, false);
+    else if (e->file && !e->file_key)
+        file_share(e->file, 0); /* more may be to come, but it cannot be told from where */
+    e->file = NULL;
     if (!e->parent)
         http_message_done(a, dir);
 }

@@ -123,12 +123,12 @@ void http_message_free(struct analysis *a, int dir)
     for (struct http_entity *e = m->top.child; e;) {
         struct http_entity *child = e->child;
         http_inflate_end(a, e);
-        http_entity_end_file(e, dir == FLOW_RESP);
+        http_entity_end_file(a, e, dir == FLOW_RESP);
         pool_put(analysis_pool(a), (void *)(uintptr_t)e->boundary.at, e->boundary.len);
         pool_put(analysis_pool(a), e, sizeof *e);
         e = child;
     }
-    http_entity_end_file(&m->top, dir == FLOW_RESP);
+    http_entity_end_file(a, &m->top, dir == FLOW_RESP);
     pool_put(analysis_pool(a), (void *)(uintptr_t)m->top.boundary.at, m->top.boundary.len);
     m->exists = false;
     m->current = NULL;
@@ -230,7 +230,7 @@ static bool request_line(struct analysis *a, struct str line)
             return true;
         }
         side->state = HTTP_EXPECT_NOTHING;
-        return !analysis_violation(a, "not a http request line");
+        return !a->confirmed || !analysis_violation(a, "not a http request line");
     }
     if (++h->n_requests > 1 && !h->keep_alive)
         weird(a, "unexpected_multiple_HTTP_requests");
@@ -302,7 +302,7 @@ static bool reply_line(struct analysis *a, struct str line)
         if (line.len == 0)
             return true;
         side->state = HTTP_EXPECT_NOTHING;
-        return !analysis_violation(a, "not a http reply line");
+        return !a->confirmed || !analysis_violation(a, "not a http reply line");
     }
     h->n_replies++;
     if (h->n_waiting > 0)

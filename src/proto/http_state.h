@@ -21,7 +21,6 @@
 #define HTTP_MAX_DEPTH   100        /* of parts in parts: as Zeek */
 #define HTTP_MAX_PENDING 100        /* requests without a reply: as Zeek */
 #define HTTP_MAX_FILES   15         /* named in one line of the log and direction: as Zeek */
-#define HTTP_MAX_RANGES  32         /* unfinished files of ranges kept at a time */
 #define HTTP_MAX_PROXIED 16
 #define HTTP_MAX_METHODS 128        /* remembered of requests that wait: more are not HEAD */
 
@@ -89,8 +88,7 @@ struct http_entity {
     struct str boundary; /* pool memory */
     struct http_zip *zip;
     struct file *file;
-    uint64_t file_key;   /* 0, or that of a file of ranges, which other messages may go on with */
-    uint32_t file_depth; /* the transaction that is told of its type */
+    uint64_t file_key; /* 0, or that of a file of ranges, which other messages may go on with */
     uint32_t base64;     /* bits not yet a byte, below a marker bit */
 };
 
@@ -123,13 +121,6 @@ struct http_side {
     struct http_message message;
 };
 
-struct http_range_file {
-    uint64_t key;
-    struct file *file;
-    uint32_t depth;
-    struct http_range_file *next;
-};
-
 struct http {
     struct http_side side[2];
     bool keep_alive, connection_close;
@@ -152,9 +143,6 @@ struct http {
     uint64_t current[2]; /* number of the transaction each direction is at */
     struct http_trans *at;   /* the one last spoken of; may be `logged` */
     struct http_trans *logged; /* written already, but still spoken of */
-
-    struct http_range_file *ranges;
-    uint32_t n_ranges;
 
     struct http_tunnel *inner;
 };
@@ -181,11 +169,10 @@ void http_entity_deliver(struct analysis *a, int dir, struct str data, bool crlf
 /* True when the gap lies within the body and parsing can go on. */
 bool http_entity_gap(struct analysis *a, int dir, uint64_t size);
 void http_entity_end(struct analysis *a, int dir, struct http_entity *e);
-void http_entity_end_file(struct http_entity *e, bool timed_out);
+void http_entity_end_file(struct analysis *a, struct http_entity *e, bool timed_out);
 void http_entity_bytes(struct analysis *a, int dir, struct http_entity *e, struct str bytes);
 void http_entity_clear(struct analysis *a, int dir, struct http_entity *e, struct str data,
                        bool crlf);
-void http_ranges_end(struct analysis *a);
 
 /* http_header.c */
 void http_header(struct analysis *a, int dir, struct http_entity *e, struct str line,
