@@ -64,6 +64,22 @@ uint64_t flow_size(const struct flow *f)
     return conn_payload_bytes(f, FLOW_ORIG) + conn_payload_bytes(f, FLOW_RESP);
 }
 
+/* A SYN, nothing else of weight from the originator, then its RST. */
+static bool aborted_attempt(struct str history)
+{
+    if (history.len && history.at[0] == '^')
+        history = str_from(history, 1);
+    if (!history.len || history.at[0] != 'S')
+        return false;
+    for (uint32_t i = 1; i < history.len; i++) {
+        if (history.at[i] == 'R')
+            return true;
+        if (memchr("HAFGIQ", history.at[i], 6))
+            return false;
+    }
+    return false;
+}
+
 static const char *tcp_conn_state(const struct flow *f)
 {
     uint8_t o = f->tcp[FLOW_ORIG].state, r = f->tcp[FLOW_RESP].state;
@@ -75,7 +91,7 @@ static const char *tcp_conn_state(const struct flow *f)
         return o_silent ? "RSTRH" : "RSTR";
     }
     if (o == TCP_RESET)
-        return r_silent ? "RSTOS0" : "RSTO";
+        return !r_silent ? "RSTO" : aborted_attempt(flow_history(f)) ? "RSTOS0" : "OTH";
     if (o == TCP_CLOSED && r == TCP_CLOSED)
         return "SF";
     if (o == TCP_CLOSED)

@@ -66,7 +66,7 @@ struct flow {
     uint16_t source; /* the monitored machine, as the source layer numbers it; 0: none */
 
     int64_t first, last; /* packet time, ns */
-    int64_t closing;     /* when it goes, once both ends have closed; 0 before */
+    int64_t look;        /* when it is looked at next (deadline.c); once is_closing: when it goes */
     uint32_t n_packets[2];
     uint64_t ip_bytes[2]; /* by the IP headers */
 
@@ -82,6 +82,7 @@ struct flow {
     uint8_t probed : 2;  /* payload seen in that direction and known to be nobody's */
     uint8_t tunnel_ok : 2; /* directions in which a tunnel inside was valid */
     uint8_t tunnel_off : 1;
+    uint8_t is_closing : 1; /* both ends have closed */
     uint8_t attached : 1; /* analyzers were looked for by port */
     uint8_t first_seen : 2; /* TCP: directions whose first segment was seen */
     uint8_t hist_seen[2];

@@ -101,11 +101,11 @@ static bool looks_like_reply(const struct packet *p, uint8_t proto)
     if (proto != FLOW_TCP)
         return false;
     uint8_t flags = tcp_flags(p);
-    if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN || !port_is_server_tcp(p->sport))
+    if (flags & TCP_SYN)
+        return flags & TCP_ACK;
+    if (!port_is_server_tcp(p->sport))
         return false;
-    if (!port_is_server_tcp(p->dport))
-        return true;
-    return !(flags & TCP_SYN) && p->sport < p->dport;
+    return !port_is_server_tcp(p->dport) || p->sport < p->dport;
 }
 
 static bool is_login_port(uint16_t port)
@@ -138,7 +138,9 @@ static void count(struct flow_context *context, struct flow *f, int dir, const s
         f->more->n_packets_more[dir] += f->n_packets[dir];
         f->n_packets[dir] = 0;
     }
-    f->ip_bytes[dir] += p->ip_len;
+    /* Segmentation offload can leave the header's length 0; Zeek then adds nothing. */
+    if (p->ip_version != 4 || p->ip[2] || p->ip[3])
+        f->ip_bytes[dir] += p->ip_len;
 }
 
 /* False: the checksum was to be looked at, and is wrong. */
@@ -184,9 +186,10 @@ struct str flow_udp_payload(const struct packet *p)
 static void handle_udp(struct flow_context *context, struct flow *f, int dir,
                        const struct packet *p)
 {
-    count(context, f, dir, p);
-    if (!checksum_ok(context, f, dir, p))
+    if (!checksum_ok(context, f, dir, p)) {
+        count(context, f, dir, p);
         return;
+    }
     struct reader r = rd_make(p->payload, p->payload_size);
     rd_skip(&r, 4);
     uint16_t len = rd_be16(&r);
@@ -201,6 +204,7 @@ static void handle_udp(struct flow_context *context, struct flow *f, int dir,
     struct str payload = flow_udp_payload(p);
     if (context->payload && payload.len)
         context->payload->data(context, f, dir, (const uint8_t *)payload.at, payload.len);
+    count(context, f, dir, p); /* last: an analyzer may have swapped the roles */
 }
 
 static void handle_icmp(struct flow_context *context, struct flow *f, int dir,

@@ -139,20 +139,16 @@ void flow_flip(struct flow_context *context, struct flow *f)
         struct tcp_end end = f->tcp[0];
         f->tcp[0] = f->tcp[1];
         f->tcp[1] = end;
-    } else {
-        uint64_t bytes = f->payload_bytes[0];
-        f->payload_bytes[0] = f->payload_bytes[1];
-        f->payload_bytes[1] = bytes;
-    }
+        uint8_t seen = f->hist_seen[0];
+        f->hist_seen[0] = f->hist_seen[1];
+        f->hist_seen[1] = seen;
+    } /* the others' payload and history stay with the role, as in Zeek */
     uint32_t packets = f->n_packets[0];
     f->n_packets[0] = f->n_packets[1];
     f->n_packets[1] = packets;
     uint64_t bytes = f->ip_bytes[0];
     f->ip_bytes[0] = f->ip_bytes[1];
     f->ip_bytes[1] = bytes;
-    uint8_t seen = f->hist_seen[0];
-    f->hist_seen[0] = f->hist_seen[1];
-    f->hist_seen[1] = seen;
     flow_history_add(context, f, FLOW_ORIG, '^');
 }
 

@@ -5,6 +5,7 @@
 #include "flow/tcp.h"
 #include "flow/weird.h"
 
+#define MAX_INITIAL_WINDOW 16384
 #define MAX_ABOVE_HOLE     16384        /* bytes kept above a hole while nothing was acknowledged */
 #define MAX_UNACKED        (10u << 20)  /* bytes delivered or kept without an acknowledgement */
 #define MAX_PENDING_PIECES 4096         /* segments kept in one direction */
@@ -180,6 +181,8 @@ void stream_data(struct flow_context *context, struct flow *f, int dir, uint64_t
         keep(context, f, dir, begin, bytes, (uint32_t)(stop - begin));
     }
     check_limits(context, f, dir);
+    if (tcp_nothing_acked(end) && end->delivered > MAX_INITIAL_WINDOW)
+        end->trimmed = end->delivered; /* its peer is not seen: no acknowledgement will come */
 }
 
 /* All before `upto` was acknowledged and part of it was never seen. */
@@ -232,5 +235,8 @@ bool stream_waiting(const struct flow *f, int dir)
     /* A FIN takes one number, a RST does not. */
     if (delivered != last - 1 && delivered != last)
         return true;
-    return end->state != TCP_RESET && f->more && f->more->pending[!dir];
+    /* Zeek waits until what the peer sent was acknowledged as well. */
+    const struct tcp_end *peer = &f->tcp[!dir];
+    return end->state != TCP_RESET &&
+           (peer->delivered > peer->trimmed || (f->more && f->more->pending[!dir]));
 }

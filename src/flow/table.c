@@ -13,10 +13,11 @@
 #include <xxhash.h>
 
 #include "flow/conn_log.h"
+#include "flow/deadline.h"
 #include "flow/more.h"
 
-#define SLOT_SHIFT 28 /* 2^28 ns = 0.27 s a slot */
-#define N_SLOTS    2048
+#define SLOT_SHIFT FLOW_STEP_SHIFT /* 0.27 s a slot */
+#define N_SLOTS    FLOW_N_STEPS
 #define FIRST_INDEX (1u << 12)
 #define EVICT_TRIES 64 /* flows looked at in search of one whose time is really near */
 
@@ -40,6 +41,7 @@ struct flow_table {
     uint32_t slots[N_SLOTS];      /* heads of lists */
     uint64_t busy[N_SLOTS / 64];  /* slots that have a list */
     int64_t wheel_now;            /* slot number all before which is done */
+    struct flow_times times;
     struct flow_table_counters counters;
 };
 
@@ -203,11 +205,17 @@ static void run_slot(struct flow_table *table, uint16_t slot)
         uint32_t next = f->next_timer;
         if (next != FLOW_NONE)
             __builtin_prefetch(&table->flows[next]);
+        bool over = flow_is_over(f, &table->times);
         wheel_put(table, f);
-        if (flow_deadline(f) <= table->context->clock)
+        if (over)
             flow_table_end(table, f);
         number = next;
     }
+}
+
+void flow_table_packet(struct flow_table *table)
+{
+    flow_times_add(&table->times, table->context->clock);
 }
 
 void flow_table_expire(struct flow_table *table)
@@ -263,7 +271,7 @@ struct flow *flow_table_find(struct flow_table *table, const struct flow_key *ke
         struct flow *f = &table->flows[table->index[i].flow - 1];
         if (memcmp(f, key, sizeof *key) != 0)
             continue;
-        if (flow_deadline(f) > table->context->clock)
+        if (!flow_is_over(f, &table->times))
             return f;
         flow_table_end(table, f);
         return NULL;
@@ -298,6 +306,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow_key *key
     f->hash = hash;
     f->first = f->last = table->context->now;
     f->active = 1;
+    flow_deadline_start(f);
     index_put(table, hash, number);
     table->n_entries++;
     wheel_put(table, f);

@@ -48,15 +48,15 @@ void flow_table_end(struct flow_table *table, struct flow *f);
 /* To be called after anything that may bring its end nearer (a close); later ends are noticed. */
 void flow_table_rearm(struct flow_table *table, struct flow *f);
 
+/* A packet came, of whatever connection: context->clock is its time, or a later one's before. */
+void flow_table_packet(struct flow_table *table);
+
 /* Ends what is over by context->clock. */
 void flow_table_expire(struct flow_table *table);
 
 /* Walks all connections; `visit` must not add or end any. */
 void flow_table_each(struct flow_table *table, void (*visit)(struct flow *f, void *with),
                      void *with);
-
-/* When the connection will be over if nothing more comes. */
-int64_t flow_deadline(const struct flow *f);
 
 struct flow_table_counters {
     uint64_t n_added, n_ended, n_evicted, n_refused;

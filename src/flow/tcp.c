@@ -117,7 +117,7 @@ static void begin_numbers(struct flow_context *context, struct flow *f, int dir,
         break;
     }
     if (!end->seen) {
-        end->delivered = 1;
+        end->delivered = end->trimmed = 1;
         end->seen = 1;
     }
 }
@@ -294,8 +294,10 @@ static void closed(struct flow_context *context, struct flow *f, int dir, bool e
         if ((event || f->deferred_event) &&
             (end->prev_state != TCP_INACTIVE || peer->state != TCP_INACTIVE))
             f->active = 0;
-        if (!f->closing)
-            f->closing = f->last + CLOSE_DELAY;
+        if (!f->is_closing) {
+            f->is_closing = 1;
+            f->look = f->last + CLOSE_DELAY;
+        }
     }
     flow_table_rearm(context->table, f);
 }
@@ -375,7 +377,7 @@ static uint64_t take_ack(struct flow_context *context, struct flow *f, int dir,
         set_start(peer, s->ack - 1);
         peer->last_seq = s->ack - 1;
         if (!peer->seen) {
-            peer->delivered = 1;
+            peer->delivered = peer->trimmed = 1;
             peer->seen = 1;
         }
         return 1;

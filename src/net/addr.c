@@ -126,6 +126,12 @@ static const struct {
     {0xfe80000000000000, 0xffc0000000000000}, /* link local */
 };
 
+/* Multicast that does not leave the link or the site; not in 6to4 addresses. */
+static bool is_local_multicast(uint32_t v)
+{
+    return v >> 8 == 0xe00000 || v >> 24 == 0xef;
+}
+
 static bool is_private_v4(uint32_t v)
 {
     for (size_t i = 0; i < sizeof private_v4 / sizeof private_v4[0]; i++)
@@ -143,7 +149,7 @@ bool addr_is_local(const struct addr *a)
     low = __builtin_bswap64(low);
 
     if (high == 0 && low >> 32 == 0xffff)
-        return is_private_v4((uint32_t)low);
+        return is_private_v4((uint32_t)low) || is_local_multicast((uint32_t)low);
     if (high == 0)
         return low <= 1; /* unspecified, loopback */
     if (high >> 48 == 0x2002) /* 6to4: the IPv4 address says */

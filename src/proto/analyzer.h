@@ -88,6 +88,9 @@ void analysis_confirm(struct analysis *a);
  * then called by the driver, once. */
 bool analysis_violation(struct analysis *a, const char *reason);
 
+/* The originator is the responder: who is who was guessed, and the protocol tells otherwise. */
+void analysis_flip(struct analysis *a);
+
 /* Wants no more data; `end` is still called when the connection is over. */
 void analysis_finish(struct analysis *a);
 

@@ -5,6 +5,7 @@
  * recognised late gets all from the beginning. */
 #include "proto/attach.h"
 
+#include "flow/deadline.h"
 #include "flow/more.h"
 #include "flow/table.h"
 #include "flow/weird.h"
@@ -72,7 +73,7 @@ static struct analysis *attach(struct flow_context *context, struct flow *f,
     a->state = (uint8_t *)a + head;
     *last = a;
     if (analyzer->udp_ticks && f->proto == FLOW_UDP) {
-        f->ticks = 1;
+        flow_deadline_tick(f);
         flow_table_rearm(context->table, f);
     }
     if (analyzer->start)
@@ -248,6 +249,11 @@ bool analysis_violation(struct analysis *a, const char *reason)
     if (a->confirmed)
         flow_remove_service(a->flow, a->analyzer->name);
     return true;
+}
+
+void analysis_flip(struct analysis *a)
+{
+    flow_flip(a->context, a->flow);
 }
 
 void analysis_finish(struct analysis *a)

@@ -8,6 +8,7 @@
 #include "flow/more.h"
 #include "flow/weird.h"
 #include "proto/attach.h"
+#include "proto/file.h"
 #include "sensor/columns.h"
 #include "sensor/filter.h"
 #include "sensor/tunnels.h"
@@ -19,6 +20,7 @@ struct parcel {
     struct packet packet;
     struct flow_lookup lookup;
     uint16_t source;
+    const char *weird; /* why there is no connection */
     bool wanted;
     bool has_lookup;
 };
@@ -99,6 +101,7 @@ void pipeline_finish(struct pipeline *p)
     pipeline_count(p, &p->counters);
     flow_table_free(p->context.table);
     p->context.table = NULL;
+    file_memory_end(&p->context);
 }
 
 void pipeline_free(struct pipeline *p)
@@ -161,6 +164,55 @@ static bool name_tunnels(struct pipeline *p, const struct packet *packet, unsign
     return any;
 }
 
+/* The tunnel of the monitored traffic that a UDP packet may be: by port, or by how it looks. */
+static const struct tunnel_decoder *guess_tunnel(const struct packet *packet, uint16_t sport,
+                                                 uint16_t dport)
+{
+    const struct tunnel_decoder *decoder = stack_udp_tunnel(sport, dport);
+    if (decoder)
+        return decoder;
+    struct str payload = flow_udp_payload(packet);
+    if (payload.len < 40)
+        return NULL; /* shorter than any that can be guessed */
+    for (size_t i = 0; tunnel_decoders[i]; i++)
+        if (tunnel_decoders[i]->detect && tunnel_decoders[i]->detect(rd_make(payload.at, payload.len)))
+            return tunnel_decoders[i];
+    return NULL;
+}
+
+/* A UDP connection carries a valid tunnel, in this direction at least. */
+static void confirm_tunnel(struct pipeline *p, struct flow *f, const struct packet *packet,
+                           const struct tunnel_decoder *decoder)
+{
+    bool from_orig = addr_eq(&packet->src, flow_addr(f, FLOW_ORIG)) &&
+                     packet->sport == flow_port(f, FLOW_ORIG);
+    f->tunnel_ok |= from_orig ? 1 : 2;
+    if (decoder->service && (!decoder->both_ways || f->tunnel_ok == 3))
+        flow_add_service(&p->context, f, decoder->service);
+}
+
+/* Takes off what the UDP packet of `f` carries. False: nothing that is followed. */
+static bool enter_tunnel(struct pipeline *p, struct flow *f, const struct packet *packet, bool mine,
+                         struct packet *inner)
+{
+    const struct tunnel_decoder *decoder =
+        guess_tunnel(packet, flow_port(f, FLOW_RESP), flow_port(f, FLOW_RESP));
+    if (!decoder || f->tunnel_off)
+        return false;
+    const char *weird = NULL;
+    enum stack_resumed found = stack_resume(p->stack, packet, decoder, inner, &weird);
+    if (found == STACK_TUNNEL)
+        confirm_tunnel(p, f, packet, decoder);
+    else if (found == STACK_NO_TUNNEL)
+        f->tunnel_off = 1;
+    if (weird && mine && (found != STACK_NO_TUNNEL || !decoder->both_ways || f->tunnel_ok == 3))
+        weird_flow(&p->context, f, weird, (struct str){0}, decoder->zeek_type);
+    if (found != STACK_TUNNEL)
+        return false;
+    log_weirds(p, inner);
+    return inner->kind == PACKET_IP;
+}
+
 /* A packet and, one after the other, what is tunnelled in it. */
 static void follow(struct pipeline *p, const struct packet *packet, const struct flow_lookup *first,
                    uint16_t source)
@@ -173,36 +225,24 @@ static void follow(struct pipeline *p, const struct packet *packet, const struct
         if (packet->n_layers > n_named && name_tunnels(p, packet, n_named, &parent))
             has_parent = true;
         n_named = packet->n_layers;
-        bool is_udp = packet->ip_proto == 17;
-        const struct tunnel_decoder *decoder =
-            is_udp ? stack_udp_tunnel(packet->sport, packet->dport) : NULL;
         bool mine = is_mine(p, lookup.hash);
-        if (!mine && !decoder)
+        bool is_udp = packet->ip_proto == 17;
+        if (!mine && !(is_udp && guess_tunnel(packet, packet->sport, packet->dport)))
             return;
         struct flow *f = flow_handle(&p->context, packet, &lookup, source, !mine);
         if (!f)
             return;
         if (has_parent)
             flow_add_parent(&p->context, f, &parent);
-        if (!decoder || f->tunnel_off)
+        struct packet *next = packet == &p->inner[0] ? &p->inner[1] : &p->inner[0];
+        if (!is_udp || !enter_tunnel(p, f, packet, mine, next))
             return;
         const char *weird = NULL;
-        struct packet *next = packet == &p->inner[0] ? &p->inner[1] : &p->inner[0];
-        if (!stack_resume(p->stack, packet, decoder, next, &weird)) {
-            if (weird && mine)
-                weird_flow(&p->context, f, weird, (struct str){0}, NULL);
-            return;
-        }
-        log_weirds(p, next);
-        if (decoder->service)
-            flow_add_service(&p->context, f, decoder->service);
-        if (next->kind != PACKET_IP)
-            return;
         if (!flow_lookup(p->context.table, next, 0, &lookup, &weird)) {
             no_connection(p, next, weird);
             return;
         }
-        tunnels_discovered(&p->context, f, decoder);
+        tunnels_discovered(&p->context, f, next->layers[next->n_layers - 1].decoder);
         parent = flow_uid(&p->context, f);
         has_parent = true;
         packet = next;
@@ -225,8 +265,7 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
     parcel->source = p->sources ? source_of(p->sources, packet) : 0;
     if (packet->kind != PACKET_IP)
         return;
-    const char *weird = NULL;
-    parcel->has_lookup = flow_lookup(p->context.table, packet, 0, &parcel->lookup, &weird);
+    parcel->has_lookup = flow_lookup(p->context.table, packet, 0, &parcel->lookup, &parcel->weird);
     if (parcel->has_lookup)
         flow_table_prefetch_index(p->context.table, parcel->lookup.hash);
 }
@@ -235,17 +274,16 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
 static void process(struct pipeline *p, struct parcel *parcel)
 {
     const struct packet *packet = &parcel->packet;
-    p->context.now = packet->ts;
-    if (packet->ts > p->context.clock)
-        p->context.clock = packet->ts;
+    p->context.now = packet->ts - packet->ts % 1000; /* Zeek's times are whole microseconds */
+    if (p->context.now > p->context.clock)
+        p->context.clock = p->context.now;
+    flow_table_packet(p->context.table);
     if (packet->n_weirds)
         log_weirds(p, packet);
     if (packet->kind != PACKET_IP)
         return;
     if (!parcel->has_lookup) {
-        const char *weird = NULL;
-        (void)flow_lookup(p->context.table, packet, 0, &parcel->lookup, &weird); /* for the reason */
-        no_connection(p, packet, weird);
+        no_connection(p, packet, parcel->weird);
         return;
     }
     bool mine = is_mine(p, parcel->lookup.hash);
@@ -260,6 +298,21 @@ static void process(struct pipeline *p, struct parcel *parcel)
     follow(p, packet, &parcel->lookup, parcel->source);
 }
 
+/* The further packets of a frame that aggregates several. */
+static void process_more(struct pipeline *p, const struct parcel *first)
+{
+    struct parcel parcel;
+    struct packet before = first->packet;
+    while (stack_more(p->stack, &before, &parcel.packet)) {
+        parcel.source = first->source;
+        parcel.has_lookup = parcel.packet.kind == PACKET_IP &&
+                            flow_lookup(p->context.table, &parcel.packet, 0, &parcel.lookup, &parcel.weird);
+        if (parcel.packet.kind == PACKET_IP)
+            process(p, &parcel);
+        before = parcel.packet;
+    }
+}
+
 void pipeline_frames(struct pipeline *p, const struct frame *frames, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
@@ -268,8 +321,11 @@ void pipeline_frames(struct pipeline *p, const struct frame *frames, unsigned n)
         if (p->parcels[i].has_lookup && is_mine(p, p->parcels[i].lookup.hash))
             flow_table_prefetch_flow(p->context.table, p->parcels[i].lookup.hash);
     for (unsigned i = 0; i < n; i++)
-        if (p->parcels[i].wanted)
+        if (p->parcels[i].wanted) {
             process(p, &p->parcels[i]);
+            if (p->parcels[i].packet.more)
+                process_more(p, &p->parcels[i]);
+        }
     flow_table_expire(p->context.table);
     tunnels_expire(p->tunnels, &p->context);
     stack_expire(p->stack, p->context.clock);

@@ -197,6 +197,8 @@ static struct taken take_off(struct walk *w, struct packet *out,
         if (!result.weird)
             result.weird = weird;
     }
+    if (!rd_ok(&w->r))
+        result.next = TUNNEL_NOT_MINE;
     layer->decoder = decoder;
     taken.decoder = decoder;
     taken.weird = result.weird;
@@ -543,14 +545,15 @@ bool stack_more(struct stack *s, const struct packet *packet, struct packet *out
     return true;
 }
 
-bool stack_resume(struct stack *s, const struct packet *outer, const struct tunnel_decoder *decoder,
-                  struct packet *out, const char **weird)
+enum stack_resumed stack_resume(struct stack *s, const struct packet *outer,
+                                const struct tunnel_decoder *decoder, struct packet *out,
+                                const char **weird)
 {
     *weird = NULL;
     if (outer->n_layers == PACKET_MAX_LAYERS) {
         s->counters.n_too_deep++;
         *weird = "exceeded_tunnel_max_depth";
-        return false;
+        return STACK_UNSURE;
     }
     inherit(s, outer, outer->n_layers, out);
     out->src = outer->src;
@@ -564,11 +567,13 @@ bool stack_resume(struct stack *s, const struct packet *outer, const struct tunn
     enter_payload(&w, outer);
     struct taken taken = take_off(&w, out, decoder, NULL, false);
     *weird = taken.weird;
-    if (!taken.is_tunnel || !taken.confirmed)
-        return false;
+    if (!taken.is_tunnel)
+        return STACK_NO_TUNNEL;
+    if (!taken.confirmed)
+        return STACK_UNSURE;
     out->kind = taken.kind == PACKET_IP ? unwrap(s, &w, out, PACKET_IP) : count(s, &w, taken.kind);
     s->at_weird += out->n_weirds;
-    return true;
+    return STACK_TUNNEL;
 }
 
 void stack_release(struct stack *s)

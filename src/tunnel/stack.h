@@ -37,10 +37,15 @@ void stack_decode(struct stack *stack, const struct frame *frame, struct packet 
 bool stack_more(struct stack *stack, const struct packet *packet, struct packet *out);
 
 /* For a UDP packet to one of a decoder's zeek_ports: what is inside it, as a packet of its own whose
- * layers are those of `outer` and this one. False: it is not such a tunnel. True with PACKET_OTHER
- * in out->kind: it is, but nothing was in it. `weird` is about the tunnel, so about the outer
+ * layers are those of `outer` and this one. STACK_TUNNEL with PACKET_OTHER in out->kind: it is such a
+ * tunnel, but nothing was in it. `weird` is about the tunnel, so about the outer
  * connection; what is odd about the inner packet is in `out`. */
-bool stack_resume(struct stack *stack, const struct packet *outer,
+enum stack_resumed {
+    STACK_NO_TUNNEL, /* it is not that encapsulation */
+    STACK_UNSURE,    /* it may be: nothing was in it, and it proves nothing */
+    STACK_TUNNEL,
+};
+enum stack_resumed stack_resume(struct stack *stack, const struct packet *outer,
                   const struct tunnel_decoder *decoder, struct packet *out, const char **weird);
 
 /* The decoder of the monitored traffic's tunnels on this UDP port pair, or NULL. */
