@@ -45,7 +45,6 @@ BANNED(putenv, "an argument")
 /* Hides control flow, or gives the work to a shell. */
 BANNED(setjmp, "return values")
 BANNED(longjmp, "return values")
-BANNED(signal, "sigaction")
 BANNED(system, "posix_spawn with a list of arguments")
 BANNED(popen, "posix_spawn with a list of arguments")
 BANNED(tmpnam, "mkstemp")
