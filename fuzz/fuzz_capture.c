@@ -1,5 +1,6 @@
-/* A capture file of any of the formats, given as a file in memory, read to its end: in large blocks,
- * and in small ones, where every record lies across their ends. Both must give the same frames. */
+/* A capture file of any of the formats, given as a file in memory, read to its end: in large
+ * blocks, and in small ones, where every record lies across their ends. Both must give the same
+ * frames. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -212,12 +212,11 @@ static bool read_block(struct walk *walk, struct reader r, uint32_t *type, struc
     bool known = *type == BLOCK_PACKET || *type == BLOCK_SIMPLE_PACKET || *type == BLOCK_SECTION ||
                  *type == BLOCK_INTERFACE || *type == BLOCK_OLD_PACKET;
     *rest = r;
-    if (padded > rd_left(&r) && !known) {
-        walk->skip = padded - rd_left(&r);
-        walk->need = BLOCK_HEAD_SIZE;
-        rd_skip(rest, rd_left(&r));
-        walk->at = *rest;
-        walk->stop = WALK_NEED;
+    if (padded > WALK_MAX_RECORD && !known) {
+        size_t here = padded < rd_left(&r) ? (size_t)padded : rd_left(&r);
+        rd_skip(rest, here);
+        walk_need(walk, *rest, BLOCK_HEAD_SIZE);
+        walk->skip = padded - here;
         return false;
     }
     if (padded > WALK_MAX_RECORD) {

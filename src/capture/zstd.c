@@ -12,6 +12,7 @@ struct zstd {
     ZSTD_DStream *stream;
     size_t left;     /* what libzstd wants next; 0: between frames */
     size_t at, size; /* of `packed` */
+    bool pending;    /* libzstd may hold bytes that did not fit */
     uint8_t packed[PACKED_SIZE];
 };
 
@@ -26,6 +27,7 @@ static int zstd_begin(struct input *input, struct err *err)
     }
     zstd->stream = stream;
     zstd->left = zstd->at = zstd->size = 0;
+    zstd->pending = false;
     input->unpacker = zstd;
     return 0;
 }
@@ -43,7 +45,7 @@ static ssize_t zstd_read(struct input *input, void *bytes, size_t size, struct e
     ZSTD_outBuffer out = {.dst = bytes, .size = size};
     /* Until something came out: what is there goes on before a pipe is waited for. */
     while (out.pos == 0) {
-        if (zstd->at == zstd->size) {
+        if (zstd->at == zstd->size && !zstd->pending) {
             ssize_t n = input_read_packed(input, zstd->packed, PACKED_SIZE, err);
             if (n < 0 || (n == 0 && zstd->left == 0))
                 return n;
@@ -53,8 +55,11 @@ static ssize_t zstd_read(struct input *input, void *bytes, size_t size, struct e
             zstd->size = (size_t)n;
             zstd->at = 0;
         }
-        /* One block at a time: when one is damaged, all before it has come out. */
+        /* One block at a time, and out with all of it: when one is damaged, what was before it has
+         * been given. */
         size_t piece = zstd->left > 0 ? zstd->left : FIRST_PIECE;
+        if (zstd->pending)
+            piece = 0;
         if (piece > zstd->size - zstd->at)
             piece = zstd->size - zstd->at;
         ZSTD_inBuffer in = {.src = zstd->packed + zstd->at, .size = piece};
@@ -66,6 +71,7 @@ static ssize_t zstd_read(struct input *input, void *bytes, size_t size, struct e
                            ZSTD_getErrorName(left));
         zstd->at += in.pos;
         zstd->left = left;
+        zstd->pending = out.pos == out.size;
     }
     return (ssize_t)out.pos;
 }
