@@ -4,7 +4,8 @@
  *
  * The type is told from at most MIME_LOOK_AT bytes. Where they come in one piece, or the file is
  * shorter and its size was announced, they are looked at where they lie; else they are gathered.
- * Nothing else of the content is kept: of parts that came out of order only their ranges are. */
+ * Nothing else of the content is kept: of parts that came out of order only their ranges are, and
+ * what they have of the first bytes. */
 #include "proto/file.h"
 
 #include "proto/mime.h"
@@ -26,6 +27,7 @@ struct parts {
     uint64_t delivered, trimmed;
     uint32_t n;
     bool flushing;
+    uint8_t *early; /* MIME_LOOK_AT bytes: what came of the beginning; NULL: nothing */
     struct part part[FILE_N_PARTS];
 };
 
@@ -225,18 +227,40 @@ static void parts_remove_first(struct parts *p)
     memmove(p->part, p->part + 1, p->n * sizeof *p->part);
 }
 
-/* Delivers the parts that now join. The new bytes are at hand for one of them only. */
-static void parts_join(struct file *file, const uint8_t *bytes, uint64_t bytes_start)
+static void deliver_part(struct file *file, uint64_t start, uint64_t size)
+{
+    const uint8_t *early = file->parts->early;
+    uint64_t n = early && start < MIME_LOOK_AT ? MIME_LOOK_AT - start : 0;
+    n = n < size ? n : size;
+    if (n > 0)
+        deliver(file, early + start, n);
+    if (n < size)
+        deliver(file, NULL, size - n);
+}
+
+/* Delivers the parts that now join. */
+static void parts_join(struct file *file)
 {
     struct parts *p = file->parts;
-    uint32_t i = 0;
-    for (; i < p->n && p->part[i].start <= p->delivered; i++) {
+    for (uint32_t i = 0; i < p->n && p->part[i].start <= p->delivered; i++) {
         if (p->part[i].start != p->delivered)
             continue;
-        uint64_t size = p->part[i].end - p->part[i].start;
-        p->delivered += size;
-        deliver(file, bytes && p->part[i].start == bytes_start ? bytes : NULL, size);
+        uint64_t start = p->part[i].start;
+        p->delivered = p->part[i].end;
+        deliver_part(file, start, p->delivered - start);
     }
+}
+
+static void keep_early(struct file *file, uint64_t offset, const uint8_t *bytes, size_t size)
+{
+    struct parts *p = file->parts;
+    if (file->looked || offset >= MIME_LOOK_AT)
+        return;
+    if (!p->early)
+        p->early = pool_get(file->context->pool, MIME_LOOK_AT);
+    if (p->early)
+        memcpy(p->early + offset, bytes,
+               size < MIME_LOOK_AT - offset ? size : MIME_LOOK_AT - offset);
 }
 
 /* Gives up what is missing before `up_to`. */
@@ -248,7 +272,7 @@ static void parts_skip(struct file *file, uint64_t up_to)
             continue;
         miss(file, p->part[i].start - p->delivered);
         p->delivered = p->part[i].start;
-        parts_join(file, NULL, 0);
+        parts_join(file);
     }
     if (up_to > p->delivered) {
         miss(file, up_to - p->delivered);
@@ -342,8 +366,9 @@ static void parts_add(struct file *file, uint64_t offset, const uint8_t *bytes, 
         file->overflow += end - start;
         return;
     }
+    keep_early(file, start, bytes + (start - offset), end - start);
     if (start <= p->delivered && end > p->delivered) {
-        parts_join(file, bytes + (start - offset), start);
+        parts_join(file);
         (void)parts_trim(file, p->delivered);
     }
     parts_merge(p);
@@ -517,6 +542,8 @@ void file_end(struct file *file)
     if (file->shared)
         unshare(file);
     file_set_name(file, (struct str){0});
+    if (file->parts)
+        pool_put(pool, file->parts->early, MIME_LOOK_AT);
     pool_put(pool, file->parts, sizeof *file->parts);
     pool_put(pool, file->more_carriers, FILE_N_CARRIERS * sizeof *file->more_carriers);
     pool_put(pool, file, sizeof *file);
