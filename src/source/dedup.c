@@ -39,9 +39,9 @@ struct tags {
 };
 
 struct entry {
-    uint32_t check;       /* the other half of the hash of the headers */
-    uint32_t fingerprint; /* of what follows them; 0: no copy of it was whole yet */
-    uint32_t place[N_PLACES];
+    uint32_t check;           /* the other half of the hash of the headers */
+    uint32_t fingerprint;     /* of what follows them; 0: no copy of it was whole yet */
+    uint32_t place[N_PLACES]; /* see same_place */
     uint32_t seen_ms[N_PLACES];
     uint32_t kept_ms[N_OCCURRENCES]; /* a ring, the newest at `newest` */
     uint8_t owed[N_PLACES];          /* occurrences that the place has not shown: the newest ones */
@@ -124,6 +124,14 @@ struct layer_key {
     uint8_t pad[2];
 };
 
+struct where {
+    uint64_t channel;
+    uint8_t macs[12];
+    uint8_t ttl;
+    bool is_hop;
+    uint8_t pad[2];
+};
+
 /* The mirror's layers: who sent it. Gateway load balancers say it in an option. */
 static uint64_t hash_channel(const struct dedup *dedup, const struct packet *packet)
 {
@@ -193,19 +201,15 @@ static bool look(const struct dedup *dedup, const struct packet *packet, int64_t
         out->fingerprint = (uint32_t)hash_bytes(dedup, rd_bytes(&r, size), size) | 1;
     }
 
-    struct {
-        uint64_t channel;
-        uint8_t macs[12];
-        uint8_t ttl;
-        uint8_t pad[3];
-    } where = {.channel = hash_channel(dedup, packet)};
+    struct where where = {.channel = hash_channel(dedup, packet)};
     if (packet->has_mac) {
         memcpy(where.macs, packet->src_mac, 6);
         memcpy(where.macs + 6, packet->dst_mac, 6);
     }
     out->pair = (uint32_t)hash_bytes(dedup, &where, sizeof(where)) | 1;
-    where.ttl = packet->ttl;
-    out->place = (uint32_t)hash_bytes(dedup, &where, sizeof(where));
+    struct where hop = {.channel = where.channel, .ttl = packet->ttl, .is_hop = true};
+    out->place = (uint32_t)hash_bytes(dedup, &hop, sizeof(hop)) << 16;
+    out->place |= packet->has_mac ? out->pair >> 16 : out->place >> 16;
     out->ip_id = key.ip_id;
     out->ms = (uint32_t)(now / 1000000);
     return true;
@@ -249,6 +253,13 @@ static struct entry *find(struct dedup *dedup, const struct sight *sight)
     return entry;
 }
 
+/* A place is two halves of 16 bits: the channel with the TTL, and the channel with the MAC
+ * addresses. Behind a router both are others; a sender may change either. */
+static bool same_place(uint32_t a, uint32_t b)
+{
+    return (a ^ b) >> 16 == 0 || ((a ^ b) & 0xffff) == 0;
+}
+
 /* The place's number in the entry. Of five places, the one that was silent longest is forgotten,
  * and taken for a new one, which owes all there is, if it speaks again. */
 static unsigned int find_place(struct entry *entry, const struct sight *sight, bool *out_is_new)
@@ -256,7 +267,7 @@ static unsigned int find_place(struct entry *entry, const struct sight *sight, b
     unsigned int oldest = 0;
     *out_is_new = false;
     for (unsigned int i = 0; i < entry->n_places; i++) {
-        if (entry->place[i] == sight->place)
+        if (same_place(entry->place[i], sight->place))
             return i;
         if ((int32_t)(entry->seen_ms[i] - entry->seen_ms[oldest]) < 0)
             oldest = i;

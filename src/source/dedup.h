@@ -6,11 +6,11 @@
  * and ECN, IP options, the IP checksum, and the checksums of TCP and UDP, which a sender's own
  * mirror sees unfinished. A copy that its mirror cut short is known by its headers alone.
  *
- * What makes it a copy: it was seen at another place. A place is the channel (encapsulation, outer
- * source address, id, direction), and within it the TTL and the MAC addresses, since these differ
- * on the two sides of a router that mirrors both. A packet that comes again from the same place is
- * a retransmission, and the n-th from one place is a copy of the n-th from another: of a
- * retransmission that both ends mirror, two of four are kept.
+ * What makes it a copy: it was seen at another place, which is another channel (encapsulation,
+ * outer source address, id, direction), or in the same channel the other side of a router that
+ * mirrors both: there the TTL is another, and so are the MAC addresses where there are any. A
+ * packet that comes again from the same place is a retransmission, and the n-th from one place is a
+ * copy of the n-th from another: of a retransmission that both ends mirror, two of four are kept.
  *
  * One place can also double what it sees: a bridge whose ports all go into one mirror. There is
  * nothing in such a packet that differs. It is taken for a copy only between two MAC addresses of

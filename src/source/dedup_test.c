@@ -235,10 +235,27 @@ static void test_both_sides_of_a_router(void **state)
     for (uint32_t i = 0; i < 100; i++) {
         struct segment s;
         fill(&s, i, 0);
+        s.packet.has_mac = i % 2;
         assert_false(dedup_is_copy(d, from(&s, 1), T0 + i * MS));
         s.packet.ttl--;
+        s.packet.src_mac[5] = 3;
+        s.packet.dst_mac[5] = 4;
         assert_true(dedup_is_copy(d, from(&s, 1), T0 + i * MS));
     }
+}
+
+/* A sender may choose another TTL, or another gateway: that is no router's other side. */
+static void test_what_is_no_router(void **state)
+{
+    struct dedup *d = *state;
+    struct segment s;
+    fill(&s, 1, 0);
+    assert_false(dedup_is_copy(d, from(&s, 1), T0));
+    s.packet.ttl = 255;
+    assert_false(dedup_is_copy(d, from(&s, 1), T0 + MS));
+    fill(&s, 1, 0);
+    s.packet.dst_mac[5] = 9;
+    assert_false(dedup_is_copy(d, from(&s, 1), T0 + 2 * MS));
 }
 
 static void test_directions_are_places(void **state)
@@ -377,6 +394,7 @@ int main(void)
         TEST(test_debts_are_forgotten),
         TEST(test_a_short_copy),
         TEST(test_both_sides_of_a_router),
+        TEST(test_what_is_no_router),
         TEST(test_directions_are_places),
         TEST(test_a_bridge_is_learnt),
         TEST(test_bridges_at_both_ends),
