@@ -1,5 +1,5 @@
 /* Text from the wire, made safe for TSV and JSON lines, byte for byte as Zeek writes it: printable
- * ASCII and valid UTF-8 as they are, everything else (and the backslash) as \xNN. */
+ * ASCII and valid UTF-8 as they are, the backslash twice, everything else as \xNN. */
 #include "log/writer.h"
 
 #ifdef __SSE2__
@@ -76,6 +76,10 @@ char *log_escape_tsv(char *at, struct str text, bool in_set)
         if (size) {
             memcpy(at, p, size);
             at += size;
+        } else if (*p == '\\') {
+            *at++ = '\\';
+            *at++ = '\\';
+            size = 1;
         } else {
             at = put_hex(at, *p);
             size = 1;
