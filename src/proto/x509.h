@@ -8,6 +8,7 @@
 #include "proto/der.h"
 
 struct analysis;
+struct log_writer;
 
 /* Borrows from the bytes that were parsed. */
 struct x509 {
@@ -77,5 +78,9 @@ struct x509_seen_certificate {
  * within a day. `flags` are X509_HOST, X509_CLIENT; `host`, where set, is checked against it. */
 struct x509_seen_certificate x509_observe(struct analysis *a, struct str bytes, unsigned flags,
                                           struct str host);
+
+/* The row of a certificate that was seen at `ts` (ns). */
+void x509_write_row(struct log_writer *writer, struct str bytes,
+                    const uint8_t fingerprint[HASH_SHA256_SIZE], unsigned flags, int64_t ts);
 
 #endif

@@ -97,13 +97,13 @@ static void put_constraints(struct rec *rec, const struct x509 *cert)
         rec_unset(rec);
 }
 
-static void write_row(struct analysis *a, const struct x509 *cert, const uint8_t *fingerprint,
-                      unsigned flags)
+static void write_row(struct log_writer *writer, const struct x509 *cert,
+                      const uint8_t *fingerprint, unsigned flags, int64_t ts)
 {
     char hex[2 * HASH_SHA256_SIZE];
     hash_hex(fingerprint, HASH_SHA256_SIZE, hex);
-    struct rec *rec = log_begin(a->context->log, &x509_log);
-    rec_time(rec, analysis_now(a));
+    struct rec *rec = log_begin(writer, &x509_log);
+    rec_time(rec, ts);
     rec_str(rec, str_make(hex, sizeof hex));
     rec_count(rec, cert->version);
     put_serial(rec, cert->serial);
@@ -122,13 +122,22 @@ static void write_row(struct analysis *a, const struct x509 *cert, const uint8_t
     log_end(rec);
 }
 
-static bool logged_before(struct analysis *a, const uint8_t *fingerprint, unsigned flags)
+void x509_write_row(struct log_writer *writer, struct str bytes,
+                    const uint8_t fingerprint[HASH_SHA256_SIZE], unsigned flags, int64_t ts)
+{
+    struct x509 cert;
+    if (x509_parse(bytes, &cert))
+        write_row(writer, &cert, fingerprint, flags, ts);
+}
+
+static bool logged_before(struct analysis *a, const struct x509 *cert, const uint8_t *fingerprint,
+                          unsigned flags)
 {
     struct flow_context *context = a->context;
     if (!context->certificates)
         context->certificates = x509_memory_new(context->pool);
-    return context->certificates &&
-           x509_memory_check(context->certificates, fingerprint, flags, analysis_now(a));
+    return context->certificates && x509_memory_check(context->certificates, fingerprint, flags,
+                                                      analysis_now(a), cert->whole);
 }
 
 struct x509_seen_certificate x509_observe(struct analysis *a, struct str bytes, unsigned flags,
@@ -144,7 +153,7 @@ struct x509_seen_certificate x509_observe(struct analysis *a, struct str bytes, 
     seen.ok = true;
     hash_sha256(cert.whole.at, cert.whole.len, seen.fingerprint);
     seen.matches = str_set(host) && x509_matches_host(&cert, host);
-    if (!logged_before(a, seen.fingerprint, flags))
-        write_row(a, &cert, seen.fingerprint, flags);
+    if (!logged_before(a, &cert, seen.fingerprint, flags))
+        write_row(a->context->log, &cert, seen.fingerprint, flags, analysis_now(a));
     return seen;
 }

@@ -4,6 +4,11 @@
  * cannot grow, what is new is not noted: its row is then written each time, as in Zeek. */
 #include "proto/x509_memory.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "proto/x509.h"
+
 #define MEMORY_DAY        (86400 * INT64_C(1000000000))
 #define MEMORY_FIRST      1024u
 #define MEMORY_MAX        1000000u /* certificates; Zeek's limit */
@@ -11,7 +16,8 @@
 
 struct entry {
     uint8_t fingerprint[HASH_SHA256_SIZE];
-    int64_t since; /* packet time it was noted */
+    int64_t since;   /* packet time it was logged, or first seen */
+    struct str held; /* the certificate, when its row is held back */
     uint32_t flags;
     bool used;
 };
@@ -21,33 +27,70 @@ struct x509_memory {
     struct entry *entries;
     uint32_t size; /* a power of two */
     uint32_t n;
+    bool hold_back, is_shared;
+    pthread_mutex_t lock;
 };
 
-struct x509_memory *x509_memory_new(struct pool *pool)
+static struct x509_memory *make(struct pool *pool)
 {
     struct x509_memory *memory = pool_get(pool, sizeof *memory);
-    if (!memory)
-        return NULL;
-    memory->pool = pool;
-    memory->size = MEMORY_FIRST;
-    memory->entries = pool_get(pool, MEMORY_FIRST * sizeof(struct entry));
-    if (!memory->entries) {
-        pool_put(pool, memory, sizeof *memory);
+    struct entry *entries = pool_get(pool, MEMORY_FIRST * sizeof *entries);
+    if (!memory || !entries) {
+        if (memory)
+            pool_put(pool, memory, sizeof *memory);
+        if (entries)
+            pool_put(pool, entries, MEMORY_FIRST * sizeof *entries);
         return NULL;
     }
+    memory->pool = pool;
+    memory->size = MEMORY_FIRST;
+    memory->entries = entries;
     return memory;
 }
 
-/* The entry of this fingerprint, or the free one where it belongs; NULL: too crowded. */
-static struct entry *find(struct entry *entries, uint32_t size, const uint8_t *fingerprint,
-                          uint32_t flags)
+struct x509_memory *x509_memory_new(struct pool *pool)
+{
+    return make(pool);
+}
+
+struct x509_memory *x509_memory_new_shared(size_t limit, bool hold_back)
+{
+    struct pool *pool = pool_new(limit);
+    struct x509_memory *memory = pool ? make(pool) : NULL;
+    if (!memory) {
+        pool_free(pool);
+        return NULL;
+    }
+    memory->is_shared = true;
+    memory->hold_back = hold_back;
+    pthread_mutex_init(&memory->lock, NULL);
+    return memory;
+}
+
+void x509_memory_free(struct x509_memory *memory)
+{
+    if (!memory)
+        return;
+    pthread_mutex_destroy(&memory->lock);
+    pool_free(memory->pool);
+}
+
+/* The entry of this fingerprint in this role whose day `now` is in, or the free one where it
+ * belongs; NULL: too crowded. The day begins up to a day later when rows are held back: times then
+ * come in no order. */
+static struct entry *find(const struct x509_memory *memory, const uint8_t *fingerprint,
+                          uint32_t flags, int64_t now)
 {
     uint64_t hash;
     memcpy(&hash, fingerprint, sizeof hash);
     for (uint32_t i = 0; i < MEMORY_MAX_PROBES; i++) {
-        struct entry *entry = &entries[(hash + i) & (size - 1)];
-        if (!entry->used || (entry->flags == flags &&
-                             memcmp(entry->fingerprint, fingerprint, HASH_SHA256_SIZE) == 0))
+        struct entry *entry = &memory->entries[(hash + i) & (memory->size - 1)];
+        if (!entry->used)
+            return entry;
+        if (entry->flags != flags || memcmp(entry->fingerprint, fingerprint, HASH_SHA256_SIZE) != 0)
+            continue;
+        if (!memory->hold_back ||
+            (now - entry->since < MEMORY_DAY && entry->since - now < MEMORY_DAY))
             return entry;
     }
     return NULL;
@@ -55,40 +98,59 @@ static struct entry *find(struct entry *entries, uint32_t size, const uint8_t *f
 
 static void grow(struct x509_memory *memory)
 {
-    uint32_t size = memory->size * 2;
-    struct entry *entries = pool_get(memory->pool, size * sizeof *entries);
-    if (!entries)
+    struct x509_memory larger = *memory;
+    larger.size = memory->size * 2;
+    larger.n = 0;
+    larger.entries = pool_get(memory->pool, larger.size * sizeof *larger.entries);
+    if (!larger.entries)
         return;
-    uint32_t n = 0;
     for (uint32_t i = 0; i < memory->size; i++) {
         const struct entry *from = &memory->entries[i];
-        if (!from->used)
-            continue;
-        struct entry *to = find(entries, size, from->fingerprint, from->flags);
+        struct entry *to =
+            from->used ? find(&larger, from->fingerprint, from->flags, from->since) : NULL;
         if (!to)
             continue;
         *to = *from;
-        n++;
+        larger.n++;
     }
     pool_put(memory->pool, memory->entries, memory->size * sizeof *memory->entries);
-    memory->entries = entries;
-    memory->size = size;
-    memory->n = n;
+    memory->entries = larger.entries;
+    memory->size = larger.size;
+    memory->n = larger.n;
 }
 
-bool x509_memory_check(struct x509_memory *memory, const uint8_t fingerprint[HASH_SHA256_SIZE],
-                       unsigned flags, int64_t now)
+static bool hold(struct x509_memory *memory, struct entry *entry, struct str certificate)
 {
-    struct entry *entry = find(memory->entries, memory->size, fingerprint, flags);
-    if (entry && entry->used) {
-        if (now - entry->since < MEMORY_DAY)
-            return true;
-        entry->since = now;
+    char *copy = pool_get(memory->pool, certificate.len);
+    if (!copy)
         return false;
+    memcpy(copy, certificate.at, certificate.len);
+    entry->held = str_make(copy, certificate.len);
+    return true;
+}
+
+static bool check_old(struct x509_memory *memory, struct entry *entry, int64_t now)
+{
+    if (memory->hold_back) {
+        if (entry->held.at && now < entry->since)
+            entry->since = now;
+        return true;
     }
+    if (now - entry->since < MEMORY_DAY)
+        return true;
+    entry->since = now;
+    return false;
+}
+
+static bool check(struct x509_memory *memory, const uint8_t *fingerprint, unsigned flags,
+                  int64_t now, struct str certificate)
+{
+    struct entry *entry = find(memory, fingerprint, flags, now);
+    if (entry && entry->used)
+        return check_old(memory, entry, now);
     if (memory->n >= memory->size / 4 * 3 && memory->n < MEMORY_MAX) {
         grow(memory);
-        entry = find(memory->entries, memory->size, fingerprint, flags);
+        entry = find(memory, fingerprint, flags, now);
     }
     if (!entry || memory->n >= MEMORY_MAX || memory->n >= memory->size / 8 * 7)
         return false;
@@ -97,5 +159,41 @@ bool x509_memory_check(struct x509_memory *memory, const uint8_t fingerprint[HAS
     entry->since = now;
     entry->used = true;
     memory->n++;
-    return false;
+    return memory->hold_back && hold(memory, entry, certificate);
+}
+
+bool x509_memory_check(struct x509_memory *memory, const uint8_t fingerprint[HASH_SHA256_SIZE],
+                       unsigned flags, int64_t now, struct str certificate)
+{
+    if (!memory->is_shared)
+        return check(memory, fingerprint, flags, now, certificate);
+    pthread_mutex_lock(&memory->lock);
+    bool result = check(memory, fingerprint, flags, now, certificate);
+    pthread_mutex_unlock(&memory->lock);
+    return result;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct entry *left = a;
+    const struct entry *right = b;
+    if (left->since != right->since)
+        return left->since < right->since ? -1 : 1;
+    int c = memcmp(left->fingerprint, right->fingerprint, HASH_SHA256_SIZE);
+    return c ? c : (left->flags > right->flags) - (left->flags < right->flags);
+}
+
+void x509_memory_write(struct x509_memory *memory, struct log_writer *writer)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < memory->size; i++)
+        if (memory->entries[i].held.at)
+            memory->entries[n++] = memory->entries[i];
+    qsort(memory->entries, n, sizeof *memory->entries, by_time);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct entry *entry = &memory->entries[i];
+        x509_write_row(writer, entry->held, entry->fingerprint, entry->flags, entry->since);
+    }
+    memset(memory->entries, 0, memory->size * sizeof *memory->entries);
+    memory->n = 0;
 }

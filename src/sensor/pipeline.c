@@ -79,6 +79,7 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct log
         .deliver_truncated = options->mirror,
         .ja3 = options->ja3,
         .ja4 = options->ja4,
+        .certificates = options->certificates,
     };
     p->context.pool = pool_new(options->memory / 2);
     p->context.weirds = weird_memory_new();

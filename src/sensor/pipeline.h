@@ -14,6 +14,7 @@
 struct pipeline;
 struct filter;
 struct pcap_sink;
+struct x509_memory;
 
 struct pipeline_options {
     struct stack_options stack;
@@ -25,6 +26,7 @@ struct pipeline_options {
     bool validate_checksums;
     bool community_id, ja3, ja4; /* extra columns */
     const struct filter *filter; /* or NULL; shared, read only */
+    struct x509_memory *certificates; /* of all workers; NULL: each has its own */
 };
 
 /* NULL: out of memory. */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/x509_memory.h"
+
 struct worker {
     struct run *run;
     struct pipeline *pipeline;
@@ -21,6 +23,7 @@ struct worker {
 
 struct run {
     const volatile int *stop;
+    struct x509_memory *certificates; /* NULL: one worker, which needs none */
     pthread_mutex_t lock;
     pthread_cond_t done;
     unsigned n_running;
@@ -88,6 +91,7 @@ static int start(struct run *run, const struct run_options *options, struct log_
         struct pipeline_options pipeline = options->pipeline;
         pipeline.worker = i;
         pipeline.n_workers = n;
+        pipeline.certificates = run->certificates;
         pipeline.memory = options->pipeline.memory / n;
         w->run = run;
         w->cursor = capture_cursor(capture, i);
@@ -135,6 +139,8 @@ int run_captures(const struct run_options *options, const volatile int *stop,
         goto out;
     }
     run->stop = stop;
+    if (options->n_workers > 1)
+        run->certificates = x509_memory_new_shared(options->pipeline.memory / 8, true);
     pthread_mutex_init(&run->lock, NULL);
     pthread_cond_init(&run->done, NULL);
     result = start(run, options, logs, capture, err);
@@ -149,6 +155,8 @@ int run_captures(const struct run_options *options, const volatile int *stop,
             pthread_join(w->thread, NULL);
         add(&out->counters, &w->counters);
         out->partial |= w->error != 0;
+        if (i + 1 == options->n_workers && run->certificates && w->writer)
+            x509_memory_write(run->certificates, w->writer);
         pipeline_free(w->pipeline);
         log_writer_free(w->writer);
     }
@@ -167,6 +175,8 @@ out:
         if (result == 0)
             result = closed;
     }
+    if (run)
+        x509_memory_free(run->certificates);
     free(run);
     capture_close(capture);
     return result;
