@@ -1,3 +1,5 @@
 /* One line for each analyzer; no guard: included with different ANALYZER. */
 ANALYZER(dns)
 ANALYZER(http)
+ANALYZER(ssl)
+ANALYZER(dtls)
