@@ -27,6 +27,7 @@ void http_entity_init(struct http_entity *e, struct http_entity *parent, enum ht
         .depth = parent ? parent->depth + 1 : 0,
         .in_header = true,
         .transfer = parent ? parent->transfer : HTTP_BINARY,
+        .was_compressed = parent && (parent->was_compressed || parent->coding == HTTP_COMPRESSED),
         .expect = (uint8_t)expect,
         .content_length = -1,
         .range_length = -1,
@@ -190,13 +191,6 @@ static void body_bytes(struct analysis *a, int dir, struct http_entity *e, struc
         http_entity_clear(a, dir, e, data, crlf);
 }
 
-void http_entity_clear(struct analysis *a, int dir, struct http_entity *e, struct str data,
-                       bool crlf)
-{
-    e->body_length += data.len + (crlf ? 2 : 0);
-    http_decode(a, dir, e, data, crlf);
-}
-
 static void chunk(struct analysis *a, int dir, struct http_entity *e, struct str data)
 {
     switch ((enum http_chunks)e->chunks) {
@@ -274,24 +268,46 @@ static bool boundary(struct analysis *a, int dir, struct http_entity *e, struct 
     return false;
 }
 
-/* A line or a piece of the message, handed down to the innermost part. */
+/* A line or a piece, handed down to the innermost part. */
+static void deliver_from(struct analysis *a, int dir, struct http_entity *e, struct str data,
+                         bool crlf)
+{
+    for (; e && !e->ended; e = e->child) {
+        if (e->in_header) {
+            header_line(a, dir, e, data, crlf);
+            return;
+        }
+        if (!has_parts(e)) {
+            leaf(a, dir, e, data, crlf);
+            return;
+        }
+        if (e->coding == HTTP_COMPRESSED) {
+            http_inflate(a, dir, e, data);
+            return;
+        }
+        e->body_length += data.len + (crlf ? 2 : 0);
+        if (e->content == HTTP_MULTIPART && boundary(a, dir, e, data))
+            return;
+    }
+}
+
+/* Content that is not, or no longer, compressed. Within what was compressed nothing is so again,
+ * which bounds how deep this goes. */
+void http_entity_clear(struct analysis *a, int dir, struct http_entity *e, struct str data,
+                       bool crlf)
+{
+    e->body_length += data.len + (crlf ? 2 : 0);
+    if (!has_parts(e))
+        http_decode(a, dir, e, data, crlf);
+    else if (e->content != HTTP_MULTIPART || !boundary(a, dir, e, data))
+        deliver_from(a, dir, e->child, data, crlf);
+}
+
 void http_entity_deliver(struct analysis *a, int dir, struct str data, bool crlf)
 {
     struct http_entity *top = &side_of(a, dir)->message.top;
     bool counted = has_parts(top) && !top->ended && top->content_length > 0;
-    for (struct http_entity *e = top; e && !e->ended; e = e->child) {
-        if (e->in_header) {
-            header_line(a, dir, e, data, crlf);
-            break;
-        }
-        if (!has_parts(e)) {
-            leaf(a, dir, e, data, crlf);
-            break;
-        }
-        e->body_length += data.len + (crlf ? 2 : 0);
-        if (e->content == HTTP_MULTIPART && boundary(a, dir, e, data))
-            break;
-    }
+    deliver_from(a, dir, top, data, crlf);
     if (!counted)
         return;
     top->expected -= data.len + (crlf ? 2 : 0);

@@ -243,6 +243,15 @@ static void transfer_of_part(struct http_entity *e, struct str value)
         e->transfer = HTTP_BINARY;
 }
 
+static void content_encoding(struct http_entity *e, struct str value)
+{
+    struct str what = token(value);
+    if (!e->was_compressed &&
+        (str_eq_nocase(what, STR("gzip")) || str_eq_nocase(what, STR("x-gzip")) ||
+         str_eq_nocase(what, STR("deflate"))))
+        e->coding = HTTP_COMPRESSED;
+}
+
 static void set_text(struct analysis *a, struct str *kept, struct str value)
 {
     pool_put(analysis_pool(a), (void *)(uintptr_t)kept->at, kept->len);
@@ -363,10 +372,8 @@ void http_header(struct analysis *a, int dir, struct http_entity *e, struct str 
         content_range(a, e, value);
     else if (field == FIELD_TRANSFER_ENCODING)
         transfer_encoding(a, e, value);
-    else if (field == FIELD_CONTENT_ENCODING && (str_eq_nocase(token(value), STR("gzip")) ||
-                                                 str_eq_nocase(token(value), STR("x-gzip")) ||
-                                                 str_eq_nocase(token(value), STR("deflate"))))
-        e->coding = HTTP_COMPRESSED;
+    else if (field == FIELD_CONTENT_ENCODING)
+        content_encoding(e, value);
     else if (field == FIELD_EXPECT)
         expect(a, e, value);
     else if (field == FIELD_CONNECTION)

@@ -102,6 +102,8 @@ void http_inflate(struct analysis *a, int dir, struct http_entity *e, struct str
         zip->n_out += size;
         if (size > 0)
             http_entity_clear(a, dir, e, str_make(out, size), false);
+        if (e->zip != zip)
+            return; /* a last boundary in it ended the entity */
         if (status == Z_STREAM_END || is_bomb(zip))
             zip_close(zip);
         if (zip->ended || zip->stream.avail_in == 0)

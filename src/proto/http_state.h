@@ -76,6 +76,7 @@ struct http_entity {
     uint32_t depth;
     bool in_header, ended;
     bool partial, expect_100, size_unsaid, crlf_owed;
+    bool was_compressed; /* an entity around it is */
     uint8_t content;  /* enum http_content */
     uint8_t transfer; /* enum http_transfer */
     uint8_t coding;   /* enum http_coding */
