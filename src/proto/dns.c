@@ -50,7 +50,8 @@ void dns_weird_number(struct dns_message *m, const char *name, unsigned number)
 {
     char text[12];
     int len = snprintf(text, sizeof text, "%u", number);
-    analysis_weird(m->a, name, str_make(text, (size_t)len));
+    if (!m->quiet)
+        analysis_weird(m->a, name, str_make(text, (size_t)len));
 }
 
 static void row_log_and_free(struct analysis *a, struct dns_row *row)
@@ -217,7 +218,8 @@ static void apply(struct dns_message *m)
 
 static bool read_question(struct dns_message *m)
 {
-    dns_name_read(m, false, &m->question);
+    bool is_query = !(m->flags & DNS_FLAG_QR);
+    dns_name_read(m, is_query ? DNS_NAME_LOWER : DNS_NAME_SKIP, &m->question);
     if (rd_left(&m->rest) < 4) {
         dns_weird(m, "DNS_truncated_quest_too_short");
         return false;
@@ -298,6 +300,7 @@ static bool look_at_message(struct analysis *a, struct reader message, enum send
     struct dns_message m;
     m.a = a;
     m.all = m.rest = message;
+    m.quiet = false;
     if (rd_left(&message) < HEADER_SIZE) {
         dns_weird(&m, "DNS_truncated_len_lt_hdr_len");
         return true;

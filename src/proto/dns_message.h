@@ -10,7 +10,7 @@
 
 struct dns_name {
     uint32_t len;
-    char text[DNS_NAME_MAX];
+    char text[DNS_NAME_MAX + 8]; /* copied eight at a time */
 };
 
 /* Texts of answers, packed: for each an item, then its characters. They go to the log at once, or
@@ -53,18 +53,19 @@ struct dns_message {
     bool is_answer;         /* a reply of opcode 0: its answers are logged */
     bool has_question;      /* at least one could be read; below is the last one */
     bool has_answer;        /* at least one of a kind that is logged */
+    bool quiet;             /* what is read was read before: nothing goes to weird.log */
     const char *violation;  /* this is not DNS: why; or NULL */
 
     uint16_t qtype, qclass;
     struct dns_name question;
-    struct dns_name answered; /* owner of the first answer, once has_answer */
+    struct dns_name answered; /* owner of the first answer, when has_answer */
     struct dns_answers answers;
 
     /* The record that is being looked at. */
     uint16_t type, class;
     uint32_t ttl;
     uint16_t rd_size;
-    struct dns_name owner;
+    struct reader owner; /* begins with its name */
 };
 
 static inline unsigned dns_opcode(const struct dns_message *m)
@@ -74,7 +75,8 @@ static inline unsigned dns_opcode(const struct dns_message *m)
 
 static inline void dns_weird(struct dns_message *m, const char *name)
 {
-    analysis_weird(m->a, name, (struct str){0});
+    if (!m->quiet)
+        analysis_weird(m->a, name, (struct str){0});
 }
 
 /* With a number in weird.log's addl. */

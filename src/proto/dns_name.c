@@ -16,92 +16,110 @@
 #define NETBIOS_LETTERS  32
 #define NETBIOS_NAME_LEN 15 /* the 16th byte is the kind of service */
 
-/* What one step from a label to the next found. */
-enum step { STEP_LABEL, STEP_POINTER, STEP_END };
-
-/* Reads one label, or follows a pointer by setting `r` to where it leads. `r` is left behind what
- * was read. */
-static enum step read_label(struct dns_message *m, struct reader *r, struct reader *after,
-                            struct dns_name *out)
+/* Eight characters at once. */
+static uint64_t to_lower(uint64_t w)
 {
-    if (rd_left(r) == 0)
-        return STEP_END;
-    size_t here = rd_left(&m->all) - (size_t)(m->all.end - r->at);
-    uint8_t length = rd_u8(r);
-    if (rd_left(r) == 0 || length == 0)
-        return STEP_END;
-    if ((length & 0xc0) == 0xc0) {
-        size_t offset = (size_t)(length & 0x3f) << 8 | rd_u8(r);
-        if (offset >= here) {
-            dns_weird(m, "DNS_label_forward_compress_offset");
-            return STEP_END;
+    const uint64_t each = 0x0101010101010101u;
+    uint64_t low7 = w & 0x7f * each;
+    uint64_t from_a = low7 + (0x80 - 'A') * each, past_z = low7 + (0x7f - 'Z') * each;
+    return w | ((from_a & ~past_z & ~w & 0x80 * each) >> 2);
+}
+
+/* Copies a label and puts a dot behind it; up to seven characters more may be overwritten. */
+static void copy_label(char *to, struct reader label, struct reader with_more, bool lower)
+{
+    size_t len = rd_left(&label);
+    bool by_eight = rd_left(&with_more) >= ((len + 7) & ~(size_t)7);
+    for (size_t i = 0; by_eight && i < len; i += 8) {
+        uint64_t w = rd_le64(&with_more);
+        w = lower ? to_lower(w) : w;
+        memcpy(to + i, &w, sizeof w);
+    }
+    for (size_t i = 0; !by_eight && i < len; i++) {
+        char c = (char)rd_u8(&label);
+        to[i] = lower ? str_lower_char(c) : c;
+    }
+    to[len] = '.';
+}
+
+/* Reads labels as far as they go. Gives the byte that ended them: of a pointer, or zero, also when
+ * there was nothing more or something was wrong. */
+static uint8_t read_labels(struct dns_message *m, struct reader *r, struct dns_name *out,
+                           uint32_t *io_len, bool lower)
+{
+    while (rd_left(r) > 0) {
+        uint8_t len = rd_u8(r);
+        if (rd_left(r) == 0 || len == 0)
+            return 0;
+        if ((len & 0xc0) == 0xc0)
+            return len;
+        if (len > rd_left(r)) {
+            dns_weird(m, "DNS_label_len_gt_pkt");
+            rd_skip(r, rd_left(r));
+            return 0;
         }
-        struct reader from = m->all;
-        rd_skip(&from, offset);
-        *after = *r;
-        *r = rd_sub(&from, here - offset);
-        return STEP_POINTER;
+        if (len > MAX_LABEL && !m->netbios_responder) {
+            dns_weird(m, "DNS_label_too_long");
+            return 0;
+        }
+        if (len >= DNS_NAME_MAX - *io_len) {
+            dns_weird(m, "DNS_label_len_gt_name_len");
+            return 0;
+        }
+        struct reader with_more = *r;
+        struct reader label = rd_sub(r, len);
+        if (out)
+            copy_label(out->text + *io_len, label, with_more, lower);
+        *io_len += len + 1u;
     }
-    if (length > rd_left(r)) {
-        dns_weird(m, "DNS_label_len_gt_pkt");
-        rd_skip(r, rd_left(r));
-        return STEP_END;
-    }
-    if (length > MAX_LABEL && !m->netbios_responder) {
-        dns_weird(m, "DNS_label_too_long");
-        return STEP_END;
-    }
-    if (length >= DNS_NAME_MAX - out->len) {
-        dns_weird(m, "DNS_label_len_gt_name_len");
-        return STEP_END;
-    }
-    const uint8_t *bytes = rd_bytes(r, length);
-    memcpy(out->text + out->len, bytes, length);
-    out->len += length;
-    out->text[out->len++] = '.';
-    return STEP_LABEL;
+    return 0;
 }
 
-static void to_lower(char *text, size_t len)
+/* Goes where a pointer leads: what is there ends where the pointer is. False when that is not
+ * backwards. `r` is behind the pointer, whose offset is given. */
+static bool follow(struct dns_message *m, struct reader *r, size_t offset)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        text[i] = (char)(c + ((unsigned)(c - 'A') < 26u ? 32 : 0));
+    size_t here = rd_left(&m->all) - (size_t)(m->all.end - r->at) - 2;
+    if (offset >= here) {
+        dns_weird(m, "DNS_label_forward_compress_offset");
+        return false;
     }
+    *r = m->all;
+    rd_skip(r, offset);
+    *r = rd_sub(r, here - offset);
+    return true;
 }
 
-void dns_name_read(struct dns_message *m, bool keep_case, struct dns_name *out)
+void dns_name_read(struct dns_message *m, enum dns_name_use use, struct dns_name *out)
 {
     uint32_t begin[MAX_POINTERS + 2]; /* where the text of each part begins */
-    unsigned n_parts = 1;
-    struct reader r = m->rest, after;
-    begin[0] = 0;
-    out->len = 0;
-    enum step step;
-    while ((step = read_label(m, &r, &after, out)) != STEP_END) {
-        if (step == STEP_LABEL)
-            continue;
+    unsigned n_parts = 0;
+    struct reader r = m->rest;
+    uint32_t len = 0;
+    if (use == DNS_NAME_SKIP)
+        out = NULL;
+    for (;;) {
+        begin[n_parts++] = len;
+        uint8_t end = read_labels(m, &r, out, &len, use == DNS_NAME_LOWER || n_parts > 1);
+        size_t offset = end ? (size_t)(end & 0x3f) << 8 | rd_u8(&r) : 0;
         if (n_parts == 1)
-            m->rest = after;
+            m->rest = r;
+        if (end == 0 || !follow(m, &r, offset))
+            break;
         if (n_parts > MAX_POINTERS) {
             dns_weird(m, "DNS_max_compression_chain_depth_exceeded");
             break;
         }
-        begin[n_parts++] = out->len;
     }
-    if (n_parts == 1 && step == STEP_END)
-        m->rest = r;
-    /* From the innermost part outwards, as each part is a name to Zeek. */
+    /* From the innermost part outwards, as each part is a name to Zeek, ended by a dot. */
     for (unsigned i = n_parts; i-- > 0;) {
-        uint32_t len = out->len - begin[i];
-        if (len >= LONG_NAME)
+        if (len - begin[i] >= LONG_NAME)
             dns_weird(m, "DNS_NAME_too_long");
-        if (len >= 2 && out->text[out->len - 1] == '.')
-            out->len--;
+        if (out && len - begin[i] >= 2 && out->text[len - 1] == '.')
+            len--;
     }
-    uint32_t first = !keep_case ? 0 : n_parts > 1 ? begin[1] : out->len;
-    if (first < out->len)
-        to_lower(out->text + first, out->len - first);
+    if (out)
+        out->len = len;
 }
 
 static bool is_netbios_character(uint8_t c)

@@ -26,17 +26,12 @@
 #include "proto/dns_take.h"
 #include "proto/dns_types.h"
 
-/* Whether the text of this record is wanted; notes that there was an answer of a kind that is
- * logged, which says whose name it is about. */
+/* Whether the text of this record is wanted. From the first such record on, m->answered stays. */
 static bool answer_begin(struct dns_message *m)
 {
     if (!m->is_answer)
         return false;
-    if (!m->has_answer) {
-        m->has_answer = true;
-        m->answered.len = m->owner.len;
-        memcpy(m->answered.text, m->owner.text, m->owner.len);
-    }
+    m->has_answer = true;
     dns_answers_begin(&m->answers, m->ttl);
     return true;
 }
@@ -100,7 +95,7 @@ static bool read_name(struct dns_message *m, unsigned n_shorts_before)
     for (unsigned i = 0; i < n_shorts_before; i++)
         dns_take_be16(&m->rest);
     struct dns_name name;
-    dns_name_read(m, false, &name);
+    dns_name_read(m, DNS_NAME_LOWER, &name);
     check_size(m, before);
     answer_name(m, &name);
     return true;
@@ -116,8 +111,8 @@ static bool read_soa(struct dns_message *m)
 {
     size_t before = rd_left(&m->rest);
     struct dns_name server, mailbox;
-    dns_name_read(m, false, &server);
-    dns_name_read(m, false, &mailbox);
+    dns_name_read(m, DNS_NAME_LOWER, &server);
+    dns_name_read(m, DNS_NAME_LOWER, &mailbox);
     if (rd_left(&m->rest) < 20)
         return false;
     rd_skip(&m->rest, 20);
@@ -185,7 +180,7 @@ static bool read_naptr(struct dns_message *m)
     whole = take_string(m, &left, &service) && whole;
     whole = take_string(m, &left, &expression) && whole;
     struct dns_name replacement;
-    dns_name_read(m, true, &replacement);
+    dns_name_read(m, DNS_NAME_AS_IT_IS, &replacement);
     if (!whole) {
         m->violation = "DNS_NAPTR_RR_too_short";
         return false;
@@ -241,7 +236,7 @@ static bool read_svcb(struct dns_message *m)
     }
     dns_take_be16(&m->rest);
     struct dns_name target;
-    dns_name_read(m, true, &target);
+    dns_name_read(m, DNS_NAME_SKIP, &target);
     size_t used = before - rd_left(&m->rest);
     if (used < m->rd_size)
         rd_skip(&m->rest, m->rd_size - used);
@@ -365,7 +360,8 @@ static bool read_data(struct dns_message *m)
 
 bool dns_record_read(struct dns_message *m)
 {
-    dns_name_read(m, false, &m->owner);
+    m->owner = m->rest;
+    dns_name_read(m, m->is_answer && !m->has_answer ? DNS_NAME_LOWER : DNS_NAME_SKIP, &m->answered);
     if (rd_left(&m->rest) < 4) {
         dns_weird(m, "DNS_truncated_ans_too_short");
         return false;

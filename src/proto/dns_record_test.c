@@ -129,6 +129,8 @@ static void test_names(void **unused)
 {
     check_question(53, BYTES("\0"), "(empty)", "");
     check_question(53, BYTES("\2Aa\1\0\0"), "aa.\\x00", "");
+    check_question(53, BYTES("\x08@AMZ[`az\7{\xc1\xda\xe0\xfaQ9\0"),
+                   "@amz[`az.{\\xc1\\xda\\xe0\\xfaq9", "");
     check_question(53, BYTES("\1a\xc0\x0d"), "a", ""); /* into the label: ends at the pointer */
     check_question(53, BYTES("\1a\xc0\x0e"), "a", "DNS_label_forward_compress_offset");
     check_question(53, BYTES("\1a\xc0\x20"), "a", "DNS_label_forward_compress_offset");

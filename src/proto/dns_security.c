@@ -67,7 +67,7 @@ static bool read_rrsig(struct dns_message *m, struct dns_security *out)
     uint8_t algorithm = rd_u8(r);
     rd_skip(r, 15); /* labels, times, key tag */
     size_t before = rd_left(r);
-    dns_name_read(m, false, &out->name);
+    dns_name_read(m, DNS_NAME_LOWER, &out->name);
     dns_take_bytes(r, (int64_t)m->rd_size - 18 - (int64_t)(before - rd_left(r)));
     check_algorithm(m, false, algorithm);
     out->words[out->n_words++] = STR("RRSIG");
@@ -112,14 +112,26 @@ static void skip_bitmaps(struct dns_message *m, int64_t left, const char *weird)
     }
 }
 
+/* The name that the record is about, once more. */
+static void read_owner(struct dns_message *m, struct dns_name *out)
+{
+    struct reader rest = m->rest;
+    m->rest = m->owner;
+    m->quiet = true;
+    dns_name_read(m, DNS_NAME_LOWER, out);
+    m->quiet = false;
+    m->rest = rest;
+}
+
 static bool read_nsec(struct dns_message *m, struct dns_security *out)
 {
     size_t before = rd_left(&m->rest);
-    dns_name_read(m, false, &out->name);
+    dns_name_read(m, DNS_NAME_LOWER, &out->name);
     skip_bitmaps(m, (int64_t)m->rd_size - (int64_t)(before - rd_left(&m->rest)),
                  "DNSSEC_NSEC_bitmapLen0");
+    read_owner(m, &out->owner);
     out->words[out->n_words++] = STR("NSEC");
-    out->words[out->n_words++] = dns_name_str(&m->owner);
+    out->words[out->n_words++] = dns_name_str(&out->owner);
     out->has_name = true;
     return true;
 }
@@ -222,7 +234,7 @@ bool dns_security_skip_tsig(struct dns_message *m)
 {
     struct reader *r = &m->rest;
     struct dns_name algorithm;
-    dns_name_read(m, false, &algorithm);
+    dns_name_read(m, DNS_NAME_SKIP, &algorithm);
     dns_take_be32(r);                    /* time signed: */
     dns_take_be16(r);                    /* 48 bits */
     dns_take_be16(r);                    /* fudge */

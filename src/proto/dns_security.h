@@ -13,6 +13,7 @@ struct dns_security {
     unsigned n_numbers;
     bool has_name;
     struct dns_name name;
+    struct dns_name owner; /* NSEC's words point to it */
     struct str fingerprint;
 };
 

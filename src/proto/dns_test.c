@@ -35,6 +35,27 @@ static void test_no_query(void **unused)
     bed_free(&b);
 }
 
+/* The name is the first answer's, whatever the others are about. */
+static void test_owner(void **unused)
+{
+    struct bed b;
+    bed_open(&b, FLOW_UDP, 53);
+    struct wire w = reply(7, "a.b", DNS_TYPE_CNAME, "\3LoN\3ger\xc0\x0c", 10);
+    w.bytes[7] = 2;
+    put_name(&w, "longer.name.than.this");
+    put16(&w, DNS_TYPE_A);
+    put16(&w, 1);
+    put32(&w, 0x80000000);
+    put16(&w, 4);
+    put32(&w, 0x01020304);
+    say(&b, FLOW_RESP, w);
+    bed_close(&b);
+    *strrchr(b.dns, '\t') = '\0';
+    assert_memory_equal(b.dns, "udp\t7\t-\ta.b\t-", 13);
+    assert_non_null(strstr(b.dns, "\tlon.ger.a.b,1.2.3.4\t300.000000,"));
+    bed_free(&b);
+}
+
 static void test_reply_before_query(void **unused)
 {
     struct bed b;
@@ -215,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_pair),
         cmocka_unit_test(test_no_reply),
         cmocka_unit_test(test_no_query),
+        cmocka_unit_test(test_owner),
         cmocka_unit_test(test_reply_before_query),
         cmocka_unit_test(test_flip),
         cmocka_unit_test(test_rejected),
