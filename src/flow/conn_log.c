@@ -151,7 +151,7 @@ void conn_log(struct flow_context *context, const struct flow *f)
 {
     struct rec *rec = flow_log_begin(context, f, &conn_schema, f->first);
     rec_text(rec, flow_proto_name(f));
-    put_services(rec, f->more);
+    put_services(rec, more_of(f));
     int64_t duration = f->last - f->first;
     if (duration > 0) {
         rec_interval(rec, duration);
@@ -165,7 +165,7 @@ void conn_log(struct flow_context *context, const struct flow *f)
     rec_text(rec, conn_state(f));
     rec_bool(rec, addr_is_local(flow_addr(f, FLOW_ORIG)));
     rec_bool(rec, addr_is_local(flow_addr(f, FLOW_RESP)));
-    rec_count(rec, f->more ? f->more->missed_bytes : 0);
+    rec_count(rec, more_of(f) ? more_of(f)->missed_bytes : 0);
     struct str history = flow_history(f);
     if (history.len)
         rec_str(rec, history);
@@ -175,7 +175,7 @@ void conn_log(struct flow_context *context, const struct flow *f)
         rec_count(rec, flow_n_packets(f, dir));
         rec_count(rec, f->ip_bytes[dir]);
     }
-    put_parents(rec, f->more);
+    put_parents(rec, more_of(f));
     rec_count(rec, f->ip_proto);
     flow_log_end(context, f, rec);
 }

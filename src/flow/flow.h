@@ -82,13 +82,17 @@ struct flow {
     uint8_t probed : 2;  /* payload seen in that direction and known to be nobody's */
     uint8_t tunnel_ok : 2; /* directions in which a tunnel inside was valid */
     uint8_t tunnel_off : 1;
+    uint8_t is_early : 1;   /* nothing but the first bytes are kept */
     uint8_t is_closing : 1; /* both ends have closed */
     uint8_t attached : 1; /* analyzers were looked for by port */
     uint8_t first_seen : 2; /* TCP: directions whose first segment was seen */
     uint8_t hist_seen[2];
     uint8_t n_history; /* characters in history; longer ones move to more */
     char history[10];
-    struct flow_more *more; /* NULL until there is payload of interest or something unusual */
+    union {
+        struct flow_more *more;   /* NULL until there is payload of interest or something unusual */
+        struct flow_early *early; /* where is_early */
+    };
 
     union {
         struct tcp_end tcp[2]; /* by FLOW_ORIG, FLOW_RESP */

@@ -135,7 +135,7 @@ static struct flow *new_flow(struct flow_context *context, const struct packet *
 static void count(struct flow_context *context, struct flow *f, int dir, const struct packet *p)
 {
     if (++f->n_packets[dir] == UINT32_MAX && flow_more(context, f)) {
-        f->more->n_packets_more[dir] += f->n_packets[dir];
+        more_of(f)->n_packets_more[dir] += f->n_packets[dir];
         f->n_packets[dir] = 0;
     }
     /* Segmentation offload can leave the header's length 0; Zeek then adds nothing. */

@@ -5,21 +5,25 @@
 
 struct flow_more *flow_more(struct flow_context *context, struct flow *f)
 {
-    if (!f->more) {
-        f->more = pool_get(context->pool, sizeof *f->more);
-        if (f->more)
-            arena_init(&f->more->arena, context->pool);
+    struct flow_more *more = more_of(f);
+    if (more || !(more = pool_get(context->pool, sizeof *more)))
+        return more;
+    arena_init(&more->arena, context->pool);
+    if (f->is_early) {
+        more->early = f->early;
+        f->is_early = 0;
     }
-    return f->more;
+    f->more = more;
+    return more;
 }
 
 void flow_more_free(struct flow_context *context, struct flow *f)
 {
-    struct flow_more *more = f->more;
+    flow_early_free(context, f);
+    struct flow_more *more = more_of(f);
     if (!more)
         return;
     for (int dir = 0; dir < 2; dir++) {
-        buf_done(&more->probe[dir], context->pool);
         for (struct segment *s = more->pending[dir]; s;) {
             struct segment *next = s->next;
             pool_put(context->pool, s, sizeof *s + s->size);
@@ -30,6 +34,63 @@ void flow_more_free(struct flow_context *context, struct flow *f)
     arena_clear(&more->arena);
     pool_put(context->pool, more, sizeof *more);
     f->more = NULL;
+}
+
+static struct flow_early **early_place(struct flow *f)
+{
+    return f->is_early || !f->more ? &f->early : &f->more->early;
+}
+
+const struct flow_early *flow_early(const struct flow *f)
+{
+    return f->is_early ? f->early : f->more ? f->more->early : NULL;
+}
+
+static struct flow_early *early_grow(struct flow_context *context, struct flow *f, size_t size)
+{
+    struct flow_early **place = early_place(f), *old = *place;
+    size_t capacity = old ? old->capacity : 64;
+    while (capacity < size && capacity <= 1u << 15)
+        capacity += capacity / 2;
+    struct flow_early *grown =
+        capacity >= size && capacity <= UINT16_MAX ? pool_get(context->pool, capacity) : NULL;
+    if (!grown)
+        return NULL;
+    if (old) {
+        memcpy(grown, old, sizeof *old + old->size[0] + old->size[1]);
+        pool_put(context->pool, old, old->capacity);
+    }
+    grown->capacity = (uint16_t)capacity;
+    *place = grown;
+    if (place == &f->early)
+        f->is_early = 1;
+    return grown;
+}
+
+bool flow_early_add(struct flow_context *context, struct flow *f, int dir, const uint8_t *bytes,
+                    size_t size)
+{
+    struct flow_early *early = *early_place(f);
+    size_t need = sizeof *early + size + (early ? (size_t)early->size[0] + early->size[1] : 0);
+    if ((!early || early->capacity < need) && !(early = early_grow(context, f, need)))
+        return false;
+    uint8_t *at = early->bytes + early->size[0];
+    if (dir == FLOW_ORIG)
+        memmove(at + size, at, early->size[1]);
+    else
+        at += early->size[1];
+    memcpy(at, bytes, size);
+    early->size[dir] = (uint16_t)(early->size[dir] + size);
+    return true;
+}
+
+void flow_early_free(struct flow_context *context, struct flow *f)
+{
+    struct flow_early **place = early_place(f);
+    if (*place)
+        pool_put(context->pool, *place, (*place)->capacity);
+    *place = NULL;
+    f->is_early = 0;
 }
 
 void flow_add_service(struct flow_context *context, struct flow *f, const char *name)
@@ -46,7 +107,7 @@ void flow_add_service(struct flow_context *context, struct flow *f, const char *
 
 void flow_remove_service(struct flow *f, const char *name)
 {
-    struct flow_more *more = f->more;
+    struct flow_more *more = more_of(f);
     if (!more)
         return;
     unsigned kept = 0;
@@ -92,14 +153,14 @@ void flow_history_add(struct flow_context *context, struct flow *f, int dir, cha
 {
     if (dir == FLOW_RESP)
         letter = str_lower_char(letter);
-    bool outgrown = f->more && f->more->history;
+    bool outgrown = more_of(f) && more_of(f)->history;
     if (!outgrown && f->n_history < sizeof f->history) {
         f->history[f->n_history++] = letter;
         return;
     }
-    if ((!outgrown || f->more->n_history == f->more->history_size) && !history_grow(context, f))
+    if ((!outgrown || more_of(f)->n_history == more_of(f)->history_size) && !history_grow(context, f))
         return;
-    f->more->history[f->more->n_history++] = letter;
+    more_of(f)->history[more_of(f)->n_history++] = letter;
 }
 
 bool flow_history_check(struct flow_context *context, struct flow *f, int dir, uint8_t bit,
@@ -127,8 +188,8 @@ void flow_history_tally(struct flow_context *context, struct flow *f, int dir, e
 
 struct str flow_history(const struct flow *f)
 {
-    if (f->more && f->more->history)
-        return str_make(f->more->history, f->more->n_history);
+    if (more_of(f) && more_of(f)->history)
+        return str_make(more_of(f)->history, more_of(f)->n_history);
     return str_make(f->history, f->n_history);
 }
 
@@ -154,5 +215,5 @@ void flow_flip(struct flow_context *context, struct flow *f)
 
 uint64_t flow_n_packets(const struct flow *f, int dir)
 {
-    return f->n_packets[dir] + (f->more ? f->more->n_packets_more[dir] : 0);
+    return f->n_packets[dir] + (more_of(f) ? more_of(f)->n_packets_more[dir] : 0);
 }

@@ -5,9 +5,8 @@
 
 #include "flow/flow.h"
 
-#define FLOW_MAX_SERVICES 8
+#define FLOW_MAX_SERVICES 6
 #define FLOW_MAX_PARENTS  4
-#define FLOW_MAX_WEIRDS   12
 
 /* Events whose every power of ten gets a letter in the history. */
 enum flow_tally { TALLY_GAP, TALLY_CHECKSUM, TALLY_RETRANSMIT, TALLY_ZERO_WINDOW, FLOW_N_TALLIES };
@@ -24,8 +23,7 @@ struct segment {
 struct flow_more {
     struct arena arena; /* flow lifetime, for analyzers' states */
     struct analysis *analyses;
-    struct buf probe[2];         /* first bytes, while it is not known whose they are */
-    uint32_t n_probed[2];        /* bytes of payload that went by while probing */
+    struct flow_early *early; /* or NULL */
     struct segment *pending[2];
     uint32_t n_pending_bytes[2];
     uint32_t n_pending[2];
@@ -34,14 +32,33 @@ struct flow_more {
     uint64_t n_packets_more[2];  /* what did not fit flow.n_packets */
     uint64_t hist_last_syn[2], hist_last_rst[2]; /* relative sequence numbers */
     uint32_t tally[2][FLOW_N_TALLIES];
-    uint32_t n_flags[2][2]; /* FINs, RSTs seen: for storms */
+    uint16_t n_flags[2][2]; /* FINs, RSTs seen: for storms */
     const char *services[FLOW_MAX_SERVICES]; /* in the order they were found */
-    const char *weirds[FLOW_MAX_WEIRDS];     /* names already logged for this connection */
     struct flow_uid parents[FLOW_MAX_PARENTS]; /* tunnel_parents */
-    uint8_t n_services, n_weirds, n_parents;
+    uint8_t n_services, n_parents;
     char *history; /* the whole of it, when it outgrew flow.history */
     uint32_t n_history, history_size;
 };
+
+/* The first bytes of a connection, while it is not known whose they are: the originator's, then the
+ * responder's. A connection that has nothing else holds it in the place of flow_more. */
+struct flow_early {
+    uint16_t capacity;
+    uint16_t size[2];
+    uint8_t bytes[];
+};
+
+/* NULL: none are kept. */
+const struct flow_early *flow_early(const struct flow *f);
+/* False: no memory, or more than 60 KiB; what was kept stays. */
+bool flow_early_add(struct flow_context *context, struct flow *f, int dir, const uint8_t *bytes,
+                    size_t size);
+void flow_early_free(struct flow_context *context, struct flow *f);
+
+static inline struct flow_more *more_of(const struct flow *f)
+{
+    return f->is_early ? NULL : f->more;
+}
 
 /* Gets it, making it when it is not there; NULL: over budget. */
 struct flow_more *flow_more(struct flow_context *context, struct flow *f);

@@ -63,19 +63,19 @@ static void drop_first(struct flow_context *context, struct flow_more *more, int
 static void deliver_pending(struct flow_context *context, struct flow *f, int dir)
 {
     struct tcp_end *end = &f->tcp[dir];
-    while (f->more && f->more->pending[dir] && f->more->pending[dir]->begin <= end->delivered) {
-        struct segment *s = f->more->pending[dir];
+    while (more_of(f) && more_of(f)->pending[dir] && more_of(f)->pending[dir]->begin <= end->delivered) {
+        struct segment *s = more_of(f)->pending[dir];
         uint64_t known = end->delivered - s->begin;
         if (known < s->size)
             deliver(context, f, dir, s->bytes + known, s->size - (uint32_t)known);
-        drop_first(context, f->more, dir);
+        drop_first(context, more_of(f), dir);
     }
 }
 
 static void drop_pending(struct flow_context *context, struct flow *f, int dir)
 {
-    while (f->more && f->more->pending[dir])
-        drop_first(context, f->more, dir);
+    while (more_of(f) && more_of(f)->pending[dir])
+        drop_first(context, more_of(f), dir);
 }
 
 /* Keeps a copy of the parts that are not kept already. */
@@ -126,7 +126,7 @@ static void give_up(struct flow_context *context, struct flow *f, int dir, const
 
 static uint64_t last_kept(const struct flow *f, int dir)
 {
-    const struct segment *s = f->more ? f->more->pending[dir] : NULL;
+    const struct segment *s = more_of(f) ? more_of(f)->pending[dir] : NULL;
     uint64_t last = f->tcp[dir].delivered;
     for (; s; s = s->next)
         last = s->begin + s->size;
@@ -136,7 +136,7 @@ static uint64_t last_kept(const struct flow *f, int dir)
 static void check_limits(struct flow_context *context, struct flow *f, int dir)
 {
     struct tcp_end *end = &f->tcp[dir];
-    uint32_t kept = f->more ? f->more->n_pending_bytes[dir] : 0;
+    uint32_t kept = more_of(f) ? more_of(f)->n_pending_bytes[dir] : 0;
     if (kept && tcp_nothing_acked(end) && last_kept(f, dir) - end->delivered > MAX_ABOVE_HOLE)
         give_up(context, f, dir, "above_hole_data_without_any_acks");
     else if (!tcp_nothing_acked(end) && end->delivered > end->trimmed &&
@@ -168,14 +168,14 @@ void stream_data(struct flow_context *context, struct flow *f, int dir, uint64_t
     if (begin == end->delivered) {
         /* Kept segments hold bytes that came first: the new ones only fill up to them. */
         uint64_t upto = stop;
-        const struct segment *s = f->more ? f->more->pending[dir] : NULL;
+        const struct segment *s = more_of(f) ? more_of(f)->pending[dir] : NULL;
         if (s && s->begin < stop) {
             upto = s->begin;
             keep(context, f, dir, upto, bytes + (upto - begin), (uint32_t)(stop - upto));
         }
         if (upto > begin)
             deliver(context, f, dir, bytes, (uint32_t)(upto - begin));
-        if (f->more && f->more->pending[dir])
+        if (more_of(f) && more_of(f)->pending[dir])
             deliver_pending(context, f, dir);
     } else {
         keep(context, f, dir, begin, bytes, (uint32_t)(stop - begin));
@@ -192,9 +192,9 @@ static void undelivered(struct flow_context *context, struct flow *f, int dir, u
     if (upto <= 2 && f->partial)
         return; /* the made-up SYN of a partial connection */
     if (!end->skip) {
-        while (f->more && f->more->pending[dir] && f->more->pending[dir]->begin < upto) {
-            if (f->more->pending[dir]->begin > end->delivered)
-                gap(context, f, dir, f->more->pending[dir]->begin - end->delivered);
+        while (more_of(f) && more_of(f)->pending[dir] && more_of(f)->pending[dir]->begin < upto) {
+            if (more_of(f)->pending[dir]->begin > end->delivered)
+                gap(context, f, dir, more_of(f)->pending[dir]->begin - end->delivered);
             deliver_pending(context, f, dir);
         }
         if (upto > end->delivered)
@@ -217,7 +217,7 @@ void stream_acked(struct flow_context *context, struct flow *f, int dir, uint64_
         return;
     if (upto > end->delivered)
         undelivered(context, f, dir, upto);
-    if (f->more && f->more->pending[dir])
+    if (more_of(f) && more_of(f)->pending[dir])
         deliver_pending(context, f, dir);
     end->trimmed = upto;
     tcp_check_eof(context, f, dir);
@@ -238,5 +238,5 @@ bool stream_waiting(const struct flow *f, int dir)
     /* Zeek waits until what the peer sent was acknowledged as well. */
     const struct tcp_end *peer = &f->tcp[!dir];
     return end->state != TCP_RESET &&
-           (peer->delivered > peer->trimmed || (f->more && f->more->pending[!dir]));
+           (peer->delivered > peer->trimmed || (more_of(f) && more_of(f)->pending[!dir]));
 }

@@ -192,10 +192,10 @@ static void note_history(struct flow_context *context, struct flow *f, int dir,
             flow_history_check(context, f, dir, HIST_ACK, 'A');
         break;
     case TCP_SYN: {
-        uint64_t last = f->more ? f->more->hist_last_syn[dir] : 0;
+        uint64_t last = more_of(f) ? more_of(f)->hist_last_syn[dir] : 0;
         repeat_history(context, f, dir, HIST_SYN, s->flags & TCP_ACK ? 'H' : 'S', rel, &last);
-        if ((last || f->more) && flow_more(context, f))
-            f->more->hist_last_syn[dir] = last;
+        if ((last || more_of(f)) && flow_more(context, f))
+            more_of(f)->hist_last_syn[dir] = last;
         break;
     }
     case TCP_FIN: {
@@ -204,10 +204,10 @@ static void note_history(struct flow_context *context, struct flow *f, int dir,
         break;
     }
     case TCP_RST: {
-        uint64_t last = f->more ? f->more->hist_last_rst[dir] : 0;
+        uint64_t last = more_of(f) ? more_of(f)->hist_last_rst[dir] : 0;
         repeat_history(context, f, dir, HIST_RST, 'R', rel, &last);
         if (flow_more(context, f))
-            f->more->hist_last_rst[dir] = last;
+            more_of(f)->hist_last_rst[dir] = last;
         break;
     }
     default:
@@ -269,9 +269,9 @@ static void note_flags(struct flow_context *context, struct flow *f, int dir,
         note_scale(f, dir, s);
     }
     for (int k = 0; k < 2; k++) {
-        if (!(s->flags & (k ? TCP_RST : TCP_FIN)) || !f->more)
+        if (!(s->flags & (k ? TCP_RST : TCP_FIN)) || !more_of(f))
             continue;
-        if (++f->more->n_flags[dir][k] >= STORM_COUNT && context->now < f->last + STORM_INTERVAL)
+        if (++more_of(f)->n_flags[dir][k] >= STORM_COUNT && context->now < f->last + STORM_INTERVAL)
             weird(context, f, k ? "RST_storm" : "FIN_storm");
     }
 }

@@ -46,7 +46,7 @@ static bool by_port(const struct analyzer *analyzer, const struct flow *f)
 
 static struct analysis *find(const struct flow *f, const struct analyzer *analyzer)
 {
-    struct analysis *a = f->more ? f->more->analyses : NULL;
+    struct analysis *a = more_of(f) ? more_of(f)->analyses : NULL;
     while (a && a->analyzer != analyzer)
         a = a->next;
     return a;
@@ -85,7 +85,7 @@ static struct analysis *attach(struct flow_context *context, struct flow *f,
 
 static void feed_all(struct flow *f, int dir, const uint8_t *bytes, size_t size)
 {
-    for (struct analysis *a = f->more->analyses; a; a = a->next)
+    for (struct analysis *a = more_of(f)->analyses; a; a = a->next)
         if (!a->finished && (!a->parent || a->parent->finished) && a->analyzer->data)
             a->analyzer->data(a, dir, bytes, size);
 }
@@ -93,10 +93,7 @@ static void feed_all(struct flow *f, int dir, const uint8_t *bytes, size_t size)
 static void stop_probing(struct flow_context *context, struct flow *f)
 {
     f->probed = 3;
-    if (f->more) {
-        buf_done(&f->more->probe[0], context->pool);
-        buf_done(&f->more->probe[1], context->pool);
-    }
+    flow_early_free(context, f);
 }
 
 /* What an analyzer that came late has missed. The order between the directions is not kept: the
@@ -140,29 +137,23 @@ static void probe(struct flow_context *context, struct flow *f, int dir, const u
     struct probe p = {.is_tcp = f->proto == FLOW_TCP,
                       .orig_port = flow_port(f, FLOW_ORIG),
                       .resp_port = flow_port(f, FLOW_RESP)};
-    struct flow_more *more = f->more;
-    bool kept = more && (buf_size(&more->probe[0]) || buf_size(&more->probe[1]));
-    if (kept) {
-        if (!buf_add(&more->probe[dir], context->pool, bytes, size, 1u << 16)) {
+    const struct flow_early *early = flow_early(f);
+    if (early) {
+        if (!flow_early_add(context, f, dir, bytes, size)) {
             stop_probing(context, f);
             return;
         }
-        for (int d = 0; d < 2; d++)
-            if (buf_size(&more->probe[d]))
-                p.data[d] = str_make(buf_at(&more->probe[d]), buf_size(&more->probe[d]));
+        early = flow_early(f);
+        if (early->size[0])
+            p.data[0] = str_make(early->bytes, early->size[0]);
+        if (early->size[1])
+            p.data[1] = str_make(early->bytes + early->size[0], early->size[1]);
     } else {
         p.data[dir] = str_make(bytes, size);
     }
-    if (!ask(context, f, &p)) {
-        stop_probing(context, f);
-        return;
-    }
-    if (p.data[0].len + p.data[1].len > PROBE_LIMIT) {
-        stop_probing(context, f);
-        return;
-    }
-    if (!kept && (!flow_more(context, f) ||
-                  !buf_add(&f->more->probe[dir], context->pool, bytes, size, 1u << 16)))
+    bool more = ask(context, f, &p);
+    if (!more || p.data[0].len + p.data[1].len > PROBE_LIMIT ||
+        (!early && !flow_early_add(context, f, dir, bytes, size)))
         stop_probing(context, f);
 }
 
@@ -181,7 +172,7 @@ static void on_data(struct flow_context *context, struct flow *f, int dir, const
     if (!f->attached)
         begin(context, f);
     /* Those attached before get these bytes now; those recognised by them get all from probe(). */
-    struct analysis *last = f->more ? f->more->analyses : NULL;
+    struct analysis *last = more_of(f) ? more_of(f)->analyses : NULL;
     while (last && last->next)
         last = last->next;
     if (last)
@@ -192,11 +183,11 @@ static void on_data(struct flow_context *context, struct flow *f, int dir, const
 
 static void on_gap(struct flow_context *context, struct flow *f, int dir, uint64_t size)
 {
-    if (f->probed != 3 && (!f->more || !f->more->analyses))
+    if (f->probed != 3 && (!more_of(f) || !more_of(f)->analyses))
         stop_probing(context, f);
-    if (!f->more)
+    if (!more_of(f))
         return;
-    for (struct analysis *a = f->more->analyses; a; a = a->next)
+    for (struct analysis *a = more_of(f)->analyses; a; a = a->next)
         if (!a->finished && (!a->parent || a->parent->finished) && a->analyzer->gap)
             a->analyzer->gap(a, dir, size);
 }
@@ -204,9 +195,9 @@ static void on_gap(struct flow_context *context, struct flow *f, int dir, uint64
 static void on_fin(struct flow_context *context, struct flow *f, int dir)
 {
     (void)context;
-    if (!f->more)
+    if (!more_of(f))
         return;
-    for (struct analysis *a = f->more->analyses; a; a = a->next)
+    for (struct analysis *a = more_of(f)->analyses; a; a = a->next)
         if (!a->finished && a->analyzer->fin)
             a->analyzer->fin(a, dir);
 }
@@ -214,12 +205,12 @@ static void on_fin(struct flow_context *context, struct flow *f, int dir)
 static void on_end(struct flow_context *context, struct flow *f)
 {
     (void)context;
-    if (!f->more)
+    if (!more_of(f))
         return;
-    for (struct analysis *a = f->more->analyses; a; a = a->next)
+    for (struct analysis *a = more_of(f)->analyses; a; a = a->next)
         if (a->analyzer->end)
             a->analyzer->end(a);
-    f->more->analyses = NULL;
+    more_of(f)->analyses = NULL;
 }
 
 const struct flow_payload_ops attach_ops = {

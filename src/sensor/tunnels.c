@@ -153,6 +153,6 @@ void tunnels_discovered(struct flow_context *context, struct flow *outer,
 
 void tunnels_closed(struct flow_context *context, const struct flow *outer)
 {
-    if (outer->more && outer->more->carries && !outer->shadow)
-        log_connection(context, outer, outer->more->carries, "Tunnel::CLOSE");
+    if (more_of(outer) && more_of(outer)->carries && !outer->shadow)
+        log_connection(context, outer, more_of(outer)->carries, "Tunnel::CLOSE");
 }
