@@ -32,7 +32,7 @@ def read_cases(path):
 
 
 def run(program, captures, arguments, workers):
-    """The files of a run by name: the logs, stderr, status; those that say nothing are left out."""
+    """The files of a run by name: the logs, stderr where something is said, status."""
     argv, stdin = [program, "read"], subprocess.DEVNULL
     for word in arguments:
         if word.startswith("@"):
@@ -52,8 +52,7 @@ def run(program, captures, arguments, workers):
         said = (done.stdout + done.stderr).replace(captures.encode() + b"/", b"")
         if said:
             files["stderr"] = said.replace(out.encode(), b"DIR")
-        if done.returncode:
-            files["status"] = b"%d\n" % done.returncode
+        files["status"] = b"%d\n" % done.returncode
         return files
 
 

@@ -100,7 +100,7 @@ build() {
 # suites NAME DIR MULTIPLIER: the unit and pcap suites of a build, each test counted.
 suites() {
     local name=$1 dir=$2 multiplier=$3 start=$SECONDS counts p f s
-    local out=$log/${name// /-}.log json=$dir/meson-logs/testlog.json
+    local out=$log/$(tr -cs 'a-z\n' '-' <<<"$name" | sed 's/-$//').log json=$dir/meson-logs/testlog.json
     rm -f "$json"
     meson test -C "$dir" --no-rebuild --print-errorlogs -t "$multiplier" --num-processes "$jobs" \
         --no-suite layers --no-suite man >"$out" 2>&1 </dev/null
@@ -113,7 +113,7 @@ suites() {
         fi
         return
     fi
-    counts=$(python3 tool/count_tests.py "$json")
+    counts=$(python3 -B tool/count_tests.py "$json")
     read -r p f s <<<"$counts"
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     if [ "$f" -eq 0 ] && [ "$rc" -eq 0 ]; then
@@ -121,9 +121,9 @@ suites() {
     else
         [ "$f" -gt 0 ] || failed=$((failed + 1))
         line "$name" FAILED "$f of $((p + f)), see $out"
-        python3 tool/count_tests.py --failed "$json" | sed 's/^/    | /'
+        python3 -B tool/count_tests.py --failed "$json" | sed 's/^/    | /'
     fi
-    [ "$s" -eq 0 ] || python3 tool/count_tests.py --skipped "$json" | sed 's/^/    | /'
+    [ "$s" -eq 0 ] || python3 -B tool/count_tests.py --skipped "$json" | sed 's/^/    | /'
 }
 
 fuzz() {

@@ -9,6 +9,7 @@ line that each skipped one wrote: its reason.
 import json
 import sys
 
+MAX_SHOWN = 12
 GOOD = {"OK", "EXPECTEDFAIL"}
 
 
@@ -20,8 +21,10 @@ def main():
     skipped = [t for t in tests if t["result"] == "SKIP"]
     failed = [t for t in tests if t["result"] not in GOOD and t["result"] != "SKIP"]
     if mode == "--failed":
-        for t in failed:
+        for t in failed[:MAX_SHOWN]:
             print(f"{t['name']}: {t['result'].lower()}")
+        if len(failed) > MAX_SHOWN:
+            print(f"and {len(failed) - MAX_SHOWN} more")
     elif mode == "--skipped":
         for t in skipped:
             said = ((t.get("stdout") or "") + "\n" + (t.get("stderr") or "")).strip()
