@@ -1,8 +1,8 @@
 /* The texts of a reply's answers, packed one behind the other.
  *
- * A message of 64 KiB can hold thousands of records whose names point to the same long text, so what
- * is kept has its own limit, DNS_ANSWERS_MAX; answers past it are left out. Most replies fit the
- * room on the stack. */
+ * A message of 64 KiB can hold thousands of records whose names point to the same long text, so
+ * what is kept has its own limit, DNS_ANSWERS_MAX; answers past it are left out. Most replies fit
+ * the room on the stack. */
 #include "proto/dns_answers.h"
 
 void dns_answers_init(struct dns_answers *answers, struct pool *pool)

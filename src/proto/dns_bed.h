@@ -61,7 +61,7 @@ static inline void put_name(struct wire *w, const char *name)
 }
 
 static inline void put_header(struct wire *w, unsigned id, unsigned flags, unsigned n_questions,
-                       unsigned n_answers)
+                              unsigned n_answers)
 {
     w->size = 0;
     put16(w, id);
@@ -80,7 +80,8 @@ static inline void put_question(struct wire *w, const char *name, unsigned type)
 }
 
 /* A record owned by the name at offset 12. */
-static inline void put_record(struct wire *w, unsigned type, uint32_t ttl, const void *data, size_t size)
+static inline void put_record(struct wire *w, unsigned type, uint32_t ttl, const void *data,
+                              size_t size)
 {
     put16(w, 0xc00c);
     put16(w, type);
@@ -98,7 +99,8 @@ static inline struct wire query(unsigned id, const char *name, unsigned type)
     return w;
 }
 
-static inline struct wire reply(unsigned id, const char *name, unsigned type, const void *data, size_t size)
+static inline struct wire reply(unsigned id, const char *name, unsigned type, const void *data,
+                                size_t size)
 {
     struct wire w;
     put_header(&w, id, 0x8580, 1, 1);

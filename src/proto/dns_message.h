@@ -1,5 +1,6 @@
 /* One DNS message while it is looked at: what the parts of the analyzer hand to each other.
- * Step lifetime, on the stack, and too big to be cleared: dns_message_init sets what must be set. */
+ * Step lifetime, on the stack, and too big to be cleared: dns_message_init sets what must be set.
+ */
 #ifndef PROTO_DNS_MESSAGE_H
 #define PROTO_DNS_MESSAGE_H
 

@@ -6,8 +6,8 @@
  *     +---+---+---+---+---+---+---+---+      +---+---+---+---+---+---+---+---+---+-…-+
  *
  * Pointers only lead backwards, a part that a pointer led to ends where the pointer is, and there
- * are at most MAX_POINTERS of them in a name; a name is at most DNS_NAME_MAX characters. So the work
- * for a name has a bound, however it is twisted. */
+ * are at most MAX_POINTERS of them in a name; a name is at most DNS_NAME_MAX characters. So the
+ * work for a name has a bound, however it is twisted. */
 #include "proto/dns_name.h"
 
 #define MAX_POINTERS     20 /* dns_max_compression_chain_depth */

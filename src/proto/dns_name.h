@@ -10,8 +10,8 @@ enum dns_name_use {
     DNS_NAME_SKIP,     /* no text: `out` is left alone */
 };
 
-/* Reads a name from m->rest. Always gives a name: what could be read of it. What is wrong with it is
- * said in weird.log. */
+/* Reads a name from m->rest. Always gives a name: what could be read of it. What is wrong with it
+ * is said in weird.log. */
 void dns_name_read(struct dns_message *m, enum dns_name_use use, struct dns_name *out);
 
 /* Decodes 32 letters that stand for 16 bytes (RFC 1001, 14.1), without the last byte and without

@@ -4,8 +4,8 @@
 
 #include "proto/analyzer.h"
 
-/* A row, before it is complete. Of the flow's lifetime while it waits, then its texts lie behind it;
- * step while a message completes it. */
+/* A row, before it is complete. Of the flow's lifetime while it waits, then its texts lie behind
+ * it; step while a message completes it. */
 struct dns_row {
     struct dns_row *next; /* with the same transaction id */
     int64_t ts;

@@ -46,7 +46,8 @@ static void check_algorithm(struct dns_message *m, bool of_key, unsigned algorit
         name = of_key ? "DNSSEC_DNSKEY_NotRecommended_ZoneSignAlgo"
                       : "DNSSEC_RRSIG_NotRecommended_ZoneSignAlgo";
     else if (algorithm == ALGORITHM_INDIRECT)
-        name = of_key ? "DNSSEC_DNSKEY_Indirect_ZoneSignAlgo" : "DNSSEC_RRSIG_Indirect_ZoneSignAlgo";
+        name =
+            of_key ? "DNSSEC_DNSKEY_Indirect_ZoneSignAlgo" : "DNSSEC_RRSIG_Indirect_ZoneSignAlgo";
     else if (algorithm == ALGORITHM_PRIVATE_DNS)
         name = of_key ? "DNSSEC_DNSKEY_PrivateDNS_ZoneSignAlgo"
                       : "DNSSEC_RRSIG_PrivateDNS_ZoneSignAlgo";
@@ -149,10 +150,11 @@ static bool read_nsec3(struct dns_message *m, struct dns_security *out)
     size_t before = rd_left(r);
     if (before < 6)
         return false;
-    rd_skip(r, 4); /* hash algorithm, flags, iterations */
+    rd_skip(r, 4);   /* hash algorithm, flags, iterations */
     skip_counted(r); /* salt */
     skip_counted(r); /* hash */
-    skip_bitmaps(m, (int64_t)m->rd_size - (int64_t)(before - rd_left(r)), "DNSSEC_NSEC3_bitmapLen0");
+    skip_bitmaps(m, (int64_t)m->rd_size - (int64_t)(before - rd_left(r)),
+                 "DNSSEC_NSEC3_bitmapLen0");
     out->words[out->n_words++] = STR("NSEC3");
     return true;
 }

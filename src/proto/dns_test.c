@@ -10,8 +10,9 @@ static void test_pair(void **unused)
     say(&b, FLOW_ORIG, query(7, "wWw.Example.COM", DNS_TYPE_A));
     say(&b, FLOW_RESP, reply(7, "www.example.com", DNS_TYPE_A, "\x01\x02\x03\x04", 4));
     assert_true(b.analysis.confirmed);
-    CHECK_DNS(&b, "udp\t7\t0.250000\twww.example.com\t1\tC_INTERNET\t1\tA\t0\tNOERROR\tT\tF\tT\tT\t0"
-                  "\t1.2.3.4\t300.000000\tF\n");
+    CHECK_DNS(&b,
+              "udp\t7\t0.250000\twww.example.com\t1\tC_INTERNET\t1\tA\t0\tNOERROR\tT\tF\tT\tT\t0"
+              "\t1.2.3.4\t300.000000\tF\n");
     assert_string_equal(b.weird, "");
     bed_free(&b);
 }
@@ -21,7 +22,8 @@ static void test_no_reply(void **unused)
     struct bed b;
     bed_open(&b, FLOW_UDP, 53);
     say(&b, FLOW_ORIG, query(7, "a.b", 4242));
-    CHECK_DNS(&b, "udp\t7\t-\ta.b\t1\tC_INTERNET\t4242\tquery-4242\t-\t-\tF\tF\tT\tF\t0\t-\t-\tF\n");
+    CHECK_DNS(&b,
+              "udp\t7\t-\ta.b\t1\tC_INTERNET\t4242\tquery-4242\t-\t-\tF\tF\tT\tF\t0\t-\t-\tF\n");
     bed_free(&b);
 }
 
@@ -30,7 +32,8 @@ static void test_no_query(void **unused)
     struct bed b;
     bed_open(&b, FLOW_UDP, 53);
     say(&b, FLOW_RESP, reply(7, "a.b", DNS_TYPE_A, "\x01\x02\x03\x04", 4));
-    CHECK_DNS(&b, "udp\t7\t-\ta.b\t-\t-\t-\t-\t0\tNOERROR\tT\tF\tF\tT\t0\t1.2.3.4\t300.000000\tF\n");
+    CHECK_DNS(&b,
+              "udp\t7\t-\ta.b\t-\t-\t-\t-\t0\tNOERROR\tT\tF\tF\tT\t0\t1.2.3.4\t300.000000\tF\n");
     assert_int_equal(b.flow.orig_is_1, 0);
     bed_free(&b);
 }
@@ -95,8 +98,7 @@ static void test_rejected(void **unused)
     w.bytes[2] = 0x81;
     w.bytes[3] = 0x85; /* REFUSED */
     say(&b, FLOW_RESP, w);
-    CHECK_DNS(&b,
-              "udp\t7\t-\ta.b\t1\tC_INTERNET\t1\tA\t5\tREFUSED\tF\tF\tT\tF\t0\t-\t-\tT\n");
+    CHECK_DNS(&b, "udp\t7\t-\ta.b\t1\tC_INTERNET\t1\tA\t5\tREFUSED\tF\tF\tT\tF\t0\t-\t-\tT\n");
     bed_free(&b);
 }
 
@@ -127,7 +129,8 @@ static void test_limits(void **unused)
     for (unsigned i = 0; i < 4000; i++) {
         feed(&b, FLOW_ORIG, query(i % 1000, "some.name.example", DNS_TYPE_A).bytes, 35);
         feed(&b, FLOW_RESP,
-             reply(i % 1000 + 2000, "some.name.example", DNS_TYPE_A, "\x01\x02\x03\x04", 4).bytes, 51);
+             reply(i % 1000 + 2000, "some.name.example", DNS_TYPE_A, "\x01\x02\x03\x04", 4).bytes,
+             51);
         most = pool_used(b.context.pool) > most ? pool_used(b.context.pool) : most;
     }
     for (unsigned i = 0; i < 4000; i++)
@@ -143,7 +146,8 @@ static void test_limits(void **unused)
 static void test_stream(void **unused)
 {
     static const char expected[] =
-        "tcp\t7\t0.000000\ta.b\t1\tC_INTERNET\t1\tA\t0\tNOERROR\tT\tF\tT\tT\t0\t1.2.3.4\t300.000000\tF\n";
+        "tcp\t7\t0.000000\ta.b\t1\tC_INTERNET\t1\tA\t0\tNOERROR\tT\tF\tT\tT\t0\t1.2.3.4\t300."
+        "000000\tF\n";
     struct wire q = query(7, "a.b", DNS_TYPE_A);
     struct wire r = reply(7, "a.b", DNS_TYPE_A, "\x01\x02\x03\x04", 4);
     struct wire stream = {.size = 0};
@@ -161,7 +165,8 @@ static void test_stream(void **unused)
         }
         b.context.now++;
         for (size_t at = 0; at < stream.size; at += piece)
-            feed(&b, FLOW_RESP, stream.bytes + at, stream.size - at < piece ? stream.size - at : piece);
+            feed(&b, FLOW_RESP, stream.bytes + at,
+                 stream.size - at < piece ? stream.size - at : piece);
         bed_close(&b);
         assert_int_equal(count_lines(b.dns), 2);
         assert_memory_equal(b.dns, expected, sizeof expected - 1);
