@@ -39,7 +39,7 @@ static enum packet_kind refuse(struct packet *out, const char *weird, enum packe
     return kind;
 }
 
-/* Sets the sizes: `r` is at the header, of which `header_size` bytes are in front of the payload. */
+/* Sets the sizes: `r` is at the header, and `header_size` bytes of it are before the payload. */
 static inline void set_payload(struct reader r, uint32_t total, uint32_t header_size,
                                struct packet *out)
 {

@@ -6,7 +6,7 @@
  *     +---------------+---------------+ - - - - - - - - - - - - - - - -
  *
  *     fragment: | next (1) | 0 (1) | offset (13 bits) 0 (2) M (1) | identification (4) |
- *     routing:  | next (1) | length (1) | type (1) | segments left (1) | 0 (4) | addresses (16 each) |
+ *     routing:  | next (1) | length (1) | type (1) | segments left (1) | 0 (4) | addresses …
  *
  * The length is in units of 8 bytes beyond the first 8; AH's in units of 4. */
 #include "net/ip6_chain.h"

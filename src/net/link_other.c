@@ -1,13 +1,15 @@
 /* The link types of captures other than Ethernet: loopback, PPP (RFC 1661), Linux cooked captures,
  * NFLOG, FDDI, IEEE 802.11 with its pseudo-headers; see tcpdump.org/linktypes.html.
  *
- *     SLL:      | packet type (2) | ARPHRD (2) | size (2) | address (8) | type (2) |
- *     SLL2:     | type (2) | 0 (2) | interface (4) | ARPHRD (2) | packet type (1) | size (1) | address (8) |
- *     NFLOG:    | family (1) | version (1) | resource (2) | then: size (2) type (2) value, padded to 4 |
- *     radiotap: | version (1) | 0 (1) | size, little endian (2) | …
- *     PPI:      | version (1) | flags (1) | size (2) | link type (4) | …, little endian
- *     802.11:   | frame control (2) | duration (2) | three addresses (18) | sequence (2) |
- *               | fourth address (6), QoS (2), where frame control says so | LLC … */
+ *     SLL:   | packet type (2) | ARPHRD (2) | size (2) | address (8) | type (2) |
+ *     SLL2:  | type (2) | 0 (2) | interface (4) | ARPHRD (2) | packet type (1) | size (1) |
+ *            | address (8) |
+ *     NFLOG: | family (1) | version (1) | resource (2) | then size (2) type (2) value, each
+ *            | padded to 4 bytes |
+ *     radiotap: | version (1) | 0 (1) | size, little endian (2) | fields |
+ *     PPI:   | version (1) | flags (1) | size (2) | link type (4) | fields |, little endian
+ *     802.11: | frame control (2) | duration (2) | addresses (18) | sequence (2) | then, where
+ *            | frame control says so, a fourth address (6) and QoS (2) | LLC | */
 #include "net/link.h"
 #include "net/link_step.h"
 

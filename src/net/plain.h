@@ -17,7 +17,8 @@ enum {
 
 /* `frame` is at an Ethernet header; `wire` bytes were sent from there on. False: not so plain, and
  * link_decode has to be asked; what was set in `out` until then means nothing. */
-__attribute__((always_inline)) static inline bool plain_decode(struct reader frame, uint32_t wire, struct packet *out)
+__attribute__((always_inline)) static inline bool plain_decode(struct reader frame, uint32_t wire,
+                                                               struct packet *out)
 {
     size_t captured = rd_left(&frame);
     struct reader h = rd_sub(&frame, PLAIN_SIZE);

@@ -25,7 +25,7 @@ enum fragment_result {
 };
 
 /* Keeps the fragment that was decoded into `packet`, or completes its datagram: `out_bytes` is
- * then the IP packet, header first, valid until fragments_release. Notes in `packet` what is odd. */
+ * then the IP packet, valid until fragments_release. Notes in `packet` what is odd. */
 enum fragment_result fragments_add(struct fragments *fragments, struct packet *packet,
                                    const struct ip_fragment *fragment, const uint8_t **out_bytes,
                                    uint32_t *out_size);

@@ -299,7 +299,7 @@ static bool take_mirror(struct stack *s, struct walk *w, struct packet *out, enu
     enter_payload(w, out);
     struct taken taken = take_off(w, out, decoder, wanted, true);
     if (!taken.is_tunnel)
-        return false; /* what is tried next begins with the payload, too */
+        return false;   /* what is tried next begins with the payload, too */
     *kind = taken.kind; /* a weird of the mirror's own tunnel is nothing for the logs */
     return true;
 }

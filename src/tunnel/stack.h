@@ -36,9 +36,9 @@ void stack_decode(struct stack *stack, const struct frame *frame, struct packet 
  * with what stack_decode or stack_more gave last. `out` may not be `packet`. */
 bool stack_more(struct stack *stack, const struct packet *packet, struct packet *out);
 
-/* For a UDP packet to one of a decoder's zeek_ports: what is inside it, as a packet of its own whose
- * layers are those of `outer` and this one. STACK_TUNNEL with PACKET_OTHER in out->kind: it is such a
- * tunnel, but nothing was in it. `weird` is about the tunnel, so about the outer
+/* For a UDP packet to one of a decoder's zeek_ports: what is inside it, as a packet of its own
+ * whose layers are those of `outer` and this one. STACK_TUNNEL with PACKET_OTHER in out->kind: it
+ * is such a tunnel, but nothing was in it. `weird` is about the tunnel, so about the outer
  * connection; what is odd about the inner packet is in `out`. */
 enum stack_resumed {
     STACK_NO_TUNNEL, /* it is not that encapsulation */
@@ -46,7 +46,8 @@ enum stack_resumed {
     STACK_TUNNEL,
 };
 enum stack_resumed stack_resume(struct stack *stack, const struct packet *outer,
-                  const struct tunnel_decoder *decoder, struct packet *out, const char **weird);
+                                const struct tunnel_decoder *decoder, struct packet *out,
+                                const char **weird);
 
 /* The decoder of the monitored traffic's tunnels on this UDP port pair, or NULL. */
 const struct tunnel_decoder *stack_udp_tunnel(uint16_t sport, uint16_t dport);
