@@ -4,11 +4,13 @@
  * an entry of one cache line behind each tag; when it is full, the entry that came first goes.
  *
  *     bucket: | tag 0 | tag 1 | ... | tag 14 | hand |      hand: the way that goes next
- *     entry:  what was seen of one packet: its last occurrences, and for each place how many of
- *             them that place has not shown yet
+ *     entry:  what was seen of one packet: how many of it were kept, and for each place how many of
+ *             these the place has not shown yet
  *
- * An occurrence is a packet that was kept. Each place has to show each occurrence once: what it
- * shows while it owes one is a copy, what it shows when it owes none is a new occurrence. */
+ * Each place owes what was kept because of another: what it shows while it owes something is a
+ * copy, what it shows when it owes nothing is kept. Debts lapse: by the window after the last
+ * packet that was kept; while such packets go on coming, no place owes more than were kept in this
+ * and the last period of that length. */
 #include "source/dedup.h"
 
 #include <stdlib.h>
@@ -20,12 +22,11 @@
 #include "tunnel/geneve.h"
 #include "tunnel/tunnel.h"
 
-#define N_WAYS        15
-#define N_PLACES      4
-#define N_OCCURRENCES 4
-#define SECRET_SIZE   192
-#define DEFAULT_SIZE  ((size_t)4 << 20)
-#define DEFAULT_MS    200
+#define N_WAYS       15
+#define N_PLACES     4
+#define SECRET_SIZE  192
+#define DEFAULT_SIZE ((size_t)4 << 20)
+#define DEFAULT_MS   200
 
 /* Doubling places: pairs of MAC addresses in a channel. */
 #define N_PAIRS       1024
@@ -39,13 +40,15 @@ struct tags {
 };
 
 struct entry {
-    uint32_t check;           /* the other half of the hash of the headers */
-    uint32_t fingerprint;     /* of what follows them; 0: no copy of it was whole yet */
-    uint32_t place[N_PLACES]; /* see same_place */
+    _Alignas(64) uint32_t check; /* the other half of the hash of the headers */
+    uint32_t fingerprint;        /* of what follows them; 0: no copy of it was whole yet */
+    uint32_t place[N_PLACES];    /* see same_place */
     uint32_t seen_ms[N_PLACES];
-    uint32_t kept_ms[N_OCCURRENCES]; /* a ring, the newest at `newest` */
-    uint8_t owed[N_PLACES];          /* occurrences that the place has not shown: the newest ones */
-    uint8_t n_places, n_kept, newest;
+    uint16_t owed[N_PLACES];
+    uint32_t kept_ms;          /* when the last was kept */
+    uint16_t period;           /* of kept_ms */
+    uint16_t n_kept, n_before; /* kept in this period, and in the one before */
+    uint8_t n_places;
     uint8_t twinned; /* bit of a place: its last packet already was the second of two */
 };
 
@@ -215,15 +218,15 @@ static bool look(const struct dedup *dedup, const struct packet *packet, int64_t
     return true;
 }
 
-/* The occurrence that is `back` before the newest. */
-static uint32_t kept_at(const struct entry *entry, unsigned int back)
+static uint16_t n_recent(const struct entry *entry)
 {
-    return entry->kept_ms[(entry->newest - back) % N_OCCURRENCES];
+    unsigned int n = (unsigned int)entry->n_kept + entry->n_before;
+    return n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
 }
 
 static bool is_fresh(const struct dedup *dedup, const struct entry *entry, uint32_t ms)
 {
-    return entry->n_kept > 0 && within(kept_at(entry, 0), ms, dedup->window_ms);
+    return n_recent(entry) > 0 && within(entry->kept_ms, ms, dedup->window_ms);
 }
 
 static struct entry *find(struct dedup *dedup, const struct sight *sight)
@@ -249,7 +252,10 @@ static struct entry *find(struct dedup *dedup, const struct sight *sight)
     if (is_fresh(dedup, entry, sight->ms))
         dedup->counters.n_crowded++;
     tags->tag[way] = tag;
-    *entry = (struct entry){.check = check};
+    *entry = (struct entry){
+        .check = check,
+        .period = (uint16_t)(sight->ms / dedup->window_ms),
+    };
     return entry;
 }
 
@@ -275,7 +281,7 @@ static unsigned int find_place(struct entry *entry, const struct sight *sight, b
     *out_is_new = true;
     unsigned int i = entry->n_places < N_PLACES ? entry->n_places++ : oldest;
     entry->place[i] = sight->place;
-    entry->owed[i] = entry->n_kept;
+    entry->owed[i] = n_recent(entry);
     entry->twinned &= (uint8_t) ~(1u << i);
     return i;
 }
@@ -300,15 +306,29 @@ static bool pair_doubles(struct dedup *dedup, const struct sight *sight, bool is
     return pair->n_seen >= TWINS_NEEDED && pair->n_twins * 8 >= pair->n_seen * 3;
 }
 
+/* In another period than the last packet that was kept: debts lapse. */
+static void turn(struct entry *entry, uint16_t period)
+{
+    int16_t n_periods = (int16_t)(uint16_t)(period - entry->period);
+    if (n_periods <= 0)
+        return;
+    entry->n_before = n_periods == 1 ? entry->n_kept : 0;
+    entry->n_kept = 0;
+    entry->period = period;
+    uint16_t most = n_recent(entry);
+    for (unsigned int i = 0; i < entry->n_places; i++)
+        if (entry->owed[i] > most)
+            entry->owed[i] = most;
+}
+
 static void keep(struct entry *entry, unsigned int place, uint32_t ms)
 {
     for (unsigned int i = 0; i < entry->n_places; i++)
-        if (i != place && entry->owed[i] < N_OCCURRENCES)
+        if (i != place && entry->owed[i] < UINT16_MAX)
             entry->owed[i]++;
-    if (entry->n_kept < N_OCCURRENCES)
+    if (entry->n_kept < UINT16_MAX)
         entry->n_kept++;
-    entry->newest = (uint8_t)((entry->newest + 1) % N_OCCURRENCES);
-    entry->kept_ms[entry->newest] = ms;
+    entry->kept_ms = ms;
 }
 
 bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now)
@@ -321,6 +341,7 @@ bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now
     struct entry *entry = find(dedup, &sight);
     if (!entry->fingerprint)
         entry->fingerprint = sight.fingerprint;
+    turn(entry, (uint16_t)(sight.ms / dedup->window_ms));
     bool is_new;
     unsigned int place = find_place(entry, &sight, &is_new);
     uint8_t bit = (uint8_t)(1u << place);
@@ -338,9 +359,6 @@ bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now
         return true;
     }
 
-    while (entry->owed[place] > 0 &&
-           !within(kept_at(entry, entry->owed[place] - 1u), sight.ms, dedup->window_ms))
-        entry->owed[place]--;
     if (entry->owed[place] > 0) {
         entry->owed[place]--;
         dedup->counters.n_copies++;
@@ -364,8 +382,9 @@ struct dedup *dedup_new(const struct dedup_options *options)
     if (!dedup)
         return NULL;
     dedup->mask = n_buckets - 1;
-    dedup->window_ms =
-        options && options->window ? (uint32_t)(options->window / 1000000) : DEFAULT_MS;
+    dedup->window_ms = DEFAULT_MS;
+    if (options && options->window >= 1000000)
+        dedup->window_ms = (uint32_t)(options->window / 1000000);
     dedup->tags = aligned_alloc(64, n_buckets * sizeof(struct tags));
     dedup->entries = aligned_alloc(64, n_buckets * N_WAYS * sizeof(struct entry));
     if (!dedup->tags || !dedup->entries ||

@@ -19,7 +19,8 @@
  * id, both are kept.
  *
  * One such table belongs to one worker; copies meet there, since steering looks at inner addresses.
- * Its memory is given once, and each packet costs the same. */
+ * Its memory is given once, and each packet costs the same. What takes longer than the window from
+ * one place to the other is kept twice. */
 #ifndef SOURCE_DEDUP_H
 #define SOURCE_DEDUP_H
 

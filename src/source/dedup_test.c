@@ -169,6 +169,19 @@ static void test_the_nth_is_a_copy_of_the_nth(void **state)
     }
 }
 
+/* A burst of one packet, of which the other end shows nothing until it is over. */
+static void test_many_at_once(void **state)
+{
+    struct dedup *d = *state;
+    struct segment s;
+    fill(&s, 1, 0);
+    for (int i = 0; i < 1000; i++)
+        assert_false(dedup_is_copy(d, from(&s, 1), T0 + i * MS / 100));
+    for (int i = 0; i < 1000; i++)
+        assert_true(dedup_is_copy(d, from(&s, 2), T0 + 100 * MS + i * MS / 100));
+    assert_false(dedup_is_copy(d, from(&s, 2), T0 + 110 * MS));
+}
+
 /* A broadcast that every machine mirrors: more places than an entry has. */
 static void test_many_places(void **state)
 {
@@ -204,7 +217,16 @@ static void test_debts_are_forgotten(void **state)
         if (i > 0)
             assert_true(dedup_is_copy(d, from(&s, 2), T0 + i * 150 * MS + 10 * MS));
     }
-    assert_false(dedup_is_copy(d, from(&s, 2), T0 + 10 * 150 * MS + 100 * MS));
+    /* It lost one in ten, and owes that for two periods at most. */
+    for (int i = 10; i < 12; i++) {
+        assert_false(dedup_is_copy(d, from(&s, 1), T0 + i * 150 * MS));
+        assert_true(dedup_is_copy(d, from(&s, 2), T0 + i * 150 * MS + 10 * MS));
+    }
+    int64_t at = T0 + 12 * 150 * MS;
+    unsigned int n_copies = 0;
+    for (int i = 0; i < 4; i++)
+        n_copies += dedup_is_copy(d, from(&s, 2), at + i * MS);
+    assert_in_range(n_copies, 0, 2);
 }
 
 static void test_a_short_copy(void **state)
@@ -389,6 +411,7 @@ int main(void)
         TEST(test_what_may_not_differ),
         TEST(test_retransmissions_of_one_place_are_kept),
         TEST(test_the_nth_is_a_copy_of_the_nth),
+        TEST(test_many_at_once),
         TEST(test_many_places),
         TEST(test_window),
         TEST(test_debts_are_forgotten),
