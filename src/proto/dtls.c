@@ -255,10 +255,10 @@ static void dtls_data(struct analysis *a, int dir, const uint8_t *bytes, size_t 
         read_record(d, dir, &r);
     if (!rd_ok(&r) && !d->tls.gone)
         (void)tls_violation(&d->tls, "a DTLS record ends too early");
-    if (d->tls.info.established && !d->tls.gone) {
-        analysis_finish(a);
+    if (d->tls.info.established && !d->tls.gone)
+        tls_skip(&d->tls);
+    if (d->tls.gone)
         release(d);
-    }
 }
 
 static void dtls_end(struct analysis *a)

@@ -371,10 +371,10 @@ static void ssl_data(struct analysis *a, int dir, const uint8_t *bytes, size_t s
             gather_head(s, dir, &r);
     }
     /* All of these bytes are looked at even when the handshake was done in their midst. */
-    if (s->tls.info.established && !s->tls.gone) {
-        analysis_finish(a);
+    if (s->tls.info.established && !s->tls.gone)
+        tls_skip(&s->tls);
+    if (s->tls.gone)
         release(s);
-    }
 }
 
 static void ssl_gap(struct analysis *a, int dir, uint64_t size)

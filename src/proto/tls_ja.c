@@ -142,19 +142,39 @@ static void read_client(struct reader r, bool is_dtls, struct client *out)
         out->failed = true;
 }
 
-static void put(struct text *text, const char *format, unsigned value)
+static void put_char(struct text *text, char c)
 {
-    int n = snprintf(text->at + text->len, sizeof text->at - text->len, format, value);
-    if (n < 0 || (size_t)n >= sizeof text->at - text->len)
-        text->failed = true;
+    if (text->len < sizeof text->at)
+        text->at[text->len++] = c;
     else
-        text->len += (size_t)n;
+        text->failed = true;
+}
+
+static void put_number(struct text *text, uint16_t value)
+{
+    char digits[5];
+    size_t n = 0;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    while (n > 0)
+        put_char(text, digits[--n]);
+}
+
+static void put_hex_number(struct text *text, uint16_t value)
+{
+    for (int shift = 12; shift >= 0; shift -= 4)
+        put_char(text, "0123456789abcdef"[value >> shift & 15]);
 }
 
 static void put_values(struct text *text, const struct values *values)
 {
-    for (unsigned i = 0; i < values->n; i++)
-        put(text, i ? "-%u" : "%u", values->at[i]);
+    for (unsigned i = 0; i < values->n; i++) {
+        if (i > 0)
+            put_char(text, '-');
+        put_number(text, values->at[i]);
+    }
 }
 
 static void finish_md5(const struct text *text, char out[32])
@@ -172,14 +192,17 @@ void tls_ja3(struct reader hello, bool is_dtls, char out[32])
     read_client(hello, is_dtls, &client);
     if (client.failed)
         return;
-    struct text text = {.len = 0};
-    put(&text, "%u,", client.version);
+    struct text text;
+    text.len = 0;
+    text.failed = false;
+    put_number(&text, client.version);
+    put_char(&text, ',');
     put_values(&text, &client.ciphers);
-    put(&text, ",", 0);
+    put_char(&text, ',');
     put_values(&text, &client.extensions);
-    put(&text, ",", 0);
+    put_char(&text, ',');
     put_values(&text, &client.groups);
-    put(&text, ",", 0);
+    put_char(&text, ',');
     put_values(&text, &client.formats);
     finish_md5(&text, out);
 }
@@ -187,20 +210,26 @@ void tls_ja3(struct reader hello, bool is_dtls, char out[32])
 void tls_ja3s(struct reader hello, char out[32])
 {
     struct reader r = hello;
-    struct text text = {.len = 0};
+    struct text text;
+    text.len = 0;
+    text.failed = false;
     uint16_t version = rd_be16(&r);
     bool is_13 = version == TLS_V13 || version >> 8 == 0x7f;
     rd_skip(&r, 32);
     if (!is_13)
         rd_skip(&r, rd_u8(&r));
-    put(&text, "%u,", version);
-    put(&text, "%u,", rd_be16(&r));
+    put_number(&text, version);
+    put_char(&text, ',');
+    put_number(&text, rd_be16(&r));
+    put_char(&text, ',');
     if (!is_13)
         (void)rd_u8(&r);
     if (rd_left(&r) > 0)
         (void)rd_be16(&r);
     for (bool first = true; rd_left(&r) > 0; first = false) {
-        put(&text, first ? "%u" : "-%u", rd_be16(&r));
+        if (!first)
+            put_char(&text, '-');
+        put_number(&text, rd_be16(&r));
         rd_skip(&r, rd_be16(&r));
     }
     if (rd_ok(&r))
@@ -218,8 +247,11 @@ static int by_value(const void *a, const void *b)
 
 static void put_hex_values(struct text *text, const struct values *values)
 {
-    for (unsigned i = 0; i < values->n; i++)
-        put(text, i ? ",%04x" : "%04x", values->at[i]);
+    for (unsigned i = 0; i < values->n; i++) {
+        if (i > 0)
+            put_char(text, ',');
+        put_hex_number(text, values->at[i]);
+    }
 }
 
 static void put_short_hash(struct text *text, char out[12])
@@ -266,7 +298,9 @@ void tls_ja4(struct reader hello, bool is_dtls, char out[40])
         return;
     char ciphers[12];
     char extensions[12];
-    struct text text = {.len = 0};
+    struct text text;
+    text.len = 0;
+    text.failed = false;
     qsort(client.ciphers.at, client.ciphers.n, sizeof *client.ciphers.at, by_value);
     put_hex_values(&text, &client.ciphers);
     put_short_hash(&text, ciphers);
@@ -280,7 +314,7 @@ void tls_ja4(struct reader hello, bool is_dtls, char out[40])
     text.len = 0;
     put_hex_values(&text, &others);
     if (client.signatures.n > 0 && others.n > 0)
-        put(&text, "_", 0);
+        put_char(&text, '_');
     put_hex_values(&text, &client.signatures);
     put_short_hash(&text, extensions);
     if (text.failed)

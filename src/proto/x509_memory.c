@@ -1,4 +1,4 @@
-/* A table of fingerprints, open addressing, doubled when it is three quarters full. Fingerprints
+/* A table of fingerprints, open addressing, doubled when it is half full. Fingerprints
  * are SHA-256, so any eight bytes of one are its hash; somebody who makes certificates whose
  * fingerprints collide in them gains longer searches, which are cut at a limit. When the table
  * cannot grow, what is new is not noted: its row is then written each time, as in Zeek. */
@@ -148,7 +148,7 @@ static bool check(struct x509_memory *memory, const uint8_t *fingerprint, unsign
     struct entry *entry = find(memory, fingerprint, flags, now);
     if (entry && entry->used)
         return check_old(memory, entry, now);
-    if (memory->n >= memory->size / 4 * 3 && memory->n < MEMORY_MAX) {
+    if (memory->n >= memory->size / 2 && memory->n < MEMORY_MAX) {
         grow(memory);
         entry = find(memory, fingerprint, flags, now);
     }
