@@ -101,11 +101,9 @@ static bool looks_like_reply(const struct packet *p, uint8_t proto)
     if (proto != FLOW_TCP)
         return false;
     uint8_t flags = tcp_flags(p);
-    if (flags & TCP_SYN)
-        return flags & TCP_ACK;
-    if (!port_is_server_tcp(p->sport))
+    if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN || !port_is_server_tcp(p->sport))
         return false;
-    return !port_is_server_tcp(p->dport) || p->sport < p->dport;
+    return !port_is_server_tcp(p->dport) || (!(flags & TCP_SYN) && p->sport < p->dport);
 }
 
 static bool is_login_port(uint16_t port)
@@ -164,8 +162,9 @@ static void handle_tcp(struct flow_context *context, struct flow *f, int dir,
                        const struct packet *p)
 {
     struct tcp_segment s;
-    if (!tcp_read(p, &s)) {
-        weird_flow(context, f, "bad_TCP_header_len", (struct str){0}, "TCP");
+    const char *weird = tcp_read(p, &s);
+    if (weird) {
+        weird_flow(context, f, weird, (struct str){0}, "TCP");
         return;
     }
     if (!checksum_ok(context, f, dir, p))

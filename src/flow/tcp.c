@@ -5,6 +5,8 @@
  * shows a gap is judged by the states after the segment. */
 #include "flow/tcp.h"
 
+#include <stdio.h>
+
 #include "flow/more.h"
 #include "flow/table.h"
 #include "flow/weird.h"
@@ -12,6 +14,7 @@
 #define SECOND         1000000000ll
 #define CLOSE_DELAY    (5 * SECOND)
 #define TCP_LINGER     (5 * SECOND)
+#define MAX_SCALE      14 /* RFC 7323 */
 #define SEQ_JUMP_LIMIT 1048576 /* further away, a number of a SYN or RST is not believed */
 #define STORM_COUNT    1000
 #define STORM_INTERVAL SECOND
@@ -24,12 +27,18 @@ static void weird(struct flow_context *context, struct flow *f, const char *name
     weird_flow(context, f, name, (struct str){0}, "TCP");
 }
 
+/* Zeek names no analyzer for some of them. */
+static void weird_unsigned(struct flow_context *context, struct flow *f, const char *name)
+{
+    weird_flow(context, f, name, (struct str){0}, NULL);
+}
+
 static int32_t seq_diff(uint32_t a, uint32_t b)
 {
     return (int32_t)(a - b);
 }
 
-bool tcp_read(const struct packet *p, struct tcp_segment *out)
+const char *tcp_read(const struct packet *p, struct tcp_segment *out)
 {
     struct reader r = rd_make(p->payload, p->payload_size);
     rd_skip(&r, 4);
@@ -39,11 +48,11 @@ bool tcp_read(const struct packet *p, struct tcp_segment *out)
     out->flags = rd_u8(&r);
     out->window = rd_be16(&r);
     rd_skip(&r, 4);
-    if (!rd_ok(&r) || header < 20 || header > p->payload_len)
-        return false;
+    if (!rd_ok(&r) || header < 20)
+        return "bad_TCP_header_len";
     struct reader options = rd_sub(&r, header - 20);
-    if (!rd_ok(&r))
-        return false;
+    if (!rd_ok(&r) || header > p->payload_len)
+        return "truncated_header";
     out->window_scale = -1;
     if (out->flags & TCP_SYN) {
         while (rd_left(&options) > 0) {
@@ -57,7 +66,7 @@ bool tcp_read(const struct packet *p, struct tcp_segment *out)
                 break;
             struct reader option = rd_sub(&options, len - 2u);
             if (kind == 3 && rd_left(&option) > 0)
-                out->window_scale = (int8_t)(rd_peek_u8(&option, 0) > 14 ? 14 : rd_u8(&option));
+                out->window_scale = rd_u8(&option);
         }
     }
     out->len = p->payload_len - header;
@@ -65,7 +74,7 @@ bool tcp_read(const struct packet *p, struct tcp_segment *out)
     if (out->size > out->len)
         out->size = out->len;
     out->bytes = r.at;
-    return true;
+    return NULL;
 }
 
 /* ---- sequence numbers ---- */
@@ -91,7 +100,7 @@ static void begin_numbers(struct flow_context *context, struct flow *f, int dir,
     case TCP_SYN_SENT:
     case TCP_SYN_ACK_SENT:
         if (syn && s->seq != end->start_seq) {
-            weird(context, f, "SYN_seq_jump");
+            weird_unsigned(context, f, "SYN_seq_jump");
             set_start(end, s->seq);
             end->last_seq = past;
         }
@@ -100,9 +109,9 @@ static void begin_numbers(struct flow_context *context, struct flow *f, int dir,
     case TCP_PARTIAL:
         if (syn) {
             if (tcp_full_seq(end->last_seq, end->seq_wraps) - end->start_seq > 1)
-                weird(context, f, "SYN_inside_connection");
+                weird_unsigned(context, f, "SYN_inside_connection");
             if (s->seq != end->start_seq)
-                weird(context, f, "SYN_seq_jump");
+                weird_unsigned(context, f, "SYN_seq_jump");
             set_start(end, s->seq);
             end->last_seq = past;
         }
@@ -234,13 +243,13 @@ static void note_window(struct flow_context *context, struct flow *f, int dir,
         return;
     int32_t advance = seq_diff(s->ack + window, end->window_ack_seq + end->window);
     if (advance < 0 && -(int64_t)advance >= 1ll << end->window_scale)
-        weird(context, f, "window_recision");
+        weird_unsigned(context, f, "window_recision");
     end->window = window;
     end->window_ack_seq = s->ack;
     end->window_seq = s->seq;
 }
 
-static void note_scale(struct flow *f, int dir, const struct tcp_segment *s)
+static void note_scale(struct flow_context *context, struct flow *f, int dir, const struct tcp_segment *s)
 {
     struct tcp_end *end = &f->tcp[dir], *peer = &f->tcp[!dir];
     if (s->window_scale < 0) {
@@ -249,7 +258,12 @@ static void note_scale(struct flow *f, int dir, const struct tcp_segment *s)
             peer->window_scale = 0;
         return;
     }
-    end->window_scale = (uint8_t)s->window_scale;
+    if (s->window_scale > MAX_SCALE && !f->did_weird) {
+        char text[8];
+        int n = snprintf(text, sizeof text, "%d", s->window_scale);
+        weird_flow(context, f, "TCP_scale_range", str_make(text, (size_t)n), "TCP");
+    }
+    end->window_scale = (uint8_t)(s->window_scale > MAX_SCALE ? MAX_SCALE : s->window_scale);
     end->window_seq = s->seq;
     end->window_ack_seq = s->ack;
     peer->window_seq = s->ack;
@@ -266,7 +280,7 @@ static void note_flags(struct flow_context *context, struct flow *f, int dir,
             weird(context, f, "baroque_SYN");
         if (s->len > 0)
             weird(context, f, "SYN_with_data");
-        note_scale(f, dir, s);
+        note_scale(context, f, dir, s);
     }
     for (int k = 0; k < 2; k++) {
         if (!(s->flags & (k ? TCP_RST : TCP_FIN)) || !more_of(f))
@@ -372,7 +386,7 @@ static uint64_t take_ack(struct flow_context *context, struct flow *f, int dir,
         if (!(s->flags & (TCP_SYN | TCP_FIN | TCP_RST)) && !f->did_weird) {
             uint8_t state = f->tcp[dir].state;
             if (state == TCP_SYN_SENT || state == TCP_SYN_ACK_SENT || state == TCP_ESTABLISHED)
-                weird(context, f, "possible_split_routing");
+                weird_unsigned(context, f, "possible_split_routing");
         }
         set_start(peer, s->ack - 1);
         peer->last_seq = s->ack - 1;
@@ -393,9 +407,22 @@ static uint64_t take_ack(struct flow_context *context, struct flow *f, int dir,
     return rel;
 }
 
+/* The connection begins with a SYN-ACK: its sender is the responder, whatever the ports say. */
+static bool is_first_syn_ack(const struct flow *f, int dir, const struct tcp_segment *s)
+{
+    return dir == FLOW_ORIG && !f->first_seen && (s->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+}
+
 void tcp_segment_arrived(struct flow_context *context, struct flow *f, int dir,
                          const struct tcp_segment *s)
 {
+    bool lost_syn = is_first_syn_ack(f, dir, s);
+    if (lost_syn) {
+        weird(context, f, "connection_originator_SYN_ack");
+        flow_flip(context, f);
+        dir = FLOW_RESP;
+        f->first_seen = 3; /* not taken for partial: all of the data will be there */
+    }
     struct tcp_end *end = &f->tcp[dir];
     first_of_direction(f, dir, s->flags);
     uint32_t len = (s->flags & TCP_RST ? 0 : s->len) + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN);
@@ -418,7 +445,7 @@ void tcp_segment_arrived(struct flow_context *context, struct flow *f, int dir,
         end->rst_seen = 1;
     uint64_t rel_ack = s->flags & TCP_ACK ? take_ack(context, f, dir, s) : 0;
     int32_t advance = advance_last(context, f, dir, s, past);
-    struct tcp_outcome out = {.dir = dir};
+    struct tcp_outcome out = {.dir = dir, .lost_syn = lost_syn};
     tcp_step(context, f, s, advance, &out);
     if (out.dir != dir) {
         dir = out.dir;

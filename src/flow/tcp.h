@@ -11,7 +11,7 @@ struct tcp_segment {
     uint32_t seq, ack;
     uint16_t window;
     uint8_t flags;
-    int8_t window_scale;  /* of the option; -1: none */
+    int16_t window_scale; /* of the option; -1: none */
     const uint8_t *bytes; /* payload */
     uint32_t size;        /* captured */
     uint32_t len;         /* by the IP header */
@@ -19,8 +19,8 @@ struct tcp_segment {
 
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
 
-/* False: the header is cut or impossible (bad_TCP_header_len). */
-bool tcp_read(const struct packet *p, struct tcp_segment *out);
+/* NULL, or Zeek's name for what is wrong: the header is cut or impossible. */
+const char *tcp_read(const struct packet *p, struct tcp_segment *out);
 
 /* The flags of a packet whose first 20 bytes are there. */
 static inline uint8_t tcp_flags(const struct packet *p)
@@ -40,6 +40,7 @@ void tcp_segment_arrived(struct flow_context *context, struct flow *f, int dir,
 /* What a segment does beyond changing its sender's state. */
 struct tcp_outcome {
     int dir; /* of the sender, after any swap of roles */
+    bool lost_syn; /* in: a SYN-ACK without the SYN, whose roles were swapped for it */
     bool close;
     bool event; /* the close is worth telling the analyzers */
 };

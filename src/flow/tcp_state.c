@@ -42,9 +42,7 @@ static void syn_from_inactive(struct flow_context *context, struct flow *f,
     int dir = out->dir;
     struct tcp_end *end = &f->tcp[dir], *peer = &f->tcp[!dir];
     bool ack = s->flags & TCP_ACK;
-    if (dir == FLOW_ORIG) {
-        if (ack)
-            weird(context, f, "connection_originator_SYN_ack");
+    if (dir == FLOW_ORIG || out->lost_syn) {
         set_state(f, dir, ack ? TCP_SYN_ACK_SENT : TCP_SYN_SENT);
         return;
     }
@@ -65,10 +63,12 @@ static void syn_from_inactive(struct flow_context *context, struct flow *f,
     peer = &f->tcp[!dir];
     if (peer->state == TCP_SYN_SENT)
         set_state(f, !dir, TCP_ESTABLISHED);
+    else if (peer->state == TCP_INACTIVE)
+        weird(context, f, "unsolicited_SYN_response");
     set_state(f, dir, TCP_ESTABLISHED);
 }
 
-static void rst_from_inactive(struct flow *f, struct tcp_outcome *out)
+static void rst_from_inactive(struct flow_context *context, struct flow *f, struct tcp_outcome *out)
 {
     const struct tcp_end *peer = &f->tcp[!out->dir];
     set_state(f, out->dir, TCP_RESET);
@@ -77,6 +77,8 @@ static void rst_from_inactive(struct flow *f, struct tcp_outcome *out)
                       : peer->state == TCP_SYN_SENT || peer->state == TCP_SYN_ACK_SENT;
     out->close = true;
     out->event = !reject;
+    if (!reject && peer->state == TCP_INACTIVE)
+        weird(context, f, "spontaneous_RST");
 }
 
 static void step_inactive(struct flow_context *context, struct flow *f,
@@ -87,9 +89,11 @@ static void step_inactive(struct flow_context *context, struct flow *f,
     if (s->flags & TCP_FIN) {
         set_state(f, out->dir, TCP_CLOSED);
         out->close = out->event = true;
+        if (f->tcp[!out->dir].state != TCP_PARTIAL && !(s->flags & TCP_SYN))
+            weird(context, f, "spontaneous_FIN");
     }
     if (s->flags & TCP_RST)
-        rst_from_inactive(f, out);
+        rst_from_inactive(context, f, out);
     struct tcp_end *end = &f->tcp[out->dir], *peer = &f->tcp[!out->dir];
     if (end->state != TCP_INACTIVE)
         return;
@@ -173,6 +177,8 @@ static void step_reset(struct flow_context *context, struct flow *f, const struc
 {
     if (s->flags & TCP_SYN)
         weird(context, f, "SYN_after_reset");
+    if (s->flags & TCP_FIN)
+        weird(context, f, "FIN_after_reset");
     if (s->len > 0 && !(s->flags & TCP_RST))
         weird(context, f, "data_after_reset");
 }

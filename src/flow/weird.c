@@ -123,7 +123,7 @@ void weird_flow(struct flow_context *context, struct flow *f, const char *name, 
     if ((action == ACTION_PER_ORIGINATOR || action == ACTION_NOTICE_PER_ORIGINATOR) &&
         !remember(context, name, flow_addr(f, FLOW_ORIG), 16, 86400 * SECOND))
         return;
-    struct rec *rec = flow_log_begin(context, f, &weird_schema, context->now);
+    struct rec *rec = flow_log_begin(context, f, &weird_schema, context->clock);
     put_rest(rec, name, "", addl, action, source);
     flow_log_end(context, f, rec);
 }
@@ -142,7 +142,7 @@ void weird_packet(struct flow_context *context, const struct packet_weird *w)
     if (!remember(context, w->name, hosts, by_host ? 17 : sizeof hosts, 600 * SECOND))
         return;
     struct rec *rec = log_begin(context->log, &weird_schema);
-    rec_time(rec, context->now);
+    rec_time(rec, context->clock);
     rec_unset(rec);
     for (int i = 0; i < 2; i++) {
         if (w->has_addr) {

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "log/number.h"
 
@@ -55,6 +56,19 @@ void rec_unset(struct rec *rec)
         *rec->at++ = '-';
 }
 
+/* Zeek's writer changes to the shortest scientific form here (a TTL of 2^32 - 1 s, say). */
+static void put_long_seconds(struct rec *rec, int64_t ns)
+{
+    double s = (double)ns / 1e9;
+    for (int digits = 6; digits <= 17; digits++) {
+        int n = snprintf(rec->at, 40, "%.*e", digits, s);
+        if (strtod(rec->at, NULL) == s || digits == 17) {
+            rec->at += n;
+            return;
+        }
+    }
+}
+
 /* Seconds with six decimals; JSON without the zeros at the end. */
 static void put_seconds(struct rec *rec, int64_t ns)
 {
@@ -68,6 +82,14 @@ static void put_seconds(struct rec *rec, int64_t ns)
     if (rec->json)
         while (rec->at[-1] == '0' && rec->at[-2] != '.')
             rec->at--;
+}
+
+static void put_interval(struct rec *rec, int64_t ns)
+{
+    if (ns >= (1ll << 31) * 1000000000 && !rec->json)
+        put_long_seconds(rec, ns);
+    else
+        put_seconds(rec, ns);
 }
 
 void rec_time(struct rec *rec, int64_t ns)
@@ -95,7 +117,7 @@ void rec_interval(struct rec *rec, int64_t ns)
 {
     assert(is_type(rec, IS(LOG_INTERVAL)));
     if (begin_value(rec, 40))
-        put_seconds(rec, ns);
+        put_interval(rec, ns);
 }
 
 static void put_str(struct rec *rec, struct str text)
@@ -246,7 +268,7 @@ void rec_item_text(struct rec *rec, const char *text)
 void rec_item_interval(struct rec *rec, int64_t ns)
 {
     if (begin_item(rec, 40))
-        put_seconds(rec, ns);
+        put_interval(rec, ns);
 }
 
 void rec_item_addr(struct rec *rec, const struct addr *addr)

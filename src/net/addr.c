@@ -124,9 +124,10 @@ static const struct {
     {0x20010db800000000, 0xffffffff00000000}, /* documentation */
     {0xfc00000000000000, 0xfe00000000000000}, /* unique local */
     {0xfe80000000000000, 0xffc0000000000000}, /* link local */
+    {0xfec0000000000000, 0xffc0000000000000}, /* site local, as it was */
 };
 
-/* Multicast that does not leave the link or the site; not in 6to4 addresses. */
+/* Multicast that does not leave the link or the site. */
 static bool is_local_multicast(uint32_t v)
 {
     return v >> 8 == 0xe00000 || v >> 24 == 0xef;
@@ -152,8 +153,10 @@ bool addr_is_local(const struct addr *a)
         return is_private_v4((uint32_t)low) || is_local_multicast((uint32_t)low);
     if (high == 0)
         return low <= 1; /* unspecified, loopback */
-    if (high >> 48 == 0x2002) /* 6to4: the IPv4 address says */
-        return is_private_v4((uint32_t)(high >> 16));
+    if (high >> 48 == 0x2002) { /* 6to4: the IPv4 address says */
+        uint32_t v4 = (uint32_t)(high >> 16);
+        return is_private_v4(v4) || is_local_multicast(v4);
+    }
     for (size_t i = 0; i < sizeof private_v6 / sizeof private_v6[0]; i++)
         if ((high & private_v6[i].mask) == private_v6[i].net)
             return true;

@@ -69,10 +69,11 @@ struct analysis {
     uint32_t n_files; /* made so far: proto/file.c numbers their ids with it */
 };
 
-/* Packet time of the packet that is being looked at. */
+/* The time that protocol logs carry: that of the packet at hand, or of an earlier one that was later
+ * (captures are not always in order, and Zeek's clock never goes back). */
 static inline int64_t analysis_now(const struct analysis *a)
 {
-    return a->context->now;
+    return a->context->clock;
 }
 
 static inline struct pool *analysis_pool(const struct analysis *a)

@@ -135,19 +135,24 @@ static void log_weirds(struct pipeline *p, const struct packet *packet)
         weird_packet(&p->context, &packet->weirds[i]);
 }
 
-static void no_connection(struct pipeline *p, const struct packet *packet, const char *weird)
+static void packet_weird(struct pipeline *p, const struct packet *packet, const char *name,
+                         const char *source)
 {
-    p->counters.n_no_connection++;
-    if (!weird || p->options.worker != 0)
-        return;
-    static const char *const sources[256] = {[1] = "ICMP", [6] = "TCP", [17] = "UDP", [58] = "ICMP"};
-    struct packet_weird w = {.name = weird,
-                             .source = sources[packet->ip_proto],
+    struct packet_weird w = {.name = name,
+                             .source = source,
                              .in_tunnel = packet->n_layers > packet->n_mirror,
                              .has_addr = true,
                              .src = packet->src,
                              .dst = packet->dst};
     weird_packet(&p->context, &w);
+}
+
+static void no_connection(struct pipeline *p, const struct packet *packet, const char *weird)
+{
+    static const char *const sources[256] = {[1] = "ICMP", [6] = "TCP", [17] = "UDP", [58] = "ICMP"};
+    p->counters.n_no_connection++;
+    if (weird && p->options.worker == 0)
+        packet_weird(p, packet, weird, sources[packet->ip_proto]);
 }
 
 /* The uid of the innermost tunnel over IP that the layers from `first` on name, or of `parent`. */
@@ -206,7 +211,9 @@ static bool enter_tunnel(struct pipeline *p, struct flow *f, const struct packet
         confirm_tunnel(p, f, packet, decoder);
     else if (found == STACK_NO_TUNNEL)
         f->tunnel_off = 1;
-    if (weird && mine && (found != STACK_NO_TUNNEL || !decoder->both_ways || f->tunnel_ok == 3))
+    if (weird && mine && !decoder->both_ways)
+        packet_weird(p, packet, weird, decoder->zeek_type);
+    else if (weird && mine && (found != STACK_NO_TUNNEL || f->tunnel_ok == 3))
         weird_flow(&p->context, f, weird, (struct str){0}, decoder->zeek_type);
     if (found != STACK_TUNNEL)
         return false;

@@ -62,7 +62,7 @@ static void put_type(struct rec *rec, const struct tunnel_decoder *decoder)
 static void log_over_ip(struct flow_context *context, const struct entry *e, const char *action)
 {
     struct rec *rec = log_begin(context->log, &tunnel_schema);
-    rec_time(rec, context->now);
+    rec_time(rec, context->clock);
     rec_str(rec, str_make(e->uid.text, FLOW_UID_LEN));
     rec_addr(rec, &e->src);
     rec_port(rec, 0);
