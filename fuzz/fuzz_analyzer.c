@@ -14,7 +14,7 @@ enum { BY_RESPONDER = 1, LOST = 2, FIN_AFTER = 4, RST_AFTER = 8 };
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 
 struct talk {
-    struct sensor *sensor;
+    struct pipeline *pipeline;
     int64_t now;
     uint16_t port[2];
     uint32_t seq[2];
@@ -60,7 +60,7 @@ static void send_packet(struct talk *t, int side, uint8_t flags, const uint8_t *
                           .size = (uint32_t)(header + size),
                           .wire_size = (uint32_t)(header + size),
                           .link = LINK_RAW};
-    sensor_frame(t->sensor, &frame);
+    pipeline_frames(t->pipeline, &frame, 1);
     free(packet);
 }
 
@@ -87,8 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     uint8_t which = rd_u8(&r);
     const struct analyzer *analyzer = analyzers[(which & 0x7f) % n_analyzers];
     struct pipeline_options options = {.memory = 8u << 20, .n_workers = 1, .ja3 = true, .ja4 = true};
-    struct sensor sensor = sensor_start(&options);
-    struct talk talk = {.sensor = &sensor,
+    struct talk talk = {.pipeline = sensor_start(&options),
                         .now = 1700000000000000000,
                         .port = {40000, 4444},
                         .seq = {1000, 2000},
@@ -112,6 +111,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             piece(&talk, what, block + at, left - at < 1400 ? left - at : 1400);
         free(block);
     }
-    sensor_end(&sensor);
+    sensor_end(talk.pipeline);
     return 0;
 }

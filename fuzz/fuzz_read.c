@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         .ja3 = bits & 8,
         .ja4 = bits & 8,
     };
-    struct sensor sensor = sensor_start(&options);
+    struct pipeline *pipeline = sensor_start(&options);
     int64_t now = 1700000000000000000;
     size_t frame_size;
     uint8_t *block;
@@ -33,9 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
                               .size = (uint32_t)frame_size,
                               .wire_size = (uint32_t)frame_size,
                               .link = link};
-        sensor_frame(&sensor, &frame);
+        pipeline_frames(pipeline, &frame, 1);
         free(block);
     }
-    sensor_end(&sensor);
+    sensor_end(pipeline);
     return 0;
 }

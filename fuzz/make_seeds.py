@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes the first inputs of the fuzzers, made of the test captures: FOLDER/fuzz_NAME/SEED.
 
-usage: make_seeds.py FOLDER STAMP
+usage: make_seeds.py FOLDER STAMP NAME...
+
+Each NAME gets its folder, though it may stay empty.
 """
 import os
 import struct
@@ -36,9 +38,11 @@ def pieces(*parts):
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    out, stamp = sys.argv[1:]
+    out, stamp, *fuzzers = sys.argv[1:]
+    for fuzzer in fuzzers:
+        os.makedirs(os.path.join(out, "fuzz_" + fuzzer), exist_ok=True)
 
     def seed(fuzzer, name, data):
         os.makedirs(os.path.join(out, fuzzer), exist_ok=True)
@@ -57,8 +61,12 @@ def main():
 
     def talk(which, name, *parts, tcp=True):
         """(side, bytes) in turn."""
-        seed("fuzz_analyzer", name, bytes([which, tcp]) + b"".join(
-            bytes([side]) + pieces(part) for side, part in parts))
+        said = b"".join(bytes([side]) + pieces(part) for side, part in parts)
+        seed("fuzz_analyzer", name, bytes([which, tcp]) + said)
+        if which == DNS:
+            seed("fuzz_dns", name, bytes([0, tcp]) + said)
+        elif which in (SSL, DTLS):
+            seed("fuzz_tls", name, bytes([which == DTLS]) + said)
 
     talk(HTTP, "get", (0, m.http_request("GET", "/a?b=c")),
          (1, m.http_response(200, "OK", b"hello", ["Content-Type: text/plain"])))
@@ -80,6 +88,10 @@ def main():
     hello = m.dtls_message(m.client_hello(cookie=b"", version=0xFEFD), 0)
     talk(DTLS, "hello", (0, m.dtls_record(22, 0, 0, hello)),
          (1, m.dtls_record(22, 0, 1, m.dtls_message(m.server_hello(version=0xFEFD), 1))), tcp=False)
+
+    name = m.der_name(CN="a.example", O="Test", C="NL")
+    seed("fuzz_x509", "leaf", m.certificate(name, name, ["a.example", "*.b.example"]))
+    seed("fuzz_x509", "root", m.certificate(name, name, [], serial=1, ca=True))
 
     with open(stamp, "w", encoding="ascii") as f:
         f.write("made\n")
