@@ -25,6 +25,7 @@
 #define N_WAYS       15
 #define N_PLACES     4
 #define SECRET_SIZE  192
+#define HEAD_SIZE    72 /* a UDP header and 64 bytes */
 #define DEFAULT_SIZE ((size_t)4 << 20)
 #define DEFAULT_MS   200
 
@@ -40,8 +41,8 @@ struct tags {
 };
 
 struct entry {
-    _Alignas(64) uint32_t check; /* the other half of the hash of the headers */
-    uint32_t fingerprint;        /* of what follows them; 0: no copy of it was whole yet */
+    _Alignas(64) uint32_t check; /* the other half of the hash */
+    uint32_t fingerprint;        /* of the rest of the payload; 0: no copy of it was whole yet */
     uint32_t place[N_PLACES];    /* see same_place */
     uint32_t seen_ms[N_PLACES];
     uint16_t owed[N_PLACES];
@@ -91,19 +92,23 @@ static uint64_t hash_bytes(const struct dedup *dedup, const void *bytes, size_t 
     return XXH3_64bits_withSecret(bytes, size, dedup->secret, SECRET_SIZE);
 }
 
-/* The transport header without its checksum: its fixed part, which even short mirrors keep. Gives
- * false when not even that is there. */
-static bool read_transport(struct reader *r, uint8_t ip_proto, uint8_t out[20])
+/* What even a copy that was cut short has to have: of TCP its header, which no two segments share
+ * but retransmissions; of others the first bytes, since all datagrams of a stream may have one
+ * header. Checksums are left out. False: that much is not there. */
+static bool read_head(struct reader *r, const struct packet *packet, uint8_t out[HEAD_SIZE])
 {
-    memset(out, 0, 20);
-    size_t size = ip_proto == 6 ? 20 : 8;
-    const uint8_t *header = rd_bytes(r, size);
-    if (!header)
+    bool is_tcp = packet->ip_proto == 6;
+    size_t size = is_tcp ? 20 : HEAD_SIZE;
+    if (!is_tcp && size > packet->payload_len)
+        size = packet->payload_len;
+    memset(out, 0, HEAD_SIZE);
+    const uint8_t *head = rd_bytes(r, size);
+    if (!head)
         return false;
-    memcpy(out, header, size);
-    if (ip_proto == 6)
+    memcpy(out, head, size);
+    if (is_tcp)
         memset(out + 16, 0, 2);
-    else if (ip_proto == 17)
+    else if (packet->ip_proto == 17)
         memset(out + 6, 0, 2);
     return true;
 }
@@ -114,8 +119,7 @@ struct packet_key {
     uint32_t payload_len;
     uint16_t ip_id;
     uint8_t ip_version, ip_proto;
-    uint8_t transport[20];
-    uint8_t pad[4];
+    uint8_t head[HEAD_SIZE];
 };
 
 struct layer_key {
@@ -187,7 +191,7 @@ static bool look(const struct dedup *dedup, const struct packet *packet, int64_t
     struct packet_key key;
     memset(&key, 0, sizeof(key));
     struct reader r = rd_make(packet->payload, packet->payload_size);
-    if (!read_transport(&r, packet->ip_proto, key.transport))
+    if (!read_head(&r, packet, key.head))
         return false;
     key.src = packet->src;
     key.dst = packet->dst;

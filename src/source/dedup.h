@@ -4,7 +4,8 @@
  * What makes a packet the same: addresses, protocol, IPv4 id, length, transport header and payload.
  * What changes on the way or between mirrors is not looked at: link header, VLAN tags, TTL, DSCP
  * and ECN, IP options, the IP checksum, and the checksums of TCP and UDP, which a sender's own
- * mirror sees unfinished. A copy that its mirror cut short is known by its headers alone.
+ * mirror sees unfinished. A copy that its mirror cut short is known by its TCP header, or by the
+ * first 64 bytes behind the UDP header.
  *
  * What makes it a copy: it was seen at another place, which is another channel (encapsulation,
  * outer source address, id, direction), or in the same channel the other side of a router that
@@ -46,7 +47,7 @@ struct dedup_counters {
     uint64_t n_copies;  /* removed: seen at another place before */
     uint64_t n_doubled; /* removed: seen twice at one place that doubles */
     uint64_t n_again;   /* kept: seen again at the same place, a retransmission */
-    uint64_t n_unknown; /* kept: not IP, or cut before the end of the transport header */
+    uint64_t n_unknown; /* kept: not IP, or cut too short to compare */
     uint64_t n_crowded; /* packets forgotten before their time: the table is too small */
 };
 const struct dedup_counters *dedup_counters(const struct dedup *dedup);

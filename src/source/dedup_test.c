@@ -182,6 +182,24 @@ static void test_many_at_once(void **state)
     assert_false(dedup_is_copy(d, from(&s, 2), T0 + 110 * MS));
 }
 
+/* The datagrams of a stream differ in nothing but what they carry, and that late. */
+static void test_a_stream_of_datagrams(void **state)
+{
+    struct dedup *d = *state;
+    for (int end = 1; end <= 2; end++) {
+        for (int i = 0; i < 250; i++) {
+            struct segment s;
+            fill(&s, 1, 0);
+            s.packet.ip_proto = 17;
+            s.bytes[8 + 60] = (uint8_t)i;
+            s.bytes[6] = (uint8_t)end; /* the checksum */
+            bool is_copy = dedup_is_copy(d, from(&s, (uint8_t)end), T0 + end * 50 * MS + i * 1000);
+            assert_int_equal(is_copy, end == 2);
+        }
+    }
+    assert_int_equal(dedup_counters(d)->n_crowded, 0);
+}
+
 /* A broadcast that every machine mirrors: more places than an entry has. */
 static void test_many_places(void **state)
 {
@@ -412,6 +430,7 @@ int main(void)
         TEST(test_retransmissions_of_one_place_are_kept),
         TEST(test_the_nth_is_a_copy_of_the_nth),
         TEST(test_many_at_once),
+        TEST(test_a_stream_of_datagrams),
         TEST(test_many_places),
         TEST(test_window),
         TEST(test_debts_are_forgotten),
