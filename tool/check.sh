@@ -37,6 +37,9 @@ done
 passed=0 failed=0 skipped=0
 jobs=$(nproc 2>/dev/null || echo 1)
 case ${CI:-} in true | 1) werror=true ;; *) werror=false ;; esac
+# What a sanitizer finds ends the test, and says where.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 log=build
 mkdir -p "$log"
 
