@@ -152,7 +152,7 @@ bool addr_is_local(const struct addr *a)
     if (high == 0 && low >> 32 == 0xffff)
         return is_private_v4((uint32_t)low) || is_local_multicast((uint32_t)low);
     if (high == 0)
-        return low <= 1; /* unspecified, loopback */
+        return low <= 1;        /* unspecified, loopback */
     if (high >> 48 == 0x2002) { /* 6to4: the IPv4 address says */
         uint32_t v4 = (uint32_t)(high >> 16);
         return is_private_v4(v4) || is_local_multicast(v4);

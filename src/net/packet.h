@@ -65,12 +65,12 @@ enum packet_kind {
 
 /* Something odd that Zeek reports before there is a connection to report it for. */
 struct packet_weird {
-    const char *name;      /* as Zeek calls it */
-    const char *source;    /* weird.log's source, or NULL: not set */
-    bool in_tunnel;        /* the name gets "_in_tunnel" behind it */
-    bool has_addr;         /* src and dst are set, and logged with ports 0 */
+    const char *name;   /* as Zeek calls it */
+    const char *source; /* weird.log's source, or NULL: not set */
+    bool in_tunnel;     /* the name gets "_in_tunnel" behind it */
+    bool has_addr;      /* src and dst are set, and logged with ports 0 */
     struct addr src, dst;
-    char addl[40];         /* weird.log's addl; empty: not set */
+    char addl[40]; /* weird.log's addl; empty: not set */
 };
 
 #define PACKET_MAX_WEIRDS 8
@@ -98,9 +98,9 @@ struct packet {
 
     /* The innermost IP packet. */
     struct addr src, dst;
-    const uint8_t *ip;  /* first byte of the IP header */
-    uint32_t ip_size;   /* captured bytes of the IP packet, padding of the frame taken off */
-    uint32_t ip_len;    /* what the header says, or ip_size where it says 0 (segmentation offload) */
+    const uint8_t *ip; /* first byte of the IP header */
+    uint32_t ip_size;  /* captured bytes of the IP packet, padding of the frame taken off */
+    uint32_t ip_len;   /* what the header says, or ip_size where it says 0 (segmentation offload) */
     uint8_t ip_version; /* 4 or 6 */
     uint8_t ip_proto;   /* of the payload, extension headers walked */
     uint8_t ttl;
