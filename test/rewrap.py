@@ -201,7 +201,7 @@ def sender(frame):
     """Which end sends: 0 or 1, one for each direction of a conversation."""
     data = frame.data if frame.link == ETHERNET else bare_ip(frame) or b""
     at = ip_offset(data) if frame.link == ETHERNET else 0
-    if at is None or len(data) < at + 40:
+    if at is None or len(data) < at + 20:
         return None
     if data[at] >> 4 == 6:
         return int(data[at + 8:at + 24] > data[at + 24:at + 40])
