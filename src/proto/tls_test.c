@@ -607,6 +607,8 @@ static void test_memory(void **state)
         assert_false(x509_memory_check(memory, other, 1, 5, STR("x")));
         assert_true(x509_memory_check(memory, other, 1, 5, STR("x")));
     }
+    x509_memory_free(memory);
+    assert_int_equal(pool_used(pool), 0);
     pool_free(pool);
 }
 

@@ -71,8 +71,19 @@ void x509_memory_free(struct x509_memory *memory)
 {
     if (!memory)
         return;
-    pthread_mutex_destroy(&memory->lock);
-    pool_free(memory->pool);
+    struct pool *pool = memory->pool;
+    bool is_shared = memory->is_shared;
+    for (uint32_t i = 0; i < memory->size; i++) {
+        struct str held = memory->entries[i].held;
+        if (held.at)
+            pool_put(pool, (char *)(uintptr_t)held.at, held.len);
+    }
+    pool_put(pool, memory->entries, memory->size * sizeof *memory->entries);
+    if (is_shared)
+        pthread_mutex_destroy(&memory->lock);
+    pool_put(pool, memory, sizeof *memory);
+    if (is_shared)
+        pool_free(pool);
 }
 
 /* The entry of this fingerprint in this role whose day `now` is in, or the free one where it
@@ -194,6 +205,10 @@ void x509_memory_write(struct x509_memory *memory, struct log_writer *writer)
         const struct entry *entry = &memory->entries[i];
         x509_write_row(writer, entry->held, entry->fingerprint, entry->flags, entry->since);
     }
+    /* The entries are no table any more: all of it goes. */
+    for (uint32_t i = 0; i < n; i++)
+        pool_put(memory->pool, (char *)(uintptr_t)memory->entries[i].held.at,
+                 memory->entries[i].held.len);
     memset(memory->entries, 0, memory->size * sizeof *memory->entries);
     memory->n = 0;
 }

@@ -14,7 +14,7 @@
 struct log_writer;
 struct x509_memory;
 
-/* Of one worker; its memory is the pool's and goes with it. NULL: over budget. */
+/* Of one worker, in its pool. NULL: over budget. */
 struct x509_memory *x509_memory_new(struct pool *pool);
 
 /* Of all workers, at most `limit` bytes; `hold_back`: they read files. NULL: out of memory. */
@@ -22,7 +22,7 @@ struct x509_memory *x509_memory_new_shared(size_t limit, bool hold_back);
 
 /* Writes the rows that were held back, by time: after the last worker has ended. */
 void x509_memory_write(struct x509_memory *memory, struct log_writer *writer);
-void x509_memory_free(struct x509_memory *memory); /* a shared one */
+void x509_memory_free(struct x509_memory *memory);
 
 /* Takes a certificate that was seen at `now` (ns) in the role that `flags` say. True: the caller
  * writes no row, because there is one within a day, or it is held back. */

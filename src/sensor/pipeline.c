@@ -9,6 +9,7 @@
 #include "flow/weird.h"
 #include "proto/attach.h"
 #include "proto/file.h"
+#include "proto/x509_memory.h"
 #include "sensor/columns.h"
 #include "sensor/filter.h"
 #include "sensor/tunnels.h"
@@ -80,6 +81,7 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct log
         .ja3 = options->ja3,
         .ja4 = options->ja4,
         .certificates = options->certificates,
+        .held = options->held,
     };
     p->context.pool = pool_new(options->memory / 2);
     p->context.weirds = weird_memory_new();
@@ -116,6 +118,8 @@ void pipeline_free(struct pipeline *p)
     source_table_free(p->sources);
     tunnels_free(p->tunnels);
     weird_memory_free(p->context.weirds);
+    if (p->context.certificates != p->options.certificates)
+        x509_memory_free(p->context.certificates);
     pool_free(p->context.pool);
     free(p);
 }
