@@ -15,13 +15,14 @@
 #include "cmd/command.h"
 #include "sensor/filter.h"
 #include "sensor/run.h"
+#include "source/network.h"
 
 #define MAX_WORKERS     64
 #define DEFAULT_WORKERS 4
 #define MEMORY_LEAST    (16u << 20)
 #define FILTER_MAX      8192
 
-enum row { ROW_FOLDER, ROW_JOBS, ROW_MIRROR, ROW_FORMAT, ROW_MEMORY, ROW_VALIDATE, ROW_CHECKSUMS,
+enum row { ROW_FOLDER, ROW_JOBS, ROW_MIRROR, ROW_NETWORK, ROW_FORMAT, ROW_MEMORY, ROW_VALIDATE, ROW_CHECKSUMS,
            ROW_COMMUNITY_ID, ROW_JA3, ROW_JA4, ROW_VERBOSE, ROW_QUIET, ROW_HELP, ROW_VERSION };
 
 static const struct option_row rows[] = {
@@ -31,6 +32,10 @@ static const struct option_row rows[] = {
                     "the captures were taken at a collector: take the mirror's own\n"
                     "layers off; KIND is auto (default), or names joined by '+',\n"
                     "outermost first, such as vxlan, geneve, geneve+vxlan, gre"},
+    [ROW_NETWORK] = {0, "network", "NAME=SELECTOR", false,
+                     "with --mirror: channels whose addresses are a space of their own;\n"
+                     "a SELECTOR is KIND:ID, ID or the senders' ADDRESS[/BITS], several\n"
+                     "are joined by ','; may be given again"},
     [ROW_FORMAT] = {0, "format", "FORMAT", false, "tsv (default) or json"},
     [ROW_MEMORY] = {0, "memory", "SIZE", false,
                     "keep connections and payload within SIZE bytes, K, M or G\n"
@@ -52,6 +57,8 @@ static const struct option_row rows[] = {
 
 struct settings {
     struct run_options run;
+    struct network_list *networks;
+    bool has_networks;
     bool help, version;
     int verbosity;
 };
@@ -104,6 +111,9 @@ static int take(int row, const char *value, void *with, struct err *err)
         return 0;
     case ROW_MIRROR:
         return take_mirror(s, value, err);
+    case ROW_NETWORK:
+        s->has_networks = true;
+        return network_list_add(s->networks, value, err);
     case ROW_FORMAT:
         if (strcmp(value, "tsv") != 0 && strcmp(value, "json") != 0)
             return err_set(err, -EINVAL, "--format: '%s' is neither tsv nor json", value);
@@ -324,15 +334,15 @@ static int read_captures(struct settings *s)
 
 static int run(const struct command *command, char **args, int n_args)
 {
-    struct settings s = {0};
+    struct settings s = {.networks = network_list_new()};
     struct err err;
     char expression[FILTER_MAX];
     struct filter *filter = NULL;
     const char **rest = calloc((size_t)n_args + 1, sizeof *rest);
     int result = EXIT_USAGE;
-    int n_rest = rest ? options_parse(command->options, args, n_args, rest, take, &s, &err) : -ENOMEM;
+    int n_rest = rest && s.networks ? options_parse(command->options, args, n_args, rest, take, &s, &err) : -ENOMEM;
     if (n_rest < 0) {
-        result = command_misused(command, rest ? err.text : "out of memory");
+        result = command_misused(command, rest && s.networks ? err.text : "out of memory");
         goto out;
     }
     if (s.help || s.version) {
@@ -343,6 +353,11 @@ static int run(const struct command *command, char **args, int n_args)
         result = EXIT_DONE;
         goto out;
     }
+    if (s.has_networks && !s.run.pipeline.mirror) {
+        result = command_misused(command, "--network needs --mirror: without it there are no channels");
+        goto out;
+    }
+    s.run.pipeline.networks = s.networks;
     note_set_level(s.verbosity < 0   ? NOTE_ERROR
                    : s.verbosity > 1 ? NOTE_DEBUG
                    : s.verbosity == 1 || isatty(STDERR_FILENO) ? NOTE_INFO
@@ -367,6 +382,7 @@ static int run(const struct command *command, char **args, int n_args)
     (void)sigaction(SIGTERM, &action, NULL);
     result = read_captures(&s);
 out:
+    network_list_free(s.networks);
     filter_free(filter);
     free(rest);
     return result;

@@ -32,6 +32,7 @@ struct flow_context {
     struct pool *pool;
     struct flow_table *table;
     struct weird_memory *weirds;
+    struct weird_held *held; /* of all workers; NULL: this is the only one */
     struct x509_memory *certificates; /* proto/x509_memory.h; NULL until the first one */
     struct file_memory *files; /* proto/file.h; NULL until the first one */
     const struct flow_payload_ops *payload; /* NULL: nobody looks */

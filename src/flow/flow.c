@@ -56,10 +56,15 @@ struct rec *flow_log_begin(struct flow_context *context, const struct flow *f,
     return rec;
 }
 
-void flow_log_end(struct flow_context *context, const struct flow *f, struct rec *rec)
+void flow_log_extra(struct flow_context *context, const struct flow *f, struct rec *rec)
 {
     if (context->extra)
         context->extra(context, f, rec);
+}
+
+void flow_log_end(struct flow_context *context, const struct flow *f, struct rec *rec)
+{
+    flow_log_extra(context, f, rec);
     log_end(rec);
 }
 

@@ -126,6 +126,9 @@ struct rec *flow_log_begin(struct flow_context *context, const struct flow *f,
                            const struct log_schema *schema, int64_t ts);
 void flow_log_end(struct flow_context *context, const struct flow *f, struct rec *rec);
 
+/* The extra columns alone: for who ends the record himself. `f` may be NULL. */
+void flow_log_extra(struct flow_context *context, const struct flow *f, struct rec *rec);
+
 /* Bytes of payload so far, in both directions. */
 uint64_t flow_size(const struct flow *f);
 

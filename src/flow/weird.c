@@ -2,6 +2,7 @@
  * ten minutes; some names are logged once for each originator, some never (Zeek's defaults). */
 #include "flow/weird.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,6 +10,7 @@
 #include <xxhash.h>
 
 #include "flow/more.h"
+#include "flow/notice.h"
 
 #define SECOND       1000000000ll
 #define N_REMEMBERED 16384 /* power of two */
@@ -99,6 +101,81 @@ static bool remember(struct flow_context *context, const char *name, const void 
     return true;
 }
 
+/* ---- rows that are held back ---- */
+
+#define N_HELD 16384 /* power of two; when it is full, rows are written at once */
+
+struct held_row {
+    uint64_t key;
+    int64_t ts;
+    char *line; /* NULL: free */
+    uint32_t len;
+};
+
+struct weird_held {
+    pthread_mutex_t lock;
+    uint32_t n;
+    struct held_row rows[N_HELD];
+};
+
+struct weird_held *weird_held_new(void)
+{
+    struct weird_held *held = calloc(1, sizeof *held);
+    if (held)
+        pthread_mutex_init(&held->lock, NULL);
+    return held;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct held_row *x = a, *y = b;
+    return x->ts != y->ts ? (x->ts > y->ts ? 1 : -1) : x->key > y->key ? 1 : x->key < y->key ? -1 : 0;
+}
+
+void weird_held_write(struct weird_held *held, struct log_writer *writer)
+{
+    qsort(held->rows, N_HELD, sizeof held->rows[0], by_time);
+    for (size_t i = 0; i < N_HELD; i++)
+        if (held->rows[i].line)
+            log_line(writer, &weird_schema, str_make(held->rows[i].line, held->rows[i].len));
+}
+
+void weird_held_free(struct weird_held *held)
+{
+    if (!held)
+        return;
+    for (size_t i = 0; i < N_HELD; i++)
+        free(held->rows[i].line);
+    pthread_mutex_destroy(&held->lock);
+    free(held);
+}
+
+/* Takes the row over, or throws it away where an earlier one is there. False: there is no room. */
+static bool hold(struct weird_held *held, const char *name, const struct addr *host, int64_t ts,
+                 struct rec *rec)
+{
+    uint64_t key = XXH3_64bits_withSeed(host, 16, XXH3_64bits(name, strlen(name)));
+    bool taken = false;
+    pthread_mutex_lock(&held->lock);
+    size_t i = key & (N_HELD - 1);
+    while (held->rows[i].line && held->rows[i].key != key)
+        i = (i + 1) & (N_HELD - 1);
+    struct held_row *row = &held->rows[i];
+    if (row->line || held->n < N_HELD / 2) {
+        struct str line = log_cut(rec);
+        taken = true;
+        char *copy = !row->line || ts < row->ts ? malloc(line.len) : NULL;
+        if (copy) {
+            held->n += !row->line;
+            free(row->line);
+            memcpy(copy, line.at, line.len);
+            *row = (struct held_row){.key = key, .ts = ts, .line = copy, .len = line.len};
+        }
+    }
+    pthread_mutex_unlock(&held->lock);
+    return taken;
+}
+
 static void put_rest(struct rec *rec, const char *name, const char *suffix, struct str addl,
                      enum action action, const char *source)
 {
@@ -120,12 +197,17 @@ void weird_flow(struct flow_context *context, struct flow *f, const char *name, 
         return;
     if (!remember(context, name, f, offsetof(struct flow, hash), 600 * SECOND))
         return;
-    if ((action == ACTION_PER_ORIGINATOR || action == ACTION_NOTICE_PER_ORIGINATOR) &&
-        !remember(context, name, flow_addr(f, FLOW_ORIG), 16, 86400 * SECOND))
+    bool per_host = action == ACTION_PER_ORIGINATOR || action == ACTION_NOTICE_PER_ORIGINATOR;
+    if (per_host && !remember(context, name, flow_addr(f, FLOW_ORIG), 16, 86400 * SECOND))
         return;
     struct rec *rec = flow_log_begin(context, f, &weird_schema, context->clock);
     put_rest(rec, name, "", addl, action, source);
-    flow_log_end(context, f, rec);
+    flow_log_extra(context, f, rec);
+    if (!per_host || !context->held ||
+        !hold(context->held, name, flow_addr(f, FLOW_ORIG), context->clock, rec))
+        log_end(rec);
+    if (action == ACTION_NOTICE_PER_ORIGINATOR)
+        notice(context, f, "Weird::Activity", name, addl);
 }
 
 void weird_packet(struct flow_context *context, const struct packet_weird *w)

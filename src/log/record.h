@@ -46,6 +46,12 @@ void log_writer_free(struct log_writer *writer); /* flushes first */
 struct rec *log_begin(struct log_writer *writer, const struct log_schema *schema);
 void log_end(struct rec *rec);
 
+/* Ends the record without keeping it: its line, borrowed until the next log_begin with this schema.
+ * For rows of which it is not known yet whether they are to be written. */
+struct str log_cut(struct rec *rec);
+/* A line that log_cut gave. */
+void log_line(struct log_writer *writer, const struct log_schema *schema, struct str line);
+
 void rec_unset(struct rec *rec);
 void rec_time(struct rec *rec, int64_t ns);
 void rec_time_seconds(struct rec *rec, int64_t seconds); /* beyond 2262 as well */

@@ -294,6 +294,35 @@ void log_end(struct rec *rec)
     stream->start = rec->at;
 }
 
+struct str log_cut(struct rec *rec)
+{
+    struct log_stream *stream = rec->stream;
+    uint64_t n = stream->writer->n_records;
+    log_end(rec);
+    if (stream->writer->n_records == n)
+        return (struct str){.at = "", .len = 0}; /* too long: it is gone already */
+    stream->writer->n_records--;
+    /* The record began where its line does: the last newline but one is the one before it. */
+    char *end = rec->at, *begin = end - 1;
+    while (begin > stream->buffer && begin[-1] != '\n')
+        begin--;
+    rec->at = stream->start = begin;
+    return str_make(begin, (size_t)(end - begin));
+}
+
+void log_line(struct log_writer *writer, const struct log_schema *schema, struct str line)
+{
+    struct log_stream *stream = find_stream(writer, schema);
+    struct rec *rec = &stream->rec;
+    stream->start = rec->at;
+    if (!rec_room(rec, line.len))
+        return;
+    memcpy(rec->at, line.at, line.len);
+    rec->at += line.len;
+    stream->start = rec->at;
+    writer->n_records++;
+}
+
 const struct log_column *log_stream_column(const struct log_stream *stream, uint16_t index)
 {
     const struct log_schema *schema = stream->schema;

@@ -120,6 +120,8 @@ struct packet {
     uint32_t more_size;
     uint8_t more_layers;
 
+    uint16_t network; /* the address space it belongs to: the source layer says */
+
     uint8_t n_layers; /* taken off, outermost first */
     uint8_t n_mirror; /* how many of them are the mirror's own */
     struct packet_layer layers[PACKET_MAX_LAYERS];

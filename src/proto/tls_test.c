@@ -183,13 +183,14 @@ static void read_rows(const struct bed *b, const char *name, char *out, size_t s
     snprintf(path, sizeof path, "%s/%s.log", b->folder, name);
     char line[4096];
     FILE *file = fopen(path, "r");
+    size_t len = 0;
     out[0] = '\0';
     while (file && fgets(line, sizeof line, file)) {
         const char *at = line;
         for (int i = 0; i < 6 && at; i++)
             at = strchr(at, '\t') ? strchr(at, '\t') + 1 : NULL;
-        if (line[0] != '#' && at)
-            strncat(out, at, size - strlen(out) - 1);
+        if (line[0] != '#' && at && len < size)
+            len += (size_t)snprintf(out + len, size - len, "%s", at);
     }
     if (file)
         fclose(file);

@@ -34,7 +34,7 @@ static void add(struct text *text, const char *name, const char *bytes, size_t l
         if (c >= ' ' && c < 0x7f)
             text->at[text->len++] = (char)c;
         else
-            text->len += (size_t)sprintf(text->at + text->len, "{%02x}", c);
+            text->len += (size_t)snprintf(text->at + text->len, 5, "{%02x}", c);
     }
     if (text->len + 1 < sizeof text->at)
         text->at[text->len++] = '\n';
@@ -319,13 +319,9 @@ static size_t make(unsigned shape, uint8_t *out, size_t room)
     EVP_PKEY *key = make_key((int)(shape % 9));
     assert_non_null(key);
     X509_set_version(x, shape % 3);
-    static const char *const serials[] = {"0",
-                                          "1",
-                                          "-1",
-                                          "-8000",
-                                          "FF",
-                                          "112233445566778899AABBCCDDEEFF00112233445566778899AABB"
-                                          "CCDDEEFF00112233445566778899AABBCCDDEEFF00"};
+    static const char long_serial[] = "112233445566778899AABBCCDDEEFF00112233445566778899AABB"
+                                      "CCDDEEFF00112233445566778899AABBCCDDEEFF00";
+    static const char *const serials[] = {"0", "1", "-1", "-8000", "FF", long_serial};
     BIGNUM *number = NULL;
     BN_hex2bn(&number, serials[shape % 6]);
     BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x));

@@ -2,11 +2,8 @@
 #include "sensor/columns.h"
 
 #include "base/hash.h"
+#include "source/network.h"
 #include "tunnel/tunnel.h"
-
-/* RFC 9562 version 8, made of the words "cloudspan default": with nothing configured there is one
- * network, and it is the same one everywhere. */
-static const char default_network[] = "636c6f75-6473-8061-ae20-64656661756c";
 
 static void put_id(struct rec *rec, const struct source *source, const char *encapsulation)
 {
@@ -16,13 +13,14 @@ static void put_id(struct rec *rec, const struct source *source, const char *enc
         rec_unset(rec);
 }
 
-void columns_put_source(struct rec *rec, const struct source *source)
+void columns_put_source(struct rec *rec, struct source_table *table, uint16_t number)
 {
+    const struct source *source = source_get(table, number);
     rec_str(rec, source ? str_c(source->name) : (struct str){0});
     put_id(rec, source, "vxlan");
     put_id(rec, source, "geneve");
     rec_str(rec, source ? str_c(source->name) : (struct str){0});
-    rec_text(rec, source ? default_network : NULL);
+    rec_str(rec, source ? str_make(source_network_uuid(table, number), NETWORK_UUID_LEN) : (struct str){0});
 }
 
 static size_t base64(const uint8_t *in, size_t n, char *out)

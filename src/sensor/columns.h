@@ -5,10 +5,8 @@
 #include "flow/flow.h"
 #include "source/source.h"
 
-/* Of the network that a channel belongs to: the same for all runs. */
-#define COLUMNS_UUID_LEN 36
-
-void columns_put_source(struct rec *rec, const struct source *source);
+/* `number` of the source that the connection was first seen from; 0: unset. */
+void columns_put_source(struct rec *rec, struct source_table *table, uint16_t number);
 void columns_put_community_id(struct rec *rec, const struct flow *f);
 
 #endif

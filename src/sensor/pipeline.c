@@ -42,7 +42,7 @@ static void put_extra(struct flow_context *context, const struct flow *f, struct
 {
     struct pipeline *p = context->owner;
     if (p->options.mirror)
-        columns_put_source(rec, f ? source_get(p->sources, f->source) : NULL);
+        columns_put_source(rec, p->sources, f ? f->source : 0);
     if (p->options.community_id)
         columns_put_community_id(rec, f);
 }
@@ -91,7 +91,7 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct log
               flow_table_new(&table, &p->context) &&
               (p->stack = stack_new(&options->stack, p->context.pool));
     if (ok && options->mirror)
-        ok = (p->sources = source_table_new()) && (p->dedup = dedup_new(NULL));
+        ok = (p->sources = source_table_new(options->networks)) && (p->dedup = dedup_new(NULL));
     if (!ok) {
         pipeline_free(p);
         return NULL;
@@ -250,13 +250,14 @@ static void follow(struct pipeline *p, const struct packet *packet, const struct
         if (!is_udp || !enter_tunnel(p, f, packet, mine, next))
             return;
         const char *weird = NULL;
-        if (!flow_lookup(p->context.table, next, 0, &lookup, &weird)) {
+        if (!flow_lookup(p->context.table, next, packet->network, &lookup, &weird)) {
             no_connection(p, next, weird);
             return;
         }
         tunnels_discovered(&p->context, f, next->layers[next->n_layers - 1].decoder);
         parent = flow_uid(&p->context, f);
         has_parent = true;
+        next->network = packet->network;
         packet = next;
     }
 }
@@ -275,9 +276,10 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
     }
     parcel->wanted = true;
     parcel->source = p->sources ? source_of(p->sources, packet) : 0;
+    packet->network = parcel->source ? source_get(p->sources, parcel->source)->network : 0;
     if (packet->kind != PACKET_IP)
         return;
-    parcel->has_lookup = flow_lookup(p->context.table, packet, 0, &parcel->lookup, &parcel->weird);
+    parcel->has_lookup = flow_lookup(p->context.table, packet, packet->network, &parcel->lookup, &parcel->weird);
     if (parcel->has_lookup)
         flow_table_prefetch_index(p->context.table, parcel->lookup.hash);
 }
@@ -318,7 +320,7 @@ static void process_more(struct pipeline *p, const struct parcel *first)
     while (stack_more(p->stack, &before, &parcel.packet)) {
         parcel.source = first->source;
         parcel.has_lookup = parcel.packet.kind == PACKET_IP &&
-                            flow_lookup(p->context.table, &parcel.packet, 0, &parcel.lookup, &parcel.weird);
+                            flow_lookup(p->context.table, &parcel.packet, first->packet.network, &parcel.lookup, &parcel.weird);
         if (parcel.packet.kind == PACKET_IP)
             process(p, &parcel);
         before = parcel.packet;

@@ -13,12 +13,15 @@
 
 struct pipeline;
 struct filter;
+struct network_list;
 struct pcap_sink;
 struct x509_memory;
+struct weird_held;
 
 struct pipeline_options {
     struct stack_options stack;
     bool mirror;            /* the capture was taken at a collector */
+    const struct network_list *networks; /* with `mirror` */
     size_t memory;          /* of this worker */
     uint64_t hash_key;      /* the same for all workers of a run */
     uint64_t uid_seed;
@@ -27,6 +30,7 @@ struct pipeline_options {
     bool community_id, ja3, ja4; /* extra columns */
     const struct filter *filter; /* or NULL; shared, read only */
     struct x509_memory *certificates; /* of all workers; NULL: each has its own */
+    struct weird_held *held;          /* the same */
 };
 
 /* NULL: out of memory. */

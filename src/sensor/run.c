@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "flow/weird.h"
 #include "proto/x509_memory.h"
 
 struct worker {
@@ -24,6 +25,7 @@ struct worker {
 struct run {
     const volatile int *stop;
     struct x509_memory *certificates; /* NULL: one worker, which needs none */
+    struct weird_held *held;          /* the same */
     pthread_mutex_t lock;
     pthread_cond_t done;
     unsigned n_running;
@@ -82,6 +84,15 @@ static void wait_for_all(struct run *run, struct capture *capture,
     pthread_mutex_unlock(&run->lock);
 }
 
+/* What no worker could write before all were through. */
+static void write_held(struct run *run, struct log_writer *writer)
+{
+    if (run->certificates)
+        x509_memory_write(run->certificates, writer);
+    if (run->held)
+        weird_held_write(run->held, writer);
+}
+
 static int start(struct run *run, const struct run_options *options, struct log_set *logs,
                  struct capture *capture, struct err *err)
 {
@@ -92,6 +103,7 @@ static int start(struct run *run, const struct run_options *options, struct log_
         pipeline.worker = i;
         pipeline.n_workers = n;
         pipeline.certificates = run->certificates;
+        pipeline.held = run->held;
         pipeline.memory = options->pipeline.memory / n;
         w->run = run;
         w->cursor = capture_cursor(capture, i);
@@ -139,8 +151,10 @@ int run_captures(const struct run_options *options, const volatile int *stop,
         goto out;
     }
     run->stop = stop;
-    if (options->n_workers > 1)
+    if (options->n_workers > 1) {
         run->certificates = x509_memory_new_shared(options->pipeline.memory / 8, true);
+        run->held = weird_held_new();
+    }
     pthread_mutex_init(&run->lock, NULL);
     pthread_cond_init(&run->done, NULL);
     result = start(run, options, logs, capture, err);
@@ -155,8 +169,8 @@ int run_captures(const struct run_options *options, const volatile int *stop,
             pthread_join(w->thread, NULL);
         add(&out->counters, &w->counters);
         out->partial |= w->error != 0;
-        if (i + 1 == options->n_workers && run->certificates && w->writer)
-            x509_memory_write(run->certificates, w->writer);
+        if (i + 1 == options->n_workers && w->writer)
+            write_held(run, w->writer);
         pipeline_free(w->pipeline);
         log_writer_free(w->writer);
     }
@@ -175,8 +189,10 @@ out:
         if (result == 0)
             result = closed;
     }
-    if (run)
+    if (run) {
         x509_memory_free(run->certificates);
+        weird_held_free(run->held);
+    }
     free(run);
     capture_close(capture);
     return result;

@@ -1,6 +1,7 @@
 /* tunnel.log: see tunnels.h. */
 #include "sensor/tunnels.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define XXH_INLINE_ALL
@@ -54,8 +55,8 @@ void tunnels_free(struct tunnels *tunnels)
 
 static void put_type(struct rec *rec, const struct tunnel_decoder *decoder)
 {
-    char text[40] = "Tunnel::";
-    strncat(text, decoder->zeek_type ? decoder->zeek_type : "NONE", sizeof text - 10);
+    char text[40];
+    snprintf(text, sizeof text, "Tunnel::%s", decoder->zeek_type ? decoder->zeek_type : "NONE");
     rec_text(rec, text);
 }
 

@@ -195,7 +195,7 @@ static bool look(const struct dedup *dedup, const struct packet *packet, int64_t
         return false;
     key.src = packet->src;
     key.dst = packet->dst;
-    key.around = hash_tunnels(dedup, packet);
+    key.around = hash_tunnels(dedup, packet) + packet->network * 0x9e3779b97f4a7c15ull;
     key.payload_len = packet->payload_len;
     key.ip_id = packet->ip_version == 4 ? packet->ip_id : 0;
     key.ip_version = packet->ip_version;

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "source/network.h"
 #include "tunnel/tunnel.h"
 
 #define MAX_SOURCES 16384
 #define N_PLACES    32768 /* power of two, twice as many */
 
 struct source_table {
+    const struct network_list *networks;
     uint16_t n;
     uint64_t n_refused;
     uint16_t last; /* mirrors send in bursts: most packets are of the same channel as the last */
@@ -17,9 +19,12 @@ struct source_table {
     struct source sources[MAX_SOURCES];
 };
 
-struct source_table *source_table_new(void)
+struct source_table *source_table_new(const struct network_list *networks)
 {
-    return calloc(1, sizeof(struct source_table));
+    struct source_table *table = calloc(1, sizeof *table);
+    if (table)
+        table->networks = networks;
+    return table;
 }
 
 void source_table_free(struct source_table *table)
@@ -67,6 +72,7 @@ uint16_t source_of(struct source_table *table, const struct packet *p)
                                  .id = layer->id,
                                  .has_id = layer->has_id};
             set_name(s);
+            s->network = network_of(table->networks, s->decoder, &s->outer, s->has_id, s->id);
             table->places[i] = table->n;
             return table->last = table->n;
         }
@@ -78,6 +84,11 @@ uint16_t source_of(struct source_table *table, const struct packet *p)
 struct source *source_get(struct source_table *table, uint16_t number)
 {
     return number ? &table->sources[number - 1] : NULL;
+}
+
+const char *source_network_uuid(const struct source_table *table, uint16_t number)
+{
+    return network_uuid(table->networks, number ? table->sources[number - 1].network : 0);
 }
 
 uint16_t source_count(const struct source_table *table)

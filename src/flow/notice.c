@@ -1,0 +1,72 @@
+/* notice.log with Zeek's columns: see notice.h. */
+#include "flow/notice.h"
+
+#define SUPPRESS_FOR 3600000000000ll /* Notice::default_suppression_interval */
+
+static const struct log_column columns[] = {
+    LOG_CONNECTION_COLUMNS,
+    {"fuid", LOG_STRING},
+    {"file_mime_type", LOG_STRING},
+    {"file_desc", LOG_STRING},
+    {"proto", LOG_ENUM},
+    {"note", LOG_ENUM},
+    {"msg", LOG_STRING},
+    {"sub", LOG_STRING},
+    {"src", LOG_ADDR},
+    {"dst", LOG_ADDR},
+    {"p", LOG_PORT},
+    {"n", LOG_COUNT},
+    {"peer_descr", LOG_STRING},
+    {"actions", LOG_SET_ENUM},
+    {"email_dest", LOG_SET_STRING},
+    {"suppress_for", LOG_INTERVAL},
+    {"remote_location.country_code", LOG_STRING},
+    {"remote_location.region", LOG_STRING},
+    {"remote_location.city", LOG_STRING},
+    {"remote_location.latitude", LOG_DOUBLE},
+    {"remote_location.longitude", LOG_DOUBLE},
+};
+
+const struct log_schema notice_schema = {
+    .name = "notice", LOG_COLUMNS(columns), .of_connection = true};
+
+static void put_unset(struct rec *rec, unsigned n)
+{
+    while (n-- > 0)
+        rec_unset(rec);
+}
+
+void notice(struct flow_context *context, const struct flow *f, const char *note,
+            const char *message, struct str sub)
+{
+    struct rec *rec;
+    if (f) {
+        rec = flow_log_begin(context, f, &notice_schema, context->clock);
+        put_unset(rec, 3);
+        rec_text(rec, flow_proto_name(f));
+    } else {
+        rec = log_begin(context->log, &notice_schema);
+        rec_time(rec, context->clock);
+        put_unset(rec, 5 + 4);
+    }
+    rec_text(rec, note);
+    rec_str(rec, str_c(message));
+    rec_str(rec, sub.len ? sub : (struct str){0});
+    if (f) {
+        rec_addr(rec, flow_addr(f, FLOW_ORIG));
+        rec_addr(rec, flow_addr(f, FLOW_RESP));
+        rec_port(rec, flow_port(f, FLOW_RESP));
+    } else {
+        put_unset(rec, 3);
+    }
+    put_unset(rec, 2); /* n, peer_descr */
+    rec_set_begin(rec);
+    rec_item_text(rec, "Notice::ACTION_LOG");
+    rec_set_end(rec);
+    rec_set_begin(rec);
+    rec_set_end(rec);
+    rec_interval(rec, SUPPRESS_FOR);
+    put_unset(rec, 5);
+    flow_log_extra(context, f, rec);
+    log_end(rec);
+}
