@@ -65,6 +65,8 @@ def main():
         seed("fuzz_analyzer", name, bytes([which, tcp]) + said)
         if which == DNS:
             seed("fuzz_dns", name, bytes([0, tcp]) + said)
+        elif which == HTTP:
+            seed("fuzz_http", name, said)
         elif which in (SSL, DTLS):
             seed("fuzz_tls", name, bytes([which == DTLS]) + said)
 
@@ -88,6 +90,11 @@ def main():
     hello = m.dtls_message(m.client_hello(cookie=b"", version=0xFEFD), 0)
     talk(DTLS, "hello", (0, m.dtls_record(22, 0, 0, hello)),
          (1, m.dtls_record(22, 0, 1, m.dtls_message(m.server_hello(version=0xFEFD), 1))), tcp=False)
+
+    for name, start in (("html", b"<!-- x --> <?xml ?><html>"), ("json", b'{"a": [1, true]}'),
+                        ("zip", b"PK\3\4\x14\0\6\0" + bytes(22) + b"[Content_Types].xml"),
+                        ("script", b"#! /usr/bin/env python\n"), ("ini", b"[a]\nb = c\n")):
+        seed("fuzz_mime", name, start)
 
     name = m.der_name(CN="a.example", O="Test", C="NL")
     seed("fuzz_x509", "leaf", m.certificate(name, name, ["a.example", "*.b.example"]))

@@ -132,8 +132,7 @@ struct file *file_new(struct analysis *a, int dir, const char *source)
     file->context = a->context;
     file->first_carrier = carrier_of(a);
     file->source = source;
-    file->id = flow_file_id(a->context, a->flow,
-                            (uint64_t)a->n_files++ << 8 | (uint8_t)source[0]);
+    file->id = flow_file_id(a->context, a->flow, (uint64_t)a->n_files++ << 8 | (uint8_t)source[0]);
     file->is_orig = dir == FLOW_ORIG;
     file->first = file->last = a->context->clock;
     file->check = file->first + FILE_TIMEOUT;
@@ -197,8 +196,8 @@ static void look_at_head(struct file *file, const uint8_t *bytes, size_t size)
         return;
     }
     size_t wanted = MIME_LOOK_AT - had;
-    bool kept = buf_add(&file->head, file->context->pool, bytes,
-                        size < wanted ? size : wanted, MIME_LOOK_AT);
+    bool kept = buf_add(&file->head, file->context->pool, bytes, size < wanted ? size : wanted,
+                        MIME_LOOK_AT);
     if (!kept || buf_size(&file->head) == MIME_LOOK_AT)
         file_finish(file);
 }

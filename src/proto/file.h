@@ -17,7 +17,7 @@ void file_write(struct file *file, const uint8_t *bytes, size_t size);
 void file_gap(struct file *file, uint64_t size);
 void file_set_total(struct file *file, uint64_t size);
 void file_set_name(struct file *file, struct str name);
-void file_set_mime(struct file *file, const char *mime); /* instead of looking at the content */
+void file_set_mime(struct file *file, const char *mime);     /* instead of looking at the content */
 void file_add_analyzer(struct file *file, const char *name); /* files.log's analyzers: "X509" */
 
 /* The same for a file that comes in parts, in any order (HTTP ranges): `offset` counts from its
@@ -47,7 +47,7 @@ void file_end_timedout(struct file *file);
 /* Files that several messages and connections of a worker may go on with, known by a key. They are
  * kept until they are complete, idle or too many, or until the end of the run. */
 struct file *file_shared(struct flow_context *context, uint64_t key); /* NULL: there is none */
-void file_share(struct file *file, uint64_t key);  /* key 0: none will go on with it */
+void file_share(struct file *file, uint64_t key);      /* key 0: none will go on with it */
 bool file_join(struct file *file, struct analysis *a); /* true: its first time on this connection */
 void file_forget(struct analysis *a); /* before an analysis goes that file_tell_mime knows */
 void file_memory_end(struct flow_context *context); /* after the last connection */

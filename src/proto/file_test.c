@@ -134,8 +134,8 @@ static void test_too_many_shared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),      cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_gap),        cmocka_unit_test(test_many_parts),
+        cmocka_unit_test(test_whole),       cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_gap),         cmocka_unit_test(test_many_parts),
         cmocka_unit_test(test_certificate), cmocka_unit_test(test_too_many_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,18 +14,54 @@
 #include "flow/weird.h"
 
 static const struct str probe_methods[] = {
-    {"GET", 3},          {"POST", 4},         {"HEAD", 4},          {"PUT", 3},
-    {"OPTIONS", 7},      {"DELETE", 6},       {"ACL", 3},           {"BASELINE-CONTROL", 16},
-    {"BIND", 4},         {"CHECKIN", 7},      {"CHECKOUT", 8},      {"CONNECT", 7},
-    {"COPY", 4},         {"LABEL", 5},        {"LINK", 4},          {"LOCK", 4},
-    {"MERGE", 5},        {"MKACTIVITY", 10},  {"MKCALENDAR", 10},   {"MKCOL", 5},
-    {"MKREDIRECTREF", 13}, {"MOVE", 4},       {"ORDERPATCH", 10},   {"PATCH", 5},
-    {"PROPFIND", 8},     {"PROPPATCH", 9},    {"REBIND", 6},        {"REPORT", 6},
-    {"SEARCH", 6},       {"TRACE", 5},        {"UNBIND", 6},        {"UNCHECKOUT", 10},
-    {"UNLINK", 6},       {"UNLOCK", 6},       {"UPDATE", 6},        {"VERSION-CONTROL", 15},
-    {"BCOPY", 5},        {"BDELETE", 7},      {"BMOVE", 5},         {"BPROPFIND", 9},
-    {"BPROPPATCH", 10},  {"NOTIFY", 6},       {"POLL", 4},          {"SUBSCRIBE", 9},
-    {"UNSUBSCRIBE", 11}, {"X-MS-ENUMATTS", 13}, {"MKWORKSPACE", 11}, {"RPC_IN_DATA", 11},
+    {"GET", 3},
+    {"POST", 4},
+    {"HEAD", 4},
+    {"PUT", 3},
+    {"OPTIONS", 7},
+    {"DELETE", 6},
+    {"ACL", 3},
+    {"BASELINE-CONTROL", 16},
+    {"BIND", 4},
+    {"CHECKIN", 7},
+    {"CHECKOUT", 8},
+    {"CONNECT", 7},
+    {"COPY", 4},
+    {"LABEL", 5},
+    {"LINK", 4},
+    {"LOCK", 4},
+    {"MERGE", 5},
+    {"MKACTIVITY", 10},
+    {"MKCALENDAR", 10},
+    {"MKCOL", 5},
+    {"MKREDIRECTREF", 13},
+    {"MOVE", 4},
+    {"ORDERPATCH", 10},
+    {"PATCH", 5},
+    {"PROPFIND", 8},
+    {"PROPPATCH", 9},
+    {"REBIND", 6},
+    {"REPORT", 6},
+    {"SEARCH", 6},
+    {"TRACE", 5},
+    {"UNBIND", 6},
+    {"UNCHECKOUT", 10},
+    {"UNLINK", 6},
+    {"UNLOCK", 6},
+    {"UPDATE", 6},
+    {"VERSION-CONTROL", 15},
+    {"BCOPY", 5},
+    {"BDELETE", 7},
+    {"BMOVE", 5},
+    {"BPROPFIND", 9},
+    {"BPROPPATCH", 10},
+    {"NOTIFY", 6},
+    {"POLL", 4},
+    {"SUBSCRIBE", 9},
+    {"UNSUBSCRIBE", 11},
+    {"X-MS-ENUMATTS", 13},
+    {"MKWORKSPACE", 11},
+    {"RPC_IN_DATA", 11},
     {"RPC_OUT_DATA", 12},
 };
 
@@ -219,8 +255,7 @@ static void data(struct analysis *a, int dir, const uint8_t *bytes, size_t size)
     side->announced = -1;
     if (buf_size(&side->line) == 0)
         return;
-    weird_flow(a->context, a->flow, "line_terminated_without_CRLF", (struct str){0},
-               "CONTENTLINE");
+    weird_flow(a->context, a->flow, "line_terminated_without_CRLF", (struct str){0}, "CONTENTLINE");
     r = rd_make("\r\n", 2);
     (void)cut(a, dir, &r);
 }

@@ -24,7 +24,7 @@ struct bed {
     struct flow_context context;
     struct flow flow;
     struct analysis analysis;
-    size_t piece;                /* bytes given at a time; 0: all */
+    size_t piece;               /* bytes given at a time; 0: all */
     char *http, *files, *weird; /* the rows, after bed_close */
 };
 
@@ -34,8 +34,8 @@ static inline void bed_connect(struct bed *b, uint16_t port)
     b->flow.first = b->context.now;
     b->flow.addr[0] = addr_v4((const uint8_t[]){10, 0, 0, 1});
     b->flow.addr[1] = addr_v4((const uint8_t[]){93, 184, 216, 34});
-    b->analysis = (struct analysis){
-        .analyzer = &analyzer_http, .context = &b->context, .flow = &b->flow};
+    b->analysis =
+        (struct analysis){.analyzer = &analyzer_http, .context = &b->context, .flow = &b->flow};
     b->analysis.state = calloc(1, analyzer_http.state_size);
     analyzer_http.start(&b->analysis);
 }
@@ -159,14 +159,44 @@ static inline char *column(const char *rows, int n)
 
 /* Columns of http.log after those of the connection. */
 enum {
-    DEPTH, METHOD, HOST, URI, REFERRER, VERSION, USER_AGENT, ORIGIN, REQUEST_LEN, RESPONSE_LEN,
-    STATUS, STATUS_MSG, INFO, INFO_MSG, TAGS, USERNAME, PASSWORD, PROXIED, ORIG_FUIDS, ORIG_NAMES,
-    ORIG_MIMES, RESP_FUIDS, RESP_NAMES, RESP_MIMES,
+    DEPTH,
+    METHOD,
+    HOST,
+    URI,
+    REFERRER,
+    VERSION,
+    USER_AGENT,
+    ORIGIN,
+    REQUEST_LEN,
+    RESPONSE_LEN,
+    STATUS,
+    STATUS_MSG,
+    INFO,
+    INFO_MSG,
+    TAGS,
+    USERNAME,
+    PASSWORD,
+    PROXIED,
+    ORIG_FUIDS,
+    ORIG_NAMES,
+    ORIG_MIMES,
+    RESP_FUIDS,
+    RESP_NAMES,
+    RESP_MIMES,
 };
 
 /* Columns of files.log from mime_type on. */
 enum {
-    MIME, FILENAME, DURATION, LOCAL_ORIG, IS_ORIG, SEEN, TOTAL, MISSING, OVERFLOWN, TIMED_OUT,
+    MIME,
+    FILENAME,
+    DURATION,
+    LOCAL_ORIG,
+    IS_ORIG,
+    SEEN,
+    TOTAL,
+    MISSING,
+    OVERFLOWN,
+    TIMED_OUT,
 };
 
 #endif

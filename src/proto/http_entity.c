@@ -442,8 +442,8 @@ bool http_entity_gap(struct analysis *a, int dir, uint64_t size)
         file_gap_at(e->file, (uint64_t)e->body_length, size);
     if (e->partial)
         e->offset += size;
-    bool within = e->chunks == HTTP_NOT_CHUNKED ? e->content_length >= 0
-                                                : e->chunks == HTTP_CHUNK_DATA;
+    bool within =
+        e->chunks == HTTP_NOT_CHUNKED ? e->content_length >= 0 : e->chunks == HTTP_CHUNK_DATA;
     if (!within || e->expected < n)
         return false;
     e->body_length += n;

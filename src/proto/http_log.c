@@ -37,10 +37,10 @@ const struct log_schema http_log = {.name = "http", LOG_COLUMNS(columns), .of_co
 
 /* Others are a weird. */
 static const struct str methods[] = {
-    {"GET", 3},      {"POST", 4},      {"HEAD", 4},      {"OPTIONS", 7}, {"PUT", 3},
-    {"DELETE", 6},   {"TRACE", 5},     {"CONNECT", 7},   {"PROPFIND", 8}, {"PROPPATCH", 9},
-    {"MKCOL", 5},    {"COPY", 4},      {"MOVE", 4},      {"LOCK", 4},    {"UNLOCK", 6},
-    {"POLL", 4},     {"REPORT", 6},    {"SUBSCRIBE", 9}, {"BMOVE", 5},   {"SEARCH", 6},
+    {"GET", 3},    {"POST", 4},   {"HEAD", 4},      {"OPTIONS", 7},  {"PUT", 3},
+    {"DELETE", 6}, {"TRACE", 5},  {"CONNECT", 7},   {"PROPFIND", 8}, {"PROPPATCH", 9},
+    {"MKCOL", 5},  {"COPY", 4},   {"MOVE", 4},      {"LOCK", 4},     {"UNLOCK", 6},
+    {"POLL", 4},   {"REPORT", 6}, {"SUBSCRIBE", 9}, {"BMOVE", 5},    {"SEARCH", 6},
 };
 
 static void count_or_unset(struct rec *rec, bool set, uint64_t value)

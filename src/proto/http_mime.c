@@ -140,7 +140,8 @@ static struct str find_boundary(struct str text)
     }
 }
 
-/* False: not a content type. `boundary` is borrowed from the value; quoted pairs stay as they are. */
+/* False: not a content type. `boundary` is borrowed from the value; quoted pairs stay as they are.
+ */
 bool http_content_type(struct str value, struct http_entity *e, struct str *boundary)
 {
     struct str rest = value;

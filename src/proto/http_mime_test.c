@@ -92,7 +92,7 @@ static void test_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokens),     cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_tokens),        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_content_types), cmocka_unit_test(test_boundaries),
         cmocka_unit_test(test_texts),
     };

@@ -22,7 +22,7 @@
 #define HTTP_MAX_PENDING 100        /* requests without a reply: as Zeek */
 #define HTTP_MAX_FILES   15         /* named in one line of the log and direction: as Zeek */
 #define HTTP_MAX_PROXIED 16
-#define HTTP_MAX_METHODS 128        /* remembered of requests that wait: more are not HEAD */
+#define HTTP_MAX_METHODS 128 /* remembered of requests that wait: more are not HEAD */
 
 /* Log strings of a transaction; arena lifetime, all gone when it is logged. */
 struct http_files {
@@ -76,21 +76,21 @@ struct http_entity {
     uint32_t depth;
     bool in_header, ended;
     bool partial, expect_100, size_unsaid, crlf_owed;
-    bool was_compressed; /* an entity around it is */
-    uint8_t content;  /* enum http_content */
-    uint8_t transfer; /* enum http_transfer */
-    uint8_t coding;   /* enum http_coding */
-    uint8_t chunks;   /* enum http_chunks */
-    uint8_t expect;   /* enum http_expect */
+    bool was_compressed;                                   /* an entity around it is */
+    uint8_t content;                                       /* enum http_content */
+    uint8_t transfer;                                      /* enum http_transfer */
+    uint8_t coding;                                        /* enum http_coding */
+    uint8_t chunks;                                        /* enum http_chunks */
+    uint8_t expect;                                        /* enum http_expect */
     int64_t content_length, range_length, instance_length; /* -1: not said */
     int64_t expected; /* bytes still to come, of the body or the chunk */
     int64_t body_length;
-    uint64_t offset; /* in the whole file, of a range */
+    uint64_t offset;     /* in the whole file, of a range */
     struct str boundary; /* pool memory */
     struct http_zip *zip;
     struct file *file;
     uint64_t file_key; /* 0, or that of a file of ranges, which other messages may go on with */
-    uint32_t base64;     /* bits not yet a byte, below a marker bit */
+    uint32_t base64;   /* bits not yet a byte, below a marker bit */
 };
 
 struct http_message {
@@ -100,7 +100,12 @@ struct http_message {
     struct http_entity *current; /* the innermost that began; NULL: top */
 };
 
-enum http_expect_line { HTTP_EXPECT_LINE, HTTP_EXPECT_MESSAGE, HTTP_EXPECT_NOTHING, HTTP_EXPECT_09 };
+enum http_expect_line {
+    HTTP_EXPECT_LINE,
+    HTTP_EXPECT_MESSAGE,
+    HTTP_EXPECT_NOTHING,
+    HTTP_EXPECT_09
+};
 
 /* One direction: how the stream is cut, and the message in it. */
 struct http_side {
@@ -125,9 +130,9 @@ struct http_side {
 struct http {
     struct http_side side[2];
     bool keep_alive, connection_close;
-    bool connect;  /* a CONNECT request is on its way */
-    bool tunnel;   /* the connection now carries something else */
-    bool upgrade;  /* the reply has Connection: upgrade */
+    bool connect; /* a CONNECT request is on its way */
+    bool tunnel;  /* the connection now carries something else */
+    bool upgrade; /* the reply has Connection: upgrade */
     bool cr_weird;
     struct str upgrade_protocol; /* of the reply at hand; pool memory */
     uint32_t n_requests, n_replies;
@@ -141,8 +146,8 @@ struct http {
     /* Pending transactions, oldest first. */
     struct http_trans *pending, *last_pending;
     uint32_t n_pending, n_trans;
-    uint64_t current[2]; /* number of the transaction each direction is at */
-    struct http_trans *at;   /* the one last spoken of; may be `logged` */
+    uint64_t current[2];       /* number of the transaction each direction is at */
+    struct http_trans *at;     /* the one last spoken of; may be `logged` */
     struct http_trans *logged; /* written already, but still spoken of */
 
     struct http_tunnel *inner;

@@ -18,8 +18,7 @@ static void test_request_and_reply(void **state)
                             "http://o.example|0|12|200|OK|-|-|(empty)|-|-|-|-|-|-|F"),
                      b.http);
     CHECK_COLUMN(b.http, RESP_MIMES, "text/plain");
-    assert_string_equal(b.files,
-                        "text/plain|-|0.000000|F|F|12|12|0|0|F|-|-|-|-|-|-|-\n");
+    assert_string_equal(b.files, "text/plain|-|0.000000|F|F|12|12|0|0|F|-|-|-|-|-|-|-\n");
     assert_string_equal(b.weird, "");
     assert_true(b.analysis.confirmed);
     bed_free(&b);

@@ -134,8 +134,7 @@ static void weigh_tag(struct best *best, struct str s)
     else if (starts_nocase(s, STR("<head")) || starts_nocase(s, STR("<title")) ||
              starts_nocase(s, STR("<body")))
         weigh(best, 20, "text/html");
-    else if (starts_nocase(s, STR("<soap:envelope")) ||
-             starts_nocase(s, STR("<soap-env:envelope")))
+    else if (starts_nocase(s, STR("<soap:envelope")) || starts_nocase(s, STR("<soap-env:envelope")))
         weigh(best, 49, "application/soap+xml");
     else if (doctype_is(s, STR("cross-domain-policy")) ||
              starts_nocase(s, STR("<cross-domain-policy")))
@@ -286,12 +285,13 @@ static const struct {
     {{"bash", 4}, 250, "text/x-shellscript"}, {{"tcsh", 4}, 250, "text/x-shellscript"},
     {{"csh", 3}, 250, "text/x-shellscript"},  {{"zsh", 3}, 250, "text/x-shellscript"},
     {{"fash", 4}, 250, "text/x-shellscript"}, {{"aesh", 4}, 250, "text/x-shellscript"},
-    {{"ksh", 3}, 250, "text/x-shellscript"},  {{"sh", 2}, 250, "text/x-shellscript"},   {{"perl", 4}, 60, "text/x-perl"},
-    {{"ruby", 4}, 60, "text/x-ruby"},         {{"python", 6}, 60, "text/x-python"},
-    {{"gawk", 4}, 60, "text/x-awk"},          {{"nawk", 4}, 60, "text/x-awk"},
-    {{"awk", 3}, 60, "text/x-awk"},           {{"wish", 4}, 60, "text/x-tcl"},
-    {{"tcl", 3}, 60, "text/x-tcl"},           {{"lua", 3}, 49, "text/x-lua"},
-    {{"node", 4}, 60, "application/javascript"}, {{"php", 3}, 60, "text/x-php"},
+    {{"ksh", 3}, 250, "text/x-shellscript"},  {{"sh", 2}, 250, "text/x-shellscript"},
+    {{"perl", 4}, 60, "text/x-perl"},         {{"ruby", 4}, 60, "text/x-ruby"},
+    {{"python", 6}, 60, "text/x-python"},     {{"gawk", 4}, 60, "text/x-awk"},
+    {{"nawk", 4}, 60, "text/x-awk"},          {{"awk", 3}, 60, "text/x-awk"},
+    {{"wish", 4}, 60, "text/x-tcl"},          {{"tcl", 3}, 60, "text/x-tcl"},
+    {{"lua", 3}, 49, "text/x-lua"},           {{"node", 4}, 60, "application/javascript"},
+    {{"php", 3}, 60, "text/x-php"},
 };
 
 static void weigh_interpreter(struct best *best, struct str s)
@@ -399,7 +399,8 @@ static void weigh_text(struct best *best, struct str s)
 {
     bool is = is_text(s);
     if (!is && s.len >= 12 && !is_text_char(s.at[0]))
-        is = is_text(skip_mark(s)) || (str_starts(s, STR("\0\0\376\377")) && is_text(str_from(s, 4))) ||
+        is = is_text(skip_mark(s)) ||
+             (str_starts(s, STR("\0\0\376\377")) && is_text(str_from(s, 4))) ||
              (str_starts(s, STR("\377\376\0\0")) && is_text(str_from(s, 4)));
     if (is)
         weigh(best, -20, "text/plain");
@@ -411,8 +412,8 @@ static void weigh_tar(struct best *best, struct str s)
     static const struct {
         uint16_t upto; /* where the field ends */
         bool digits;
-    } parts[] = {{100, false}, {107, true}, {115, true}, {123, true}, {135, true}, {147, true},
-                 {155, true}};
+    } parts[] = {{100, false}, {107, true}, {115, true}, {123, true},
+                 {135, true},  {147, true}, {155, true}};
     if (s.len < 157)
         return;
     uint32_t at = 0;

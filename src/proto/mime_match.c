@@ -94,8 +94,8 @@ bool mime_match(struct str pattern, struct str text)
         int first = mime_first_byte(pattern);
         bool found = false;
         while (!found) {
-            const char *at = first < 0 || text.len == 0 ? text.at
-                                                        : memchr(text.at, first, text.len);
+            const char *at =
+                first < 0 || text.len == 0 ? text.at : memchr(text.at, first, text.len);
             if (!at)
                 return false;
             text = str_from(text, (size_t)(at - text.at));

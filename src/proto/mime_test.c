@@ -23,7 +23,10 @@ static const struct {
     struct str content;
     const char *mime;
 } rows[] = {
-#define ROW(text, mime) {{text, sizeof(text) - 1}, mime}
+#define ROW(text, mime)                                                                            \
+    {                                                                                              \
+        {text, sizeof(text) - 1}, mime                                                             \
+    }
     ROW("", "-"),
     ROW("short", "-"),
     ROW("long enough", "text/plain"),
@@ -52,7 +55,9 @@ static const struct {
     ROW("text before <?php echo", "text/x-php"),
     ROW("--- a\n+++ b\n@@ -1 +1 @@\n", "text/x-diff"),
     ROW("MZ\220\0\3\0\0\0", "application/x-dosexec"),
-    ROW("\x7f" "ELF\1\1\1\0\0\0\0\0\0\0\0\0\2\0", "application/x-executable"),
+    ROW("\x7f"
+        "ELF\1\1\1\0\0\0\0\0\0\0\0\0\2\0",
+        "application/x-executable"),
     ROW("PK\3\4\24\0\0\0\10\0", "application/zip"),
     ROW("PK\3\4\24\0\6\0\10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0[Content_Types].xml and so on "
         "PK\3\4\24\0\6\0\10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0word/document.xml",
@@ -63,7 +68,9 @@ static const struct {
     ROW("\xff\xd8\xff\xe0", "image/jpeg"),
     ROW("\xff\xfb\x90", "audio/mpeg"),
     ROW("RIFF\1\2\3\4WEBPVP8 ", "image/webp"),
-    ROW("\0\0\0\x18" "ftypmp42", "video/mp4"),
+    ROW("\0\0\0\x18"
+        "ftypmp42",
+        "video/mp4"),
     ROW("%PDF-1.4", "application/pdf"),
     ROW("\0\1\0\0\0\20", "application/x-font-ttf"),
     ROW("MSCF\0\0\0\0", "application/vnd.ms-cab-compressed"),
@@ -88,7 +95,8 @@ static void test_prefixes(void **state)
 static void test_tar(void **state)
 {
     char block[512] = "name.txt";
-    memcpy(block + 100, "0000644\0000001750\0000001750\00000000000144\00014371573103\000012345\0 0", 57);
+    memcpy(block + 100, "0000644\0000001750\0000001750\00000000000144\00014371573103\000012345\0 0",
+           57);
     assert_string_equal(type_of(block, sizeof block), "application/x-tar");
     block[105] = 'x';
     assert_string_equal(type_of(block, sizeof block), "-");
