@@ -28,6 +28,7 @@
 #define HEAD_SIZE    72 /* a UDP header and 64 bytes */
 #define DEFAULT_SIZE ((size_t)4 << 20)
 #define DEFAULT_MS   200
+#define MAX_MS       ((int64_t)30000) /* struct entry keeps milliseconds in 16 bits */
 
 /* Doubling places: pairs of MAC addresses in a channel. */
 #define N_PAIRS       1024
@@ -40,11 +41,18 @@ struct tags {
     uint32_t hand;
 };
 
+/* Where a packet was seen. Another channel is another place; within a channel both of the others
+ * have to differ, as they do behind a router: a sender may change either. */
+struct place {
+    uint32_t channel_and_ttl; /* the TTL is the low byte */
+    uint16_t macs;
+    uint16_t seen_ms; /* when it was seen there last */
+};
+
 struct entry {
     _Alignas(64) uint32_t check; /* the other half of the hash */
     uint32_t fingerprint;        /* of the rest of the payload; 0: no copy of it was whole yet */
-    uint32_t place[N_PLACES];    /* see same_place */
-    uint32_t seen_ms[N_PLACES];
+    struct place place[N_PLACES];
     uint16_t owed[N_PLACES];
     uint32_t kept_ms;          /* when the last was kept */
     uint16_t period;           /* of kept_ms */
@@ -75,7 +83,7 @@ struct dedup {
 struct sight {
     uint64_t hash;
     uint32_t fingerprint;
-    uint32_t place;
+    struct place place;
     uint32_t pair;
     uint16_t ip_id;
     uint32_t ms;
@@ -134,9 +142,7 @@ struct layer_key {
 struct where {
     uint64_t channel;
     uint8_t macs[12];
-    uint8_t ttl;
-    bool is_hop;
-    uint8_t pad[2];
+    uint8_t pad[4];
 };
 
 /* The mirror's layers: who sent it. Gateway load balancers say it in an option. */
@@ -214,9 +220,8 @@ static bool look(const struct dedup *dedup, const struct packet *packet, int64_t
         memcpy(where.macs + 6, packet->dst_mac, 6);
     }
     out->pair = (uint32_t)hash_bytes(dedup, &where, sizeof(where)) | 1;
-    struct where hop = {.channel = where.channel, .ttl = packet->ttl, .is_hop = true};
-    out->place = (uint32_t)hash_bytes(dedup, &hop, sizeof(hop)) << 16;
-    out->place |= packet->has_mac ? out->pair >> 16 : out->place >> 16;
+    out->place.channel_and_ttl = (uint32_t)where.channel << 8 | packet->ttl;
+    out->place.macs = packet->has_mac ? (uint16_t)(out->pair >> 16) : packet->ttl;
     out->ip_id = key.ip_id;
     out->ms = (uint32_t)(now / 1000000);
     return true;
@@ -263,11 +268,10 @@ static struct entry *find(struct dedup *dedup, const struct sight *sight)
     return entry;
 }
 
-/* A place is two halves of 16 bits: the channel with the TTL, and the channel with the MAC
- * addresses. Behind a router both are others; a sender may change either. */
-static bool same_place(uint32_t a, uint32_t b)
+static bool same_place(const struct place *a, const struct place *b)
 {
-    return (a ^ b) >> 16 == 0 || ((a ^ b) & 0xffff) == 0;
+    uint32_t differs = a->channel_and_ttl ^ b->channel_and_ttl;
+    return differs >> 8 == 0 && (differs == 0 || a->macs == b->macs);
 }
 
 /* The place's number in the entry. Of five places, the one that was silent longest is forgotten,
@@ -277,9 +281,9 @@ static unsigned int find_place(struct entry *entry, const struct sight *sight, b
     unsigned int oldest = 0;
     *out_is_new = false;
     for (unsigned int i = 0; i < entry->n_places; i++) {
-        if (same_place(entry->place[i], sight->place))
+        if (same_place(&entry->place[i], &sight->place))
             return i;
-        if ((int32_t)(entry->seen_ms[i] - entry->seen_ms[oldest]) < 0)
+        if ((int16_t)(uint16_t)(entry->place[i].seen_ms - entry->place[oldest].seen_ms) < 0)
             oldest = i;
     }
     *out_is_new = true;
@@ -351,9 +355,9 @@ bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now
     uint8_t bit = (uint8_t)(1u << place);
 
     bool is_twin = !is_new && !(entry->twinned & bit) && sight.ip_id != 0 &&
-                   within(entry->seen_ms[place], sight.ms, TWIN_MS);
+                   (uint16_t)((uint16_t)sight.ms - entry->place[place].seen_ms) <= TWIN_MS;
     bool doubles = pair_doubles(dedup, &sight, is_twin);
-    entry->seen_ms[place] = sight.ms;
+    entry->place[place].seen_ms = (uint16_t)sight.ms;
     if (is_twin)
         entry->twinned |= bit;
     else
@@ -388,7 +392,8 @@ struct dedup *dedup_new(const struct dedup_options *options)
     dedup->mask = n_buckets - 1;
     dedup->window_ms = DEFAULT_MS;
     if (options && options->window >= 1000000)
-        dedup->window_ms = (uint32_t)(options->window / 1000000);
+        dedup->window_ms =
+            options->window < MAX_MS * 1000000 ? (uint32_t)(options->window / 1000000) : MAX_MS;
     dedup->tags = aligned_alloc(64, n_buckets * sizeof(struct tags));
     dedup->entries = aligned_alloc(64, n_buckets * N_WAYS * sizeof(struct entry));
     if (!dedup->tags || !dedup->entries ||

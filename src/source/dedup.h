@@ -31,7 +31,7 @@ struct dedup;
 
 struct dedup_options {
     size_t memory;  /* bytes; 0: 4 MiB, which hold 60 000 packets */
-    int64_t window; /* ns between the copies, by packet time; 0: 200 ms */
+    int64_t window; /* ns between the copies, by packet time, at most 30 s; 0: 200 ms */
 };
 
 /* `options` may be NULL. NULL when the system has no memory. */
