@@ -4,6 +4,7 @@
 
 #include "fuzz/logs.h"
 #include "sensor/pipeline.h"
+#include "source/network.h"
 
 /* The columns belong to the log files, so each choice of them has its own. */
 static inline struct log_writer *sensor_writer(const struct pipeline_options *options)
@@ -23,7 +24,14 @@ static inline struct log_writer *sensor_writer(const struct pipeline_options *op
 /* A new one for each input: an input must do the same each time. */
 static inline struct pipeline *sensor_start(const struct pipeline_options *options)
 {
-    struct pipeline *pipeline = pipeline_new(options, sensor_writer(options));
+    static struct network_list *networks;
+    struct pipeline_options full = *options;
+    struct err err;
+    if (!networks && (!(networks = network_list_new()) ||
+                      network_list_add(networks, "other=vxlan:1,geneve:2,3", &err) < 0))
+        abort();
+    full.networks = networks;
+    struct pipeline *pipeline = pipeline_new(&full, sensor_writer(options));
     if (!pipeline)
         abort();
     return pipeline;

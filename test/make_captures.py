@@ -357,6 +357,34 @@ for _name, _wrap in MIRRORS.items():
         capture(f"in-{_name}.pcap")(lambda wrap=_wrap: p.pcap(frames_of(both, wrap)))
 
 
+@capture("both-ends.pcap")
+def both_ends():
+    """As a cloud mirrors two machines that talk to each other: every packet comes from both ends."""
+    tape = p.Tape(bytes)
+    both(tape)
+    frames = []
+    for ns, packet in tape.frames:
+        for vni, source, late in ((42, "172.31.0.1", 0), (43, "172.31.0.2", 40_000)):
+            frames.append((ns + late, p.ether(p.vxlan(p.ether(packet), vni, source, p.OUTER_B))))
+    return p.pcap(frames)
+
+
+@capture("two-networks.pcap")
+def two_networks():
+    """Two clouds' networks that use the same addresses, at the same time."""
+    frames = []
+    for vni, source, late in ((42, "172.31.0.1", 0), (43, "172.31.0.2", 200_000)):
+        tape = p.Tape(lambda packet: p.ether(p.vxlan(p.ether(packet), vni, source, p.OUTER_B)),
+                      p.T0 + late)
+        dns_talk(tape)
+        talk = p.Tcp(tape).open()
+        talk.say(0, m.http_request("GET", f"/of-vni-{vni}"))
+        talk.say(1, m.http_response(200, "OK", b"answer of vni %d" % vni))
+        talk.close()
+        frames += tape.frames
+    return p.pcap(sorted(frames))
+
+
 # --- Capture formats ----------------------------------------------------------------------------
 
 
