@@ -6,73 +6,7 @@
  * shorter and its size was announced, they are looked at where they lie; else they are gathered.
  * Nothing else of the content is kept: of parts that came out of order only their ranges are, and
  * what they have of the first bytes. */
-#include "proto/file.h"
-
-#include "proto/mime.h"
-
-#define FILE_TIMEOUT     (120 * INT64_C(1000000000))
-#define FILE_MAX_NAME    4096u
-#define FILE_N_ANALYZERS 6
-#define FILE_N_PARTS     64      /* ranges kept of one file, out of order */
-#define FILE_MAX_PENDING 524288u /* bytes they may have in all before the gap is given up */
-#define FILE_N_CARRIERS  16      /* connections that one file is said to have come over */
-#define FILE_N_SHARED    256     /* files that others may go on with */
-
-struct part {
-    uint64_t start, end;
-};
-
-/* Parts that do not join what was delivered, sorted, without overlaps. */
-struct parts {
-    uint64_t delivered, trimmed;
-    uint32_t n;
-    bool flushing;
-    uint8_t *early; /* MIME_LOOK_AT bytes: what came of the beginning; NULL: nothing */
-    struct part part[FILE_N_PARTS];
-};
-
-/* A connection that carried the file. */
-struct carrier {
-    struct flow_uid uid;
-    struct addr addr[2];
-    uint16_t port[2];
-};
-
-struct file {
-    struct flow_context *context;
-    const char *source;
-    struct flow_uid id;
-    bool is_orig;
-    bool looked; /* for the type: once */
-    bool timed_out;
-    bool has_total;
-    int64_t first, last, check; /* packet time; when to look for expiry */
-    uint64_t total, seen, missing, overflow;
-    uint64_t at; /* the next byte expected */
-    const char *mime;
-    struct str name;
-    struct buf head;
-    struct parts *parts;
-    uint8_t n_analyzers;
-    const char *analyzers[FILE_N_ANALYZERS];
-
-    struct analysis *listener; /* NULL: nobody wants to know the type */
-    uint32_t listener_tag;
-    void (*tell)(struct analysis *a, uint32_t tag, const struct file *file);
-
-    bool shared;
-    uint64_t key;
-    struct file *next; /* among the shared, the one used last first */
-    struct carrier first_carrier;
-    struct carrier *more_carriers; /* FILE_N_CARRIERS of them, or NULL */
-    uint8_t n_more_carriers;
-};
-
-/* The files of a worker that outlive their connections. */
-struct file_memory {
-    struct file *files;
-    uint32_t n_files;
-};
+#include "proto/file_state.h"
 
 static const struct log_column columns[] = {
     {"ts", LOG_TIME},
@@ -114,7 +48,7 @@ static const struct {
     {"application/x-dosexec", "PE"},
 };
 
-static struct carrier carrier_of(const struct analysis *a)
+struct carrier file_carrier(const struct analysis *a)
 {
     struct carrier c = {.uid = flow_uid(a->context, a->flow)};
     for (int dir = 0; dir < 2; dir++) {
@@ -130,7 +64,7 @@ struct file *file_new(struct analysis *a, int dir, const char *source)
     if (!file)
         return NULL;
     file->context = a->context;
-    file->first_carrier = carrier_of(a);
+    file->first_carrier = file_carrier(a);
     file->source = source;
     file->id = flow_file_id(a->context, a->flow, (uint64_t)a->n_files++ << 8 | (uint8_t)source[0]);
     file->is_orig = dir == FLOW_ORIG;
@@ -202,8 +136,7 @@ static void look_at_head(struct file *file, const uint8_t *bytes, size_t size)
         file_finish(file);
 }
 
-/* `bytes` may be NULL: they came, out of order, and were not kept. */
-static void deliver(struct file *file, const uint8_t *bytes, uint64_t size)
+void file_deliver(struct file *file, const uint8_t *bytes, uint64_t size)
 {
     if (!file->looked && !bytes)
         file_finish(file);
@@ -213,182 +146,25 @@ static void deliver(struct file *file, const uint8_t *bytes, uint64_t size)
     file->seen += size;
 }
 
-static void miss(struct file *file, uint64_t size)
+void file_miss(struct file *file, uint64_t size)
 {
     file_finish(file);
     file->at += size;
     file->missing += size;
 }
 
-static void parts_remove_first(struct parts *p)
-{
-    p->n--;
-    memmove(p->part, p->part + 1, p->n * sizeof *p->part);
-}
-
-static void deliver_part(struct file *file, uint64_t start, uint64_t size)
-{
-    const uint8_t *early = file->parts->early;
-    uint64_t n = early && start < MIME_LOOK_AT ? MIME_LOOK_AT - start : 0;
-    n = n < size ? n : size;
-    if (n > 0)
-        deliver(file, early + start, n);
-    if (n < size)
-        deliver(file, NULL, size - n);
-}
-
-/* Delivers the parts that now join. */
-static void parts_join(struct file *file)
-{
-    struct parts *p = file->parts;
-    for (uint32_t i = 0; i < p->n && p->part[i].start <= p->delivered; i++) {
-        if (p->part[i].start != p->delivered)
-            continue;
-        uint64_t start = p->part[i].start;
-        p->delivered = p->part[i].end;
-        deliver_part(file, start, p->delivered - start);
-    }
-}
-
-static void keep_early(struct file *file, uint64_t offset, const uint8_t *bytes, size_t size)
-{
-    struct parts *p = file->parts;
-    if (file->looked || offset >= MIME_LOOK_AT)
-        return;
-    if (!p->early)
-        p->early = pool_get(file->context->pool, MIME_LOOK_AT);
-    if (p->early)
-        memcpy(p->early + offset, bytes,
-               size < MIME_LOOK_AT - offset ? size : MIME_LOOK_AT - offset);
-}
-
-/* Gives up what is missing before `up_to`. */
-static void parts_skip(struct file *file, uint64_t up_to)
-{
-    struct parts *p = file->parts;
-    for (uint32_t i = 0; i < p->n && p->part[i].start < up_to; i++) {
-        if (p->part[i].start < p->delivered)
-            continue;
-        miss(file, p->part[i].start - p->delivered);
-        p->delivered = p->part[i].start;
-        parts_join(file);
-    }
-    if (up_to > p->delivered) {
-        miss(file, up_to - p->delivered);
-        p->delivered = up_to;
-    }
-}
-
-/* Forgets all before `up_to`; the bytes that were missing there. */
-static uint64_t parts_trim(struct file *file, uint64_t up_to)
-{
-    struct parts *p = file->parts;
-    uint64_t n_missing = 0;
-    if (p->n > 0 && p->part[0].start > p->delivered)
-        n_missing += p->part[0].start - p->delivered;
-    else if (p->n == 0 && up_to > p->delivered)
-        n_missing += up_to - p->delivered;
-    if (up_to > p->delivered)
-        parts_skip(file, up_to);
-    while (p->n > 0 && p->part[0].end <= up_to) {
-        uint64_t end = p->part[0].end;
-        if (p->n > 1 && p->part[1].start <= up_to)
-            n_missing += p->part[1].start - end;
-        else if (end != up_to && end != up_to - 1)
-            n_missing += up_to - end;
-        parts_remove_first(p);
-    }
-    p->trimmed = up_to;
-    return n_missing;
-}
-
-static uint64_t parts_flush(struct file *file)
-{
-    struct parts *p = file->parts;
-    if (p->flushing || p->n == 0)
-        return 0;
-    p->flushing = true;
-    uint64_t n_missing = parts_trim(file, p->part[p->n - 1].end);
-    p->flushing = false;
-    return n_missing;
-}
-
-static uint64_t parts_size(const struct parts *p)
-{
-    uint64_t size = 0;
-    for (uint32_t i = 0; i < p->n; i++)
-        size += p->part[i].end - p->part[i].start;
-    return size;
-}
-
-/* Sets [start, end) in between, less what is there already. False: no room. */
-static bool parts_insert(struct parts *p, uint64_t start, uint64_t end)
-{
-    for (uint32_t i = 0; start < end && i <= p->n; i++) {
-        uint64_t next = i < p->n ? p->part[i].start : UINT64_MAX;
-        if (start < next) {
-            if (p->n == FILE_N_PARTS)
-                return false;
-            memmove(p->part + i + 1, p->part + i, (p->n - i) * sizeof *p->part);
-            p->part[i] = (struct part){.start = start, .end = end < next ? end : next};
-            p->n++;
-        }
-        if (start < p->part[i].end)
-            start = p->part[i].end;
-    }
-    return true;
-}
-
-/* Parts that follow each other are one: reading on in steps costs no room. */
-static void parts_merge(struct parts *p)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 1; i < p->n; i++)
-        if (p->part[i].start == p->part[kept].end && p->part[kept].start > p->delivered)
-            p->part[kept].end = p->part[i].end;
-        else
-            p->part[++kept] = p->part[i];
-    if (p->n > 0)
-        p->n = kept + 1;
-}
-
-static void parts_add(struct file *file, uint64_t offset, const uint8_t *bytes, size_t size)
-{
-    struct parts *p = file->parts;
-    if (parts_size(p) > FILE_MAX_PENDING || p->n >= FILE_N_PARTS - 1)
-        file->overflow += parts_flush(file);
-    uint64_t end = offset + size;
-    if (size == 0 || end < offset || end <= p->trimmed)
-        return;
-    uint64_t start = offset < p->trimmed ? p->trimmed : offset;
-    if (!parts_insert(p, start, end)) {
-        file->overflow += end - start;
-        return;
-    }
-    keep_early(file, start, bytes + (start - offset), end - start);
-    if (start <= p->delivered && end > p->delivered) {
-        parts_join(file);
-        (void)parts_trim(file, p->delivered);
-    }
-    parts_merge(p);
-}
-
 void file_write_at(struct file *file, uint64_t offset, const uint8_t *bytes, size_t size)
 {
     touch(file);
     if (!file->parts && offset == file->at) {
-        deliver(file, bytes, size);
+        file_deliver(file, bytes, size);
         return;
     }
-    if (!file->parts) {
-        file->parts = pool_get(file->context->pool, sizeof *file->parts);
-        if (!file->parts) {
-            file->overflow += size;
-            return;
-        }
-        file->parts->delivered = file->parts->trimmed = file->at;
+    if (!file->parts && !file_parts_begin(file)) {
+        file->overflow += size;
+        return;
     }
-    parts_add(file, offset, bytes, size);
+    file_parts_add(file, offset, bytes, size);
 }
 
 void file_write(struct file *file, const uint8_t *bytes, size_t size)
@@ -400,13 +176,10 @@ void file_gap_at(struct file *file, uint64_t offset, uint64_t size)
 {
     touch(file);
     if (!file->parts) {
-        miss(file, size);
+        file_miss(file, size);
         return;
     }
-    file->parts->flushing = true;
-    (void)parts_trim(file, offset + size);
-    file->parts->flushing = false;
-    file->parts->delivered = offset + size;
+    file_parts_skip_to(file, offset + size);
 }
 
 void file_gap(struct file *file, uint64_t size)
@@ -515,35 +288,20 @@ static void write_rows(const struct file *file)
         write_row(file, &file->more_carriers[i], local);
 }
 
-static void unshare(struct file *file)
-{
-    struct file_memory *memory = file->context->files;
-    for (struct file **at = &memory->files; *at; at = &(*at)->next) {
-        if (*at != file)
-            continue;
-        *at = file->next;
-        memory->n_files--;
-        break;
-    }
-    file->shared = false;
-}
-
 void file_end(struct file *file)
 {
     if (!file)
         return;
     struct pool *pool = file->context->pool;
     if (file->parts)
-        (void)parts_flush(file);
+        (void)file_parts_flush(file);
     file_finish(file);
     if (!is_certificate(file))
         write_rows(file);
     if (file->shared)
-        unshare(file);
+        file_unshare(file);
     file_set_name(file, (struct str){0});
-    if (file->parts)
-        pool_put(pool, file->parts->early, MIME_LOOK_AT);
-    pool_put(pool, file->parts, sizeof *file->parts);
+    file_parts_free(file);
     pool_put(pool, file->more_carriers, FILE_N_CARRIERS * sizeof *file->more_carriers);
     pool_put(pool, file, sizeof *file);
 }
@@ -552,89 +310,6 @@ void file_end_timedout(struct file *file)
 {
     file->timed_out = true;
     file_end(file);
-}
-
-static void end_expired(struct file_memory *memory)
-{
-    for (struct file *file = memory->files; file;) {
-        struct file *next = file->next;
-        if (file_expired(file))
-            file_end_timedout(file);
-        file = next;
-    }
-}
-
-void file_share(struct file *file, uint64_t key)
-{
-    struct flow_context *context = file->context;
-    if (!context->files)
-        context->files = pool_get(context->pool, sizeof *context->files);
-    struct file_memory *memory = context->files;
-    if (!memory)
-        return;
-    end_expired(memory);
-    if (memory->n_files >= FILE_N_SHARED) { /* the one not used for longest */
-        struct file *last = memory->files;
-        while (last->next)
-            last = last->next;
-        file_end_timedout(last);
-    }
-    file->key = key;
-    file->shared = true;
-    file->next = memory->files;
-    memory->files = file;
-    memory->n_files++;
-}
-
-struct file *file_shared(struct flow_context *context, uint64_t key)
-{
-    struct file_memory *memory = context->files;
-    for (struct file **at = memory ? &memory->files : NULL; at && *at; at = &(*at)->next) {
-        struct file *file = *at;
-        if (file->key != key)
-            continue;
-        *at = file->next;
-        file->next = memory->files;
-        memory->files = file;
-        return file;
-    }
-    return NULL;
-}
-
-bool file_join(struct file *file, struct analysis *a)
-{
-    struct carrier c = carrier_of(a);
-    bool known = memcmp(&file->first_carrier.uid, &c.uid, sizeof c.uid) == 0;
-    for (uint8_t i = 0; i < file->n_more_carriers && !known; i++)
-        known = memcmp(&file->more_carriers[i].uid, &c.uid, sizeof c.uid) == 0;
-    if (known)
-        return false;
-    if (!file->more_carriers)
-        file->more_carriers =
-            pool_get(file->context->pool, FILE_N_CARRIERS * sizeof *file->more_carriers);
-    if (!file->more_carriers || file->n_more_carriers == FILE_N_CARRIERS)
-        return false;
-    file->more_carriers[file->n_more_carriers++] = c;
-    return true;
-}
-
-void file_forget(struct analysis *a)
-{
-    struct file_memory *memory = a->context->files;
-    for (struct file *file = memory ? memory->files : NULL; file; file = file->next)
-        if (file->listener == a)
-            file->listener = NULL;
-}
-
-void file_memory_end(struct flow_context *context)
-{
-    struct file_memory *memory = context->files;
-    if (!memory)
-        return;
-    while (memory->files)
-        file_end_timedout(memory->files);
-    pool_put(context->pool, memory, sizeof *memory);
-    context->files = NULL;
 }
 
 bool file_is_orig(const struct file *file)
