@@ -13,7 +13,6 @@
 #include "base/hash.h"
 #include "flow/more.h"
 #include "flow/weird.h"
-#include "proto/x509_memory.h"
 
 #define SECOND 1000000000ll
 
@@ -569,50 +568,6 @@ static void test_fingerprints(void **state)
     assert_string_equal(ja3, hex);
 }
 
-static void test_names(void **state)
-{
-    (void)state;
-    char room[TLS_NAME_ROOM];
-    uint32_t before = 0;
-    for (uint32_t number = 0; number < 0x80000; number++) {
-        const struct tls_cipher *cipher = tls_cipher_find(number);
-        assert_true(!cipher || (cipher->number == number && (number == 0 || before < number)));
-        before = cipher ? number : before;
-    }
-    assert_true(str_eq(tls_cipher_name(0x1301, room), STR("TLS_AES_128_GCM_SHA256")));
-    assert_true(str_eq(tls_cipher_name(0x5555, room), STR("unknown-21845")));
-    assert_true(str_eq(tls_version_name(0x7f13, room), STR("TLSv13-draft19")));
-    assert_true(str_eq(tls_version_name(TLS_DTLS13, room), STR("DTLSv13")));
-    assert_true(str_eq(tls_version_name(0x0999, room), STR("unknown-2457")));
-    assert_true(str_eq(tls_curve_name(4588, room), STR("X25519MLKEM768")));
-    assert_true(str_eq(tls_curve_name(0x0a0a, room), STR("grease_0x0A0A")));
-    assert_true(str_eq(tls_alert_name(120, room), STR("no_application_protocol")));
-}
-
-static void test_memory(void **state)
-{
-    (void)state;
-    static const uint8_t print[HASH_SHA256_SIZE] = {1};
-    const int64_t day = 86400 * SECOND;
-    struct pool *pool = pool_new(64u << 20);
-    struct x509_memory *memory = x509_memory_new(pool);
-    assert_false(x509_memory_check(memory, print, 1, 5, STR("x")));
-    assert_true(x509_memory_check(memory, print, 1, 6, STR("x")));
-    assert_false(x509_memory_check(memory, print, 2, 6, STR("x")));
-    assert_true(x509_memory_check(memory, print, 1, 4 + day, STR("x")));
-    assert_false(x509_memory_check(memory, print, 1, 5 + day, STR("x")));
-    assert_true(x509_memory_check(memory, print, 1, 6 + day, STR("x")));
-    for (uint32_t i = 0; i < 100000; i++) {
-        uint8_t other[HASH_SHA256_SIZE];
-        hash_sha256(&i, sizeof i, other);
-        assert_false(x509_memory_check(memory, other, 1, 5, STR("x")));
-        assert_true(x509_memory_check(memory, other, 1, 5, STR("x")));
-    }
-    x509_memory_free(memory);
-    assert_int_equal(pool_used(pool), 0);
-    pool_free(pool);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -621,7 +576,6 @@ int main(void)
         cmocka_unit_test(test_sslv2),          cmocka_unit_test(test_broken),
         cmocka_unit_test(test_bounded),        cmocka_unit_test(test_dtls),
         cmocka_unit_test(test_match),          cmocka_unit_test(test_fingerprints),
-        cmocka_unit_test(test_names),          cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

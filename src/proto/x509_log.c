@@ -1,4 +1,5 @@
 /* Rows of x509.log: one for each certificate, in each role, a day. */
+#include "flow/weird.h"
 #include "proto/analyzer.h"
 #include "proto/oid.h"
 #include "proto/x509.h"
@@ -140,16 +141,28 @@ static bool logged_before(struct analysis *a, const struct x509 *cert, const uin
                                                       analysis_now(a), cert->whole);
 }
 
+/* Zeek says these of the file, not of the connection. */
+static void say_weird(struct analysis *a, const char *name)
+{
+    struct flow_uid id = flow_file_id(a->context, a->flow, (uint64_t)a->n_files++ << 8 | 'X');
+    struct packet_weird weird = {.name = name};
+    memcpy(weird.addl, id.text, sizeof id.text);
+    weird_packet(a->context, &weird);
+}
+
 struct x509_seen_certificate x509_observe(struct analysis *a, struct str bytes, unsigned flags,
                                           struct str host)
 {
     struct x509_seen_certificate seen = {0};
     struct x509 cert;
     if (!x509_parse(bytes, &cert)) {
-        struct flow_uid id = flow_file_id(a->context, a->flow, (uint64_t)a->n_files++ << 8 | 'X');
-        analysis_weird(a, "x509_cert_parse_error", str_make(id.text, sizeof id.text));
+        say_weird(a, "x509_cert_parse_error");
         return seen;
     }
+    if (cert.constraints_bad)
+        say_weird(a, "x509_invalid_basic_constraint");
+    if (cert.san_bad)
+        say_weird(a, "x509_san_parse_error");
     seen.ok = true;
     hash_sha256(cert.whole.at, cert.whole.len, seen.fingerprint);
     seen.matches = str_set(host) && x509_matches_host(&cert, host);
