@@ -45,6 +45,22 @@ struct flow_table {
     struct flow_table_counters counters;
 };
 
+/* Zeroed, from the system itself, in large pages where it has them: tables that are looked into at
+ * random cost a miss of the translation for every small page. NULL: no memory. */
+static void *map_memory(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    (void)madvise(p, size, MADV_HUGEPAGE); /* works without */
+    return p;
+}
+
+static size_t index_size(uint32_t mask)
+{
+    return ((size_t)mask + 1) * sizeof(struct entry);
+}
+
 struct flow_table *flow_table_new(const struct flow_table_options *options,
                                   struct flow_context *context)
 {
@@ -57,18 +73,17 @@ struct flow_table *flow_table_new(const struct flow_table_options *options,
     size_t n = options->memory / sizeof(struct flow);
     table->n_max = n > UINT32_MAX - 2 ? UINT32_MAX - 2 : (uint32_t)n;
     size_t size = (size_t)table->n_max * sizeof(struct flow);
-    table->flows = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    table->index = calloc(FIRST_INDEX, sizeof *table->index);
-    if (table->flows == MAP_FAILED || !table->index) {
-        if (table->flows != MAP_FAILED)
+    table->mask = FIRST_INDEX - 1;
+    table->flows = map_memory(size);
+    table->index = map_memory(index_size(table->mask));
+    if (!table->flows || !table->index) {
+        if (table->flows)
             munmap(table->flows, size);
-        free(table->index);
+        if (table->index)
+            munmap(table->index, index_size(table->mask));
         free(table);
         return NULL;
     }
-    (void)madvise(table->flows, size, MADV_HUGEPAGE); /* fewer misses; works without */
-    table->mask = FIRST_INDEX - 1;
     table->free = FLOW_NONE;
     table->wheel_now = INT64_MIN;
     for (unsigned i = 0; i < N_SLOTS; i++)
@@ -143,7 +158,7 @@ static bool index_grow(struct flow_table *table)
     uint32_t n = (table->mask + 1) * 2;
     if (n == 0 || memory_used(table) + (size_t)n * sizeof *table->index > table->memory)
         return false;
-    struct entry *old = table->index, *grown = calloc(n, sizeof *grown);
+    struct entry *old = table->index, *grown = map_memory(index_size(n - 1));
     if (!grown)
         return false;
     uint32_t n_old = table->mask + 1;
@@ -152,7 +167,7 @@ static bool index_grow(struct flow_table *table)
     for (uint32_t i = 0; i < n_old; i++)
         if (old[i].flow)
             index_put(table, old[i].hash, old[i].flow - 1);
-    free(old);
+    munmap(old, index_size(n_old - 1));
     return true;
 }
 
@@ -263,13 +278,22 @@ static bool evict_one(struct flow_table *table)
 
 /* ---- flows ---- */
 
+/* A memcmp of 40 bytes, without the call. */
+static inline bool has_key(const struct flow *f, const struct flow_key *key)
+{
+    uint64_t a[5], b[5];
+    memcpy(a, f, sizeof a);
+    memcpy(b, key, sizeof b);
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])) == 0;
+}
+
 struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key, uint32_t hash)
 {
     for (uint32_t i = hash & table->mask; table->index[i].flow; i = (i + 1) & table->mask) {
         if (table->index[i].hash != hash)
             continue;
         struct flow *f = &table->flows[table->index[i].flow - 1];
-        if (memcmp(f, key, sizeof *key) != 0)
+        if (!has_key(f, key))
             continue;
         if (!flow_is_over(f, &table->times))
             return f;
@@ -351,7 +375,7 @@ void flow_table_free(struct flow_table *table)
         if (table->flows[i].proto != FLOW_N_PROTOS)
             flow_table_end(table, &table->flows[i]);
     munmap(table->flows, (size_t)table->n_max * sizeof(struct flow));
-    free(table->index);
+    munmap(table->index, index_size(table->mask));
     free(table);
 }
 
