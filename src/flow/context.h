@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct aead;
 struct file_memory;
 struct flow;
 struct flow_context;
@@ -35,6 +36,7 @@ struct flow_context {
     struct weird_held *held; /* of all workers; NULL: this is the only one */
     struct x509_memory *certificates; /* proto/x509_memory.h; NULL until the first one */
     struct file_memory *files; /* proto/file.h; NULL until the first one */
+    struct aead *aead;         /* base/aead.h; NULL until the first one */
     const struct flow_payload_ops *payload; /* NULL: nobody looks */
     uint64_t uid_seed; /* of the run: uids are stable for one input, and differ between sensors */
 

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/aead.h"
 #include "flow/handle.h"
 #include "flow/more.h"
 #include "flow/weird.h"
@@ -13,6 +14,7 @@
 #include "sensor/columns.h"
 #include "sensor/filter.h"
 #include "sensor/tunnels.h"
+#include "sink/pcapng.h"
 #include "source/dedup.h"
 #include "source/source.h"
 
@@ -120,6 +122,7 @@ void pipeline_free(struct pipeline *p)
     weird_memory_free(p->context.weirds);
     if (p->context.certificates != p->options.certificates)
         x509_memory_free(p->context.certificates);
+    aead_free(p->context.aead);
     pool_free(p->context.pool);
     free(p);
 }
@@ -284,6 +287,13 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
         flow_table_prefetch_index(p->context.table, parcel->lookup.hash);
 }
 
+static void keep_packet(struct pipeline *p, const struct packet *packet)
+{
+    if (p->options.packets && packet->frame)
+        pcapng_write(p->options.packets, packet->ts, packet->frame_link, packet->frame,
+                     packet->frame_size, packet->frame_wire_size);
+}
+
 /* Stage three: the packets in their order. */
 static void process(struct pipeline *p, struct parcel *parcel)
 {
@@ -294,21 +304,27 @@ static void process(struct pipeline *p, struct parcel *parcel)
     flow_table_packet(p->context.table);
     if (packet->n_weirds)
         log_weirds(p, packet);
-    if (packet->kind != PACKET_IP)
+    if (packet->kind != PACKET_IP) {
+        keep_packet(p, packet);
         return;
+    }
     if (!parcel->has_lookup) {
+        keep_packet(p, packet);
         no_connection(p, packet, parcel->weird);
         return;
     }
     bool mine = is_mine(p, parcel->lookup.hash);
     bool plain = packet->n_layers == packet->n_mirror && packet->ip_proto != 17;
-    if (plain && !mine)
+    if (plain && !mine && !p->options.packets)
         return;
     if (p->dedup && dedup_is_copy(p->dedup, packet, packet->ts)) {
         if (mine)
             p->counters.n_copies++;
         return;
     }
+    keep_packet(p, packet);
+    if (plain && !mine)
+        return;
     follow(p, packet, &parcel->lookup, parcel->source);
 }
 
