@@ -22,7 +22,7 @@
 #define MEMORY_LEAST    (16u << 20)
 #define FILTER_MAX      8192
 
-enum row { ROW_FOLDER, ROW_JOBS, ROW_MIRROR, ROW_NETWORK, ROW_FORMAT, ROW_MEMORY, ROW_VALIDATE, ROW_CHECKSUMS,
+enum row { ROW_FOLDER, ROW_JOBS, ROW_MIRROR, ROW_NETWORK, ROW_FORMAT, ROW_MEMORY, ROW_PCAP, ROW_VALIDATE, ROW_CHECKSUMS,
            ROW_COMMUNITY_ID, ROW_JA3, ROW_JA4, ROW_VERBOSE, ROW_QUIET, ROW_HELP, ROW_VERSION };
 
 static const struct option_row rows[] = {
@@ -40,6 +40,9 @@ static const struct option_row rows[] = {
     [ROW_MEMORY] = {0, "memory", "SIZE", false,
                     "keep connections and payload within SIZE bytes, K, M or G\n"
                     "(default: a quarter of the machine's memory)"},
+    [ROW_PCAP] = {0, "pcap", "DIR", false,
+                  "also write what passes, without the mirror's layers and without\n"
+                  "copies, into DIR/packets.pcapng"},
     [ROW_VALIDATE] = {0, "validate-checksums", NULL, false,
                       "leave packets with wrong checksums out, as Zeek does without -C"},
     [ROW_CHECKSUMS] = {'C', "ignore-checksums", NULL, false,
@@ -123,6 +126,9 @@ static int take(int row, const char *value, void *with, struct err *err)
         if (!options_size(value, &number) || number < MEMORY_LEAST)
             return err_set(err, -EINVAL, "--memory: '%s' is not a size of at least 16M", value);
         pipeline->memory = (size_t)number;
+        return 0;
+    case ROW_PCAP:
+        s->run.packet_folder = value;
         return 0;
     case ROW_VALIDATE:
         pipeline->validate_checksums = true;

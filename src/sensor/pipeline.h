@@ -14,7 +14,7 @@
 struct pipeline;
 struct filter;
 struct network_list;
-struct pcap_sink;
+struct pcapng_sink;
 struct x509_memory;
 struct weird_held;
 
@@ -29,6 +29,7 @@ struct pipeline_options {
     bool validate_checksums;
     bool community_id, ja3, ja4; /* extra columns */
     const struct filter *filter; /* or NULL; shared, read only */
+    struct pcapng_sink *packets; /* where what passes is written to, or NULL; of one worker */
     struct x509_memory *certificates; /* of all workers; NULL: each has its own */
     struct weird_held *held;          /* the same */
 };

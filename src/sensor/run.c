@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "flow/weird.h"
 #include "proto/x509_memory.h"
+#include "sink/pcapng.h"
 
 struct worker {
     struct run *run;
@@ -26,6 +29,7 @@ struct run {
     const volatile int *stop;
     struct x509_memory *certificates; /* NULL: one worker, which needs none */
     struct weird_held *held;          /* the same */
+    struct pcapng_sink *packets;      /* NULL: not asked for; the first worker writes it */
     pthread_mutex_t lock;
     pthread_cond_t done;
     unsigned n_running;
@@ -84,6 +88,15 @@ static void wait_for_all(struct run *run, struct capture *capture,
     pthread_mutex_unlock(&run->lock);
 }
 
+static int open_packets(struct run *run, const char *folder, struct err *err)
+{
+    char path[4096];
+    if (mkdir(folder, 0750) < 0 && errno != EEXIST)
+        return err_set(err, -errno, "folder %s: cannot make it: %s", folder, strerror(errno));
+    (void)snprintf(path, sizeof path, "%s/packets.pcapng", folder);
+    return pcapng_open(path, &run->packets, err);
+}
+
 /* What no worker could write before all were through. */
 static void write_held(struct run *run, struct log_writer *writer)
 {
@@ -104,6 +117,7 @@ static int start(struct run *run, const struct run_options *options, struct log_
         pipeline.n_workers = n;
         pipeline.certificates = run->certificates;
         pipeline.held = run->held;
+        pipeline.packets = i == 0 ? run->packets : NULL;
         pipeline.memory = options->pipeline.memory / n;
         w->run = run;
         w->cursor = capture_cursor(capture, i);
@@ -157,7 +171,9 @@ int run_captures(const struct run_options *options, const volatile int *stop,
     }
     pthread_mutex_init(&run->lock, NULL);
     pthread_cond_init(&run->done, NULL);
-    result = start(run, options, logs, capture, err);
+    result = options->packet_folder ? open_packets(run, options->packet_folder, err) : 0;
+    if (result == 0)
+        result = start(run, options, logs, capture, err);
     if (result < 0)
         capture_stop(capture); /* those that run must not wait for those that do not */
     else
@@ -190,6 +206,10 @@ out:
             result = closed;
     }
     if (run) {
+        struct err closing;
+        int closed = pcapng_close(run->packets, result < 0 ? &closing : err);
+        if (result == 0)
+            result = closed;
         x509_memory_free(run->certificates);
         weird_held_free(run->held);
     }

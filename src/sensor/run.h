@@ -11,6 +11,7 @@ struct run_options {
     const char *const *files;
     size_t n_files;
     const char *folder; /* of the logs */
+    const char *packet_folder; /* packets.pcapng is written there; NULL: not */
     enum log_format format;
 };
 
