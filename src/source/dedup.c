@@ -125,9 +125,10 @@ struct packet_key {
     struct addr src, dst;
     uint64_t around; /* tunnels of the monitored traffic that the packet is in */
     uint32_t payload_len;
-    uint16_t ip_id;
+    uint16_t ip_id, network;
     uint8_t ip_version, ip_proto;
     uint8_t head[HEAD_SIZE];
+    uint8_t pad[6];
 };
 
 struct layer_key {
@@ -204,6 +205,7 @@ static bool look(const struct dedup *dedup, const struct packet *packet, int64_t
     key.around = hash_tunnels(dedup, packet) + packet->network * 0x9e3779b97f4a7c15ull;
     key.payload_len = packet->payload_len;
     key.ip_id = packet->ip_version == 4 ? packet->ip_id : 0;
+    key.network = packet->network;
     key.ip_version = packet->ip_version;
     key.ip_proto = packet->ip_proto;
     out->hash = hash_bytes(dedup, &key, sizeof(key));

@@ -1,11 +1,11 @@
 /* Copies: the same packet of the monitored traffic, mirrored more than once — at both ends, on both
  * sides of a router, by two sessions. The first is kept, the others are removed and counted.
  *
- * What makes a packet the same: addresses, protocol, IPv4 id, length, transport header and payload.
- * What changes on the way or between mirrors is not looked at: link header, VLAN tags, TTL, DSCP
- * and ECN, IP options, the IP checksum, and the checksums of TCP and UDP, which a sender's own
- * mirror sees unfinished. A copy that its mirror cut short is known by its TCP header, or by the
- * first 64 bytes behind the UDP header.
+ * What makes a packet the same: network, addresses, protocol, IPv4 id, length, transport header and
+ * payload. What changes on the way or between mirrors is not looked at: link header, VLAN tags,
+ * TTL, DSCP and ECN, IP options, the IP checksum, and the checksums of TCP and UDP, which a
+ * sender's own mirror sees unfinished. A copy that its mirror cut short is known by its TCP header,
+ * or by the first 64 bytes behind the UDP header.
  *
  * What makes it a copy: it was seen at another place, which is another channel (encapsulation,
  * outer source address, id, direction), or in the same channel the other side of a router that
