@@ -57,17 +57,24 @@ static const struct {
     {{"content-transfer-encoding", 25}, FIELD_CONTENT_TRANSFER_ENCODING},
 };
 
+/* Where the names of a length begin in the table, and how many there are. */
+static const struct {
+    uint8_t first, n;
+} by_len[] = {
+    [3] = {0, 1},   [4] = {1, 1},   [5] = {2, 1},   [6] = {3, 2},   [7] = {5, 2},
+    [9] = {7, 2},   [10] = {9, 2},  [12] = {11, 1}, [13] = {12, 2}, [14] = {14, 1},
+    [15] = {15, 1}, [16] = {16, 4}, [17] = {20, 1}, [19] = {21, 2}, [25] = {23, 1},
+};
+
 static enum field field_of(struct str name)
 {
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (fields[i].name.len < name.len)
-            continue;
-        if (fields[i].name.len > name.len)
-            break;
+    if (name.len >= sizeof by_len / sizeof *by_len)
+        return FIELD_NONE;
+    size_t end = by_len[name.len].first + by_len[name.len].n;
+    for (size_t i = by_len[name.len].first; i < end; i++)
         if (str_lower_char(name.at[0]) == fields[i].name.at[0] &&
             str_eq_nocase(name, fields[i].name))
             return fields[i].field;
-    }
     return FIELD_NONE;
 }
 
@@ -380,7 +387,7 @@ void http_header(struct analysis *a, int dir, struct http_entity *e, struct str 
         connection(a, dir, value);
     else if (field == FIELD_UPGRADE && dir == FLOW_RESP)
         set_text(a, &http_of(a)->upgrade_protocol, token(value));
-    struct http_trans *t = http_trans_at(a, dir);
+    struct http_trans *t = http_trans_now(a, dir);
     if (t && !t->has_entity)
         weird(a, "missing_HTTP_entity");
     if (t && field != FIELD_NONE)

@@ -6,16 +6,27 @@
  */
 #include "proto/http_state.h"
 
+/* What a byte may stand in. */
+enum { IN_METHOD = 1, IN_URI = 2 };
+
+/* Of a method all but separators; of a URI what RFC 3986 has, '%', and a NUL as in Zeek. */
+static const uint8_t chars[256] = {
+    [0] = 2,   ['!'] = 3,  ['"'] = 0, ['#'] = 3, ['$'] = 3,         ['%'] = 3,
+    ['&'] = 3, ['\''] = 3, ['('] = 2, [')'] = 2, ['*'] = 3,         ['+'] = 3,
+    [','] = 2, ['-'] = 3,  ['.'] = 3, ['/'] = 2, ['0' ... '9'] = 3, [':'] = 2,
+    [';'] = 2, ['='] = 2,  ['?'] = 2, ['@'] = 2, ['A' ... 'Z'] = 3, ['['] = 2,
+    [']'] = 2, ['^'] = 1,  ['_'] = 3, ['`'] = 1, ['a' ... 'z'] = 3, ['|'] = 1,
+    ['~'] = 3,
+};
+
 static bool is_method_char(char c)
 {
-    return c > 32 && c < 127 && !strchr("()<>@,;:\\\"/[]?={}", c);
+    return chars[(uint8_t)c] & IN_METHOD;
 }
 
-/* RFC 3986 and '%'; a NUL too, as Zeek has it. */
 static bool is_uri_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           strchr(":/?#[]@!$&'()*+,;=-_.~%", c);
+    return chars[(uint8_t)c] & IN_URI;
 }
 
 static struct str skip_blanks(struct str s)

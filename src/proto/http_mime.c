@@ -14,7 +14,13 @@ static bool is_blank(char c)
 
 static bool is_token_char(char c)
 {
-    return c >= 33 && c <= 126 && !strchr("()<>@,;:\\\"/[]?=", c);
+    /* Bits of the two words: ()<>@,;:\"/[]?= */
+    static const uint64_t specials[2] = {
+        1ull << '(' | 1ull << ')' | 1ull << '<' | 1ull << '>' | 1ull << ',' | 1ull << ';' |
+            1ull << ':' | 1ull << '"' | 1ull << '/' | 1ull << '?' | 1ull << '=',
+        1ull << ('@' - 64) | 1ull << ('\\' - 64) | 1ull << ('[' - 64) | 1ull << (']' - 64),
+    };
+    return c >= 33 && c <= 126 && !(specials[c >> 6] >> (c & 63) & 1);
 }
 
 /* In a boundary all goes but quotes. */

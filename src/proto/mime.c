@@ -435,26 +435,14 @@ static void weigh_tar(struct best *best, struct str s)
         weigh(best, 100, "application/x-tar");
 }
 
-static size_t first_with(int byte)
+/* From `i` on up to `end`: those that can still win, as the strongest come first. */
+static void weigh_signatures(struct best *best, struct str s, size_t i, size_t end)
 {
-    size_t low = 0, high = mime_n_signatures;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (mime_first_byte(mime_signatures[middle].pattern) < byte)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void weigh_signatures(struct best *best, struct str s, int byte)
-{
-    for (size_t i = first_with(byte); i < mime_n_signatures; i++) {
+    for (; i < end && may_win(best, mime_signatures[i].strength); i++) {
         const struct mime_signature *m = &mime_signatures[i];
-        if (mime_first_byte(m->pattern) != byte)
-            return;
-        if (may_win(best, m->strength) && mime_match(m->pattern, s))
+        if (m->key >= 0 && (m->key_at >= s.len || (uint8_t)s.at[m->key_at] != m->key))
+            continue;
+        if (mime_match(m->pattern, s))
             weigh(best, m->strength, m->mime);
     }
 }
@@ -466,14 +454,14 @@ const char *mime_of(const uint8_t *bytes, size_t size)
     struct str s = str_make(bytes, size < MIME_LOOK_AT ? size : MIME_LOOK_AT);
     struct best best = {0};
     weigh_markup(&best, s);
-    weigh_signatures(&best, s, bytes[0]);
+    weigh_signatures(&best, s, mime_begins_with[bytes[0]], mime_begins_with[bytes[0] + 1]);
     weigh_script(&best, s);
     weigh_javascript(&best, s);
     weigh_batch(&best, s);
     weigh_tar(&best, s);
     weigh_ini(&best, s);
     weigh_json(&best, s);
-    weigh_signatures(&best, s, -1);
+    weigh_signatures(&best, s, mime_begins_with[256], mime_n_signatures);
     weigh_text(&best, s);
     return best.mime;
 }

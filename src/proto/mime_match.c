@@ -2,7 +2,8 @@
  * of two stars only the last is gone back to, which finds a match wherever there is one. */
 #include "proto/mime_match.h"
 
-int mime_first_byte(struct str pattern)
+/* The byte a pattern begins with, or -1: one of several. */
+static int first_byte(struct str pattern)
 {
     if (pattern.len == 0)
         return -1;
@@ -91,7 +92,7 @@ bool mime_match(struct str pattern, struct str text)
         return false;
     while (pattern.len > 0) { /* at a star */
         pattern = str_from(pattern, 1);
-        int first = mime_first_byte(pattern);
+        int first = first_byte(pattern);
         bool found = false;
         while (!found) {
             const char *at =

@@ -7,6 +7,8 @@
 
 struct mime_signature {
     int16_t strength; /* the strongest that matches wins */
+    uint16_t key_at;  /* the byte there must be `key`, so says the pattern; looked at first */
+    int16_t key;      /* -1: there is no such byte */
     const char *mime;
     struct str pattern;
 };
@@ -14,8 +16,9 @@ struct mime_signature {
 extern const struct mime_signature mime_signatures[];
 extern const size_t mime_n_signatures;
 
-/* The byte a pattern begins with, or -1: one of several. */
-int mime_first_byte(struct str pattern);
+/* Index of the first that begins with a byte (or with a later one); [256]: of those that begin with
+ * none in particular. */
+extern const uint16_t mime_begins_with[257];
 
 /* Does the text begin with what the pattern says? A byte stands for itself, and
  *     .      any byte

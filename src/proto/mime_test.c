@@ -138,7 +138,6 @@ static size_t example(struct str p, char *out)
 
 static void test_table(void **state)
 {
-    int before = -1;
     for (size_t i = 0; i < mime_n_signatures; i++) {
         const struct mime_signature *m = &mime_signatures[i];
         char content[4096];
@@ -147,8 +146,13 @@ static void test_table(void **state)
         assert_false(mime_match(m->pattern, str_make(content, n - 1)));
         assert_string_not_equal(type_of(content, n), "-");
         assert_non_null(strchr(m->mime, '/'));
-        assert_true(mime_first_byte(m->pattern) >= before);
-        before = mime_first_byte(m->pattern);
+        assert_true(m->key < 0 || content[m->key_at] == (char)m->key);
+        uint8_t first = i < mime_begins_with[256] ? (uint8_t)content[0] : 0;
+        bool alone = i < mime_begins_with[256];
+        assert_true(!alone || (m->key_at == 0 && m->key == first));
+        assert_true(!alone || (i >= mime_begins_with[first] && i < mime_begins_with[first + 1]));
+        bool begins = i == mime_begins_with[alone ? first : 256];
+        assert_true(begins || m->strength <= mime_signatures[i - 1].strength);
     }
 }
 
