@@ -98,8 +98,9 @@ static inline char *read_rows(const char *folder, const char *name, int from)
 {
     char path[64];
     snprintf(path, sizeof path, "%s/%s.log", folder, name);
-    char *rows = calloc(1, 1 << 20), *line = NULL;
-    size_t capacity = 0;
+    const size_t size = 1 << 20;
+    char *rows = calloc(1, size), *line = NULL;
+    size_t capacity = 0, len = 0;
     FILE *file = fopen(path, "r");
     while (file && getline(&line, &capacity, file) > 0) {
         char *at = line;
@@ -109,7 +110,8 @@ static inline char *read_rows(const char *folder, const char *name, int from)
             continue;
         for (char *c = at; *c; c++)
             *c = *c == '\t' ? '|' : *c;
-        strcat(rows, at);
+        if (len < size)
+            len += (size_t)snprintf(rows + len, size - len, "%s", at);
     }
     free(line);
     if (file)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "capture/capture.h"
 #include "tunnel/stack.h"
@@ -373,8 +374,11 @@ static void check_capture(struct pool *pool, const char *folder, const struct ca
 static void test_captures_of_real_mirrors(void **state)
 {
     const char *folder = getenv("CLOUDSPAN_CONFORMANCE");
-    if (!folder) {
-        print_message("skipped: CLOUDSPAN_CONFORMANCE is not set\n");
+    char captures[4096] = "";
+    if (folder)
+        snprintf(captures, sizeof(captures), "%s/../data/tunnels", folder);
+    if (access(captures, R_OK) != 0) {
+        print_message("skipped: CLOUDSPAN_CONFORMANCE has no ../data/tunnels\n");
         skip();
     }
     for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
