@@ -100,13 +100,14 @@ build() {
     ninja -C "$dir" -j "$jobs" -k 20
 }
 
-# suites NAME DIR MULTIPLIER: the unit and pcap suites of a build, each test counted.
+# suites NAME DIR MULTIPLIER OPTIONS...: the tests of a build that meson's options choose, each counted.
 suites() {
     local name=$1 dir=$2 multiplier=$3 start=$SECONDS counts p f s
+    shift 3
     local out=$log/$(tr -cs 'a-z\n' '-' <<<"$name" | sed 's/-$//').log json=$dir/meson-logs/testlog.json
     rm -f "$json"
     meson test -C "$dir" --no-rebuild --print-errorlogs -t "$multiplier" --num-processes "$jobs" \
-        --no-suite layers --no-suite man >"$out" 2>&1 </dev/null
+        "$@" >"$out" 2>&1 </dev/null
     local rc=$?
     if [ ! -s "$json" ]; then
         if grep -q 'No tests defined\|No suitable tests' "$out"; then
@@ -154,11 +155,14 @@ fuzz() {
     [ "$n" -gt 0 ] || skip "fuzzers" "this build has none"
 }
 
+# Those that look at the program, and so differ from build to build.
+code=(--no-suite layers --no-suite man)
+
 step "layers" "$log/layers.log" python3 -B tool/layers.py
 
 if step "build (gcc)" "$log/build.log" build build -Dwerror="$werror"; then
-    suites "tests (gcc)" build 2
-    step "manual pages" "$log/man.log" meson test -C build --no-rebuild --print-errorlogs --suite man
+    suites "tests (gcc)" build 2 "${code[@]}"
+    suites "manual pages" build 2 --suite man
     step "layers' own test" "$log/layers-test.log" python3 -B test/layers_test.py
 else
     skip "tests (gcc)" "nothing was built"
@@ -170,7 +174,7 @@ if [ "$quick" = 1 ]; then
 else
     if step "build (gcc, sanitizers)" "$log/build-gcc-asan.log" build build/check-gcc-asan \
         -Db_sanitize=address,undefined -Db_ndebug=false -Doptimization=1; then
-        suites "tests (gcc, sanitizers)" build/check-gcc-asan 6
+        suites "tests (gcc, sanitizers)" build/check-gcc-asan 6 "${code[@]}"
     else
         skip "tests (gcc, sanitizers)" "nothing was built"
     fi
@@ -178,14 +182,14 @@ else
     if command -v clang >/dev/null; then
         export CC=clang
         if step "build (clang)" "$log/build-clang.log" build build/check-clang -Dwerror=true; then
-            suites "tests (clang)" build/check-clang 2
+            suites "tests (clang)" build/check-clang 2 "${code[@]}"
         else
             skip "tests (clang)" "nothing was built"
         fi
         if step "build (clang, sanitizers)" "$log/build-clang-asan.log" build build/check-clang-asan \
             -Db_sanitize=address,undefined -Db_lundef=false -Db_ndebug=false -Doptimization=1 \
             -Dfuzz=true; then
-            suites "tests (clang, sanitizers)" build/check-clang-asan 6
+            suites "tests (clang, sanitizers)" build/check-clang-asan 6 "${code[@]}"
             fuzz build/check-clang-asan
         else
             skip "tests (clang, sanitizers)" "nothing was built"
