@@ -8,7 +8,7 @@
 
 #include "log/record.h"
 
-static const char *const logs_names[] = {"conn", "dns",   "files",  "http",
+static const char *const logs_names[] = {"conn", "dns",   "files",  "http",   "quic",
                                          "ssl",  "weird", "tunnel", "x509"};
 #define LOGS_N (sizeof(logs_names) / sizeof(*logs_names))
 

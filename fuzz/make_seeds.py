@@ -96,6 +96,25 @@ def main():
                         ("script", b"#! /usr/bin/env python\n"), ("ini", b"[a]\nb = c\n")):
         seed("fuzz_mime", name, start)
 
+    def crypto(message, offset=0):
+        return b"\6" + struct.pack("!HH", 0x4000 | offset, 0x4000 | len(message)) + message
+
+    CLIENT, SERVER, SEALED, VERSION_2, TAIL = 0, 1, 2, 4, 32  # as in fuzz_quic.c
+    client = m.client_hello(tls13=True)
+    server = m.server_hello(0x1301, tls13=True)
+    retry = bytes.fromhex("f00000000103") + b"xyz" + b"\5serve" + bytes(20)
+    for name, parts in {
+        "hellos": ((SEALED, crypto(client)), (SEALED | SERVER, b"\2\0\0\0\0" + crypto(server))),
+        "halves": ((SEALED | VERSION_2, crypto(client[20:], 20)),
+                   (SEALED | VERSION_2, crypto(client[:20]) + b"\1" + bytes(9))),
+        "retry": ((SEALED, crypto(client)), (SERVER, retry), (SEALED | 8 | 16, crypto(client))),
+        "close": ((SEALED, b"\1" * 5), (SEALED | SERVER, b"\x1c\x41\x28\6\4text")),
+        "closed": ((SEALED | TAIL, b"\xe0\0\0\0\1\0\0\2ab"), (CLIENT, b"\x40abcdefgh")),
+        "unknown": ((CLIENT, b"\xc0\x0a\x1a\x2a\x3a\2ab\0"),),
+    }.items():
+        seed("fuzz_quic", name, b"\1" + b"".join(bytes([what]) + pieces(part)
+                                                 for what, part in parts))
+
     name = m.der_name(CN="a.example", O="Test", C="NL")
     seed("fuzz_x509", "leaf", m.certificate(name, name, ["a.example", "*.b.example"]))
     seed("fuzz_x509", "root", m.certificate(name, name, [], serial=1, ca=True))

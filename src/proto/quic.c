@@ -31,9 +31,9 @@ static bool is_initial(struct str data)
 {
     static const char version_1[] = {0, 0, 0, 1};
     static const char version_2[] = {0x6b, 0x33, 0x43, (char)0xcf};
-    struct str version = str_upto(str_from(data, 1), 4);
-    if (version.len < 4)
+    if (data.len < 5)
         return false;
+    struct str version = str_upto(str_from(data, 1), 4);
     uint8_t kind = (uint8_t)data.at[0] & 0xf0;
     return (kind == 0xc0 && str_eq(version, str_make(version_1, 4))) ||
            (kind == 0xd0 && str_eq(version, str_make(version_2, 4)));
