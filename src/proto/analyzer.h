@@ -97,7 +97,7 @@ void analysis_finish(struct analysis *a);
 
 /* Hands the rest of the connection to another protocol as well (STARTTLS, CONNECT, WebSocket). The
  * caller then passes bytes on with analysis_feed, or calls analysis_finish for itself and lets the
- * driver feed the new one. NULL: no memory, or one of that kind is there already. */
+ * driver feed the new one. NULL: no memory, or it has started one of that kind already. */
 struct analysis *analysis_start(struct analysis *a, const struct analyzer *analyzer);
 void analysis_feed(struct analysis *to, int dir, const uint8_t *bytes, size_t size);
 

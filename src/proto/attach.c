@@ -254,8 +254,10 @@ void analysis_finish(struct analysis *a)
 
 struct analysis *analysis_start(struct analysis *a, const struct analyzer *analyzer)
 {
-    if (find(a->flow, analyzer))
-        return NULL;
+    const struct flow_more *more = more_of(a->flow);
+    for (struct analysis *other = more ? more->analyses : NULL; other; other = other->next)
+        if (other->analyzer == analyzer && other->parent == a)
+            return NULL;
     return attach(a->context, a->flow, analyzer, a);
 }
 

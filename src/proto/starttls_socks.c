@@ -43,9 +43,11 @@ static enum analyzer_match match_client_5(struct str client)
 
 static enum analyzer_match match_server(uint8_t version, struct str server)
 {
+    if (server.len == 0)
+        return MATCH_MORE;
     struct reader r = rd_make(server.at, server.len);
     uint8_t first = rd_u8(&r), second = rd_u8(&r), third = rd_u8(&r);
-    if (server.len > 0 && first != (version == 4 ? 0 : 5))
+    if (first != (version == 4 ? 0 : 5))
         return MATCH_NO;
     if (server.len < 2)
         return MATCH_MORE;
