@@ -264,7 +264,11 @@ static void gap(struct analysis *a, int dir, uint64_t size)
 {
     struct http *h = http_of(a);
     struct http_side *side = &h->side[dir];
-    if (h->tunnel || side->skip)
+    if (h->tunnel) {
+        http_tunnel_gap(a, dir, size);
+        return;
+    }
+    if (side->skip)
         return;
     if (side->message.exists && http_entity_gap(a, dir, size))
         return;

@@ -222,6 +222,7 @@ void http_trans_log_all(struct analysis *a);
 /* http_tunnel.c */
 void http_tunnel_start(struct analysis *a, struct str protocol);
 void http_tunnel_data(struct analysis *a, int dir, const uint8_t *bytes, size_t size);
+void http_tunnel_gap(struct analysis *a, int dir, uint64_t size);
 void http_tunnel_end(struct analysis *a);
 
 #endif

@@ -354,6 +354,33 @@ static void test_connect(void **state)
     bed_free(&b);
 }
 
+static void test_websocket(void **state)
+{
+    struct bed b;
+    bed_open(&b);
+    ask(&b, "GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n");
+    answer(&b, "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n");
+    assert_non_null(b.flow.more);
+    const struct analysis *inner = b.flow.more->analyses;
+    assert_string_equal(inner->analyzer->name, "websocket");
+    say_bytes(&b, FLOW_ORIG, "\x82\x7e\0", 3); /* not the whole header */
+    assert_false(inner->confirmed);
+    say_bytes(&b, FLOW_RESP,
+              "\x81\x03"
+              "abc\x89\0",
+              7);
+    assert_true(inner->confirmed);
+    assert_false(inner->failed);
+    say_bytes(&b, FLOW_RESP,
+              "\x83\x03"
+              "abc",
+              5);
+    assert_true(inner->failed);
+    bed_close(&b);
+    CHECK_COLUMN(b.http, STATUS, "101");
+    bed_free(&b);
+}
+
 static void say_all(struct bed *b)
 {
     ask(b, "POST /x%41 HTTP/1.1\r\nHost: h\r\nVia: p\r\n q\r\nContent-Length: 4\r\n\r\nabcd");
@@ -425,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_not_http),
         cmocka_unit_test(test_too_many_waiting),
         cmocka_unit_test(test_connect),
+        cmocka_unit_test(test_websocket),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_match),
     };
