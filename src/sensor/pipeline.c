@@ -24,6 +24,8 @@ struct parcel {
     struct flow_lookup lookup;
     uint16_t source;
     const char *weird; /* why there is no connection */
+    struct dedup_sight sight;
+    bool has_sight;
     bool wanted;
     bool has_lookup;
 };
@@ -265,13 +267,22 @@ static void follow(struct pipeline *p, const struct packet *packet, const struct
     }
 }
 
+/* Whether this worker has anything to do with the packet: its own connection, or one that may have
+ * another's inside, or all packets where they are written to a file. */
+static bool is_handled(const struct pipeline *p, const struct parcel *parcel)
+{
+    const struct packet *packet = &parcel->packet;
+    return is_mine(p, parcel->lookup.hash) || p->options.packets ||
+           packet->n_layers != packet->n_mirror || packet->ip_proto == 17;
+}
+
 /* Stage one: everything that needs no memory of connections. */
 static void prepare(struct pipeline *p, struct parcel *parcel, const struct frame *frame)
 {
     struct packet *packet = &parcel->packet;
     stack_decode(p->stack, frame, packet);
     parcel->wanted = false;
-    parcel->has_lookup = false;
+    parcel->has_lookup = parcel->has_sight = false;
     p->counters.n_packets++;
     if (p->options.filter && !filter_passes(p->options.filter, packet)) {
         p->counters.n_filtered++;
@@ -283,8 +294,14 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
     if (packet->kind != PACKET_IP)
         return;
     parcel->has_lookup = flow_lookup(p->context.table, packet, packet->network, &parcel->lookup, &parcel->weird);
-    if (parcel->has_lookup)
-        flow_table_prefetch_index(p->context.table, parcel->lookup.hash);
+    if (!parcel->has_lookup)
+        return;
+    flow_table_prefetch_index(p->context.table, parcel->lookup.hash);
+    if (!p->dedup || !is_handled(p, parcel))
+        return;
+    uint32_t one_way_hash = parcel->lookup.hash ^ (parcel->lookup.swapped ? 0x9e3779b9u : 0);
+    parcel->has_sight =
+        dedup_look(p->dedup, packet, one_way_hash, parcel->source, packet->ts, &parcel->sight);
 }
 
 static void keep_packet(struct pipeline *p, const struct packet *packet)
@@ -313,19 +330,24 @@ static void process(struct pipeline *p, struct parcel *parcel)
         no_connection(p, packet, parcel->weird);
         return;
     }
-    bool mine = is_mine(p, parcel->lookup.hash);
-    bool plain = packet->n_layers == packet->n_mirror && packet->ip_proto != 17;
-    if (plain && !mine && !p->options.packets)
+    if (!is_handled(p, parcel))
         return;
-    if (p->dedup && dedup_is_copy(p->dedup, packet, packet->ts)) {
-        if (mine)
+    if (parcel->has_sight && dedup_ask(p->dedup, &parcel->sight)) {
+        if (is_mine(p, parcel->lookup.hash))
             p->counters.n_copies++;
         return;
     }
     keep_packet(p, packet);
-    if (plain && !mine)
-        return;
     follow(p, packet, &parcel->lookup, parcel->source);
+}
+
+/* Stage two. */
+static void prefetch(const struct pipeline *p, const struct parcel *parcel)
+{
+    if (parcel->has_sight)
+        dedup_prefetch(p->dedup, &parcel->sight);
+    if (parcel->has_lookup && is_mine(p, parcel->lookup.hash))
+        flow_table_prefetch_flow(p->context.table, parcel->lookup.hash);
 }
 
 /* The further packets of a frame that aggregates several. */
@@ -335,6 +357,7 @@ static void process_more(struct pipeline *p, const struct parcel *first)
     struct packet before = first->packet;
     while (stack_more(p->stack, &before, &parcel.packet)) {
         parcel.source = first->source;
+        parcel.has_sight = false;
         parcel.has_lookup = parcel.packet.kind == PACKET_IP &&
                             flow_lookup(p->context.table, &parcel.packet, first->packet.network, &parcel.lookup, &parcel.weird);
         if (parcel.packet.kind == PACKET_IP)
@@ -348,8 +371,7 @@ void pipeline_frames(struct pipeline *p, const struct frame *frames, unsigned n)
     for (unsigned i = 0; i < n; i++)
         prepare(p, &p->parcels[i], &frames[i]);
     for (unsigned i = 0; i < n; i++)
-        if (p->parcels[i].has_lookup && is_mine(p, p->parcels[i].lookup.hash))
-            flow_table_prefetch_flow(p->context.table, p->parcels[i].lookup.hash);
+        prefetch(p, &p->parcels[i]);
     for (unsigned i = 0; i < n; i++)
         if (p->parcels[i].wanted) {
             process(p, &p->parcels[i]);

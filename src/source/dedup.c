@@ -26,6 +26,7 @@
 #define N_PLACES     4
 #define SECRET_SIZE  192
 #define HEAD_SIZE    72 /* a UDP header and 64 bytes */
+#define SAMPLE_SIZE  64
 #define DEFAULT_SIZE ((size_t)4 << 20)
 #define DEFAULT_MS   200
 #define MAX_MS       ((int64_t)30000) /* struct entry keeps milliseconds in 16 bits */
@@ -79,16 +80,6 @@ struct dedup {
     uint8_t secret[SECRET_SIZE];
 };
 
-/* What of a packet is compared, and where it was seen. */
-struct sight {
-    uint64_t hash;
-    uint32_t fingerprint;
-    struct place place;
-    uint32_t pair;
-    uint16_t ip_id;
-    uint32_t ms;
-};
-
 static bool within(uint32_t then_ms, uint32_t now_ms, uint32_t span_ms)
 {
     int32_t age = (int32_t)(now_ms - then_ms);
@@ -102,33 +93,32 @@ static uint64_t hash_bytes(const struct dedup *dedup, const void *bytes, size_t 
 
 /* What even a copy that was cut short has to have: of TCP its header, which no two segments share
  * but retransmissions; of others the first bytes, since all datagrams of a stream may have one
- * header. Checksums are left out. False: that much is not there. */
-static bool read_head(struct reader *r, const struct packet *packet, uint8_t out[HEAD_SIZE])
+ * header. Checksums are left out. Gives the size; 0: that much is not there. */
+static size_t read_head(struct reader *r, const struct packet *packet, uint8_t out[HEAD_SIZE])
 {
     bool is_tcp = packet->ip_proto == 6;
     size_t size = is_tcp ? 20 : HEAD_SIZE;
     if (!is_tcp && size > packet->payload_len)
         size = packet->payload_len;
-    memset(out, 0, HEAD_SIZE);
     const uint8_t *head = rd_bytes(r, size);
     if (!head)
-        return false;
+        return 0;
     memcpy(out, head, size);
     if (is_tcp)
         memset(out + 16, 0, 2);
-    else if (packet->ip_proto == 17)
+    else if (packet->ip_proto == 17 && size >= 8)
         memset(out + 6, 0, 2);
-    return true;
+    return size;
 }
 
+/* Hashed from its beginning to the end of the head that there is. */
 struct packet_key {
-    struct addr src, dst;
     uint64_t around; /* tunnels of the monitored traffic that the packet is in */
+    uint32_t flow_hash;
     uint32_t payload_len;
-    uint16_t ip_id, network;
+    uint16_t ip_id;
     uint8_t ip_version, ip_proto;
     uint8_t head[HEAD_SIZE];
-    uint8_t pad[6];
 };
 
 struct layer_key {
@@ -189,44 +179,76 @@ static bool is_whole(const struct packet *packet)
     return packet->payload_size >= packet->payload_len;
 }
 
-/* Gives false when the packet cannot be compared. */
-static bool look(const struct dedup *dedup, const struct packet *packet, int64_t now,
-                 struct sight *out)
+/* Of what follows the head: its first and its last bytes, which is enough to tell packets apart
+ * that have all else in common. */
+static uint32_t sample(const struct dedup *dedup, struct reader *r)
 {
-    if (packet->kind != PACKET_IP)
-        return false;
+    uint8_t ends[SAMPLE_SIZE];
+    size_t size = rd_left(r);
+    if (size <= SAMPLE_SIZE)
+        return (uint32_t)hash_bytes(dedup, rd_bytes(r, size), size) | 1;
+    memcpy(ends, rd_bytes(r, SAMPLE_SIZE / 2), SAMPLE_SIZE / 2);
+    rd_skip(r, rd_left(r) - SAMPLE_SIZE / 2);
+    memcpy(ends + SAMPLE_SIZE / 2, rd_bytes(r, SAMPLE_SIZE / 2), SAMPLE_SIZE / 2);
+    return (uint32_t)hash_bytes(dedup, ends, SAMPLE_SIZE) | 1;
+}
+
+/* The channel by its number, where that says all. */
+static uint64_t quick_channel(const struct packet *packet, uint16_t source)
+{
+    return (source + ((uint64_t)packet->layers[packet->n_mirror - 1].direction << 16) + 1) *
+           0x9e3779b97f4a7c15ull;
+}
+
+bool dedup_look(struct dedup *dedup, const struct packet *packet, uint32_t flow_hash,
+                uint16_t source, int64_t now, struct dedup_sight *out)
+{
     struct packet_key key;
-    memset(&key, 0, sizeof(key));
     struct reader r = rd_make(packet->payload, packet->payload_size);
-    if (!read_head(&r, packet, key.head))
+    size_t size = packet->kind == PACKET_IP ? read_head(&r, packet, key.head) : 0;
+    if (size == 0) {
+        dedup->counters.n_unknown++;
         return false;
-    key.src = packet->src;
-    key.dst = packet->dst;
-    key.around = hash_tunnels(dedup, packet) + packet->network * 0x9e3779b97f4a7c15ull;
+    }
+    key.flow_hash = flow_hash;
+    key.around = packet->n_layers > packet->n_mirror ? hash_tunnels(dedup, packet) : 0;
     key.payload_len = packet->payload_len;
     key.ip_id = packet->ip_version == 4 ? packet->ip_id : 0;
-    key.network = packet->network;
     key.ip_version = packet->ip_version;
     key.ip_proto = packet->ip_proto;
-    out->hash = hash_bytes(dedup, &key, sizeof(key));
-    __builtin_prefetch(&dedup->tags[out->hash & dedup->mask]);
-    out->fingerprint = 0;
-    if (is_whole(packet)) {
-        size_t size = rd_left(&r);
-        out->fingerprint = (uint32_t)hash_bytes(dedup, rd_bytes(&r, size), size) | 1;
-    }
+    out->hash = hash_bytes(dedup, &key, offsetof(struct packet_key, head) + size);
+    __builtin_prefetch(&dedup->tags[out->hash & dedup->mask], 1);
+    out->fingerprint = is_whole(packet) ? sample(dedup, &r) : 0;
 
-    struct where where = {.channel = hash_channel(dedup, packet)};
+    bool quick = source && packet->n_mirror == 1 && packet->layers[0].options_size == 0;
+    uint64_t channel = quick ? quick_channel(packet, source) : hash_channel(dedup, packet);
+    struct where where = {.channel = channel};
     if (packet->has_mac) {
         memcpy(where.macs, packet->src_mac, 6);
         memcpy(where.macs + 6, packet->dst_mac, 6);
     }
     out->pair = (uint32_t)hash_bytes(dedup, &where, sizeof(where)) | 1;
-    out->place.channel_and_ttl = (uint32_t)where.channel << 8 | packet->ttl;
-    out->place.macs = packet->has_mac ? (uint16_t)(out->pair >> 16) : packet->ttl;
+    out->channel_and_ttl = (uint32_t)(channel >> 32) << 8 | packet->ttl;
+    out->macs = packet->has_mac ? (uint16_t)(out->pair >> 16) : packet->ttl;
     out->ip_id = key.ip_id;
     out->ms = (uint32_t)(now / 1000000);
     return true;
+}
+
+/* The way of the bucket that has this packet's tag, or the one that gives way next. */
+static size_t likely_way(const struct tags *tags, uint32_t tag)
+{
+    for (size_t way = 0; way < N_WAYS; way++)
+        if (tags->tag[way] == tag)
+            return way;
+    return tags->hand;
+}
+
+void dedup_prefetch(const struct dedup *dedup, const struct dedup_sight *sight)
+{
+    size_t bucket = sight->hash & dedup->mask;
+    size_t way = likely_way(&dedup->tags[bucket], (uint32_t)(sight->hash >> 32) | 1);
+    __builtin_prefetch(&dedup->entries[bucket * N_WAYS + way], 1);
 }
 
 static uint16_t n_recent(const struct entry *entry)
@@ -240,7 +262,7 @@ static bool is_fresh(const struct dedup *dedup, const struct entry *entry, uint3
     return n_recent(entry) > 0 && within(entry->kept_ms, ms, dedup->window_ms);
 }
 
-static struct entry *find(struct dedup *dedup, const struct sight *sight)
+static struct entry *find(struct dedup *dedup, const struct dedup_sight *sight)
 {
     size_t bucket = sight->hash & dedup->mask;
     uint32_t tag = (uint32_t)(sight->hash >> 32) | 1;
@@ -278,26 +300,27 @@ static bool same_place(const struct place *a, const struct place *b)
 
 /* The place's number in the entry. Of five places, the one that was silent longest is forgotten,
  * and taken for a new one, which owes all there is, if it speaks again. */
-static unsigned int find_place(struct entry *entry, const struct sight *sight, bool *out_is_new)
+static unsigned int find_place(struct entry *entry, const struct dedup_sight *sight, bool *out_is_new)
 {
+    struct place here = {.channel_and_ttl = sight->channel_and_ttl, .macs = sight->macs};
     unsigned int oldest = 0;
     *out_is_new = false;
     for (unsigned int i = 0; i < entry->n_places; i++) {
-        if (same_place(&entry->place[i], &sight->place))
+        if (same_place(&entry->place[i], &here))
             return i;
         if ((int16_t)(uint16_t)(entry->place[i].seen_ms - entry->place[oldest].seen_ms) < 0)
             oldest = i;
     }
     *out_is_new = true;
     unsigned int i = entry->n_places < N_PLACES ? entry->n_places++ : oldest;
-    entry->place[i] = sight->place;
+    entry->place[i] = here;
     entry->owed[i] = n_recent(entry);
     entry->twinned &= (uint8_t) ~(1u << i);
     return i;
 }
 
 /* Counts how many of the packets between two MAC addresses come twice; true when they all do. */
-static bool pair_doubles(struct dedup *dedup, const struct sight *sight, bool is_twin)
+static bool pair_doubles(struct dedup *dedup, const struct dedup_sight *sight, bool is_twin)
 {
     if (sight->ip_id == 0)
         return false;
@@ -341,25 +364,20 @@ static void keep(struct entry *entry, unsigned int place, uint32_t ms)
     entry->kept_ms = ms;
 }
 
-bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now)
+bool dedup_ask(struct dedup *dedup, const struct dedup_sight *sight)
 {
-    struct sight sight;
-    if (!look(dedup, packet, now, &sight)) {
-        dedup->counters.n_unknown++;
-        return false;
-    }
-    struct entry *entry = find(dedup, &sight);
+    struct entry *entry = find(dedup, sight);
     if (!entry->fingerprint)
-        entry->fingerprint = sight.fingerprint;
-    turn(entry, (uint16_t)(sight.ms / dedup->window_ms));
+        entry->fingerprint = sight->fingerprint;
+    turn(entry, (uint16_t)(sight->ms / dedup->window_ms));
     bool is_new;
-    unsigned int place = find_place(entry, &sight, &is_new);
+    unsigned int place = find_place(entry, sight, &is_new);
     uint8_t bit = (uint8_t)(1u << place);
 
-    bool is_twin = !is_new && !(entry->twinned & bit) && sight.ip_id != 0 &&
-                   (uint16_t)((uint16_t)sight.ms - entry->place[place].seen_ms) <= TWIN_MS;
-    bool doubles = pair_doubles(dedup, &sight, is_twin);
-    entry->place[place].seen_ms = (uint16_t)sight.ms;
+    bool is_twin = !is_new && !(entry->twinned & bit) && sight->ip_id != 0 &&
+                   (uint16_t)((uint16_t)sight->ms - entry->place[place].seen_ms) <= TWIN_MS;
+    bool doubles = pair_doubles(dedup, sight, is_twin);
+    entry->place[place].seen_ms = (uint16_t)sight->ms;
     if (is_twin)
         entry->twinned |= bit;
     else
@@ -376,9 +394,20 @@ bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now
     }
     if (!is_new)
         dedup->counters.n_again++;
-    keep(entry, place, sight.ms);
+    keep(entry, place, sight->ms);
     dedup->counters.n_kept++;
     return false;
+}
+
+bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now)
+{
+    struct dedup_sight sight;
+    struct {
+        struct addr src, dst;
+        uint64_t network;
+    } flow = {.src = packet->src, .dst = packet->dst, .network = packet->network};
+    uint32_t flow_hash = (uint32_t)hash_bytes(dedup, &flow, sizeof(flow));
+    return dedup_look(dedup, packet, flow_hash, 0, now, &sight) && dedup_ask(dedup, &sight);
 }
 
 struct dedup *dedup_new(const struct dedup_options *options)

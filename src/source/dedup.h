@@ -38,8 +38,29 @@ struct dedup_options {
 struct dedup *dedup_new(const struct dedup_options *options);
 void dedup_free(struct dedup *dedup);
 
+/* What of a packet is compared, and where it was seen. For who has many packets at hand: look at
+ * each, prefetch each, then ask for each, so that the memory is there when it is needed. */
+struct dedup_sight {
+    uint64_t hash;
+    uint32_t fingerprint;
+    uint32_t channel_and_ttl;
+    uint32_t pair;
+    uint32_t ms;
+    uint16_t macs;
+    uint16_t ip_id;
+};
+
+/* `flow_hash` is one of the addresses, their direction and the network, and the same for every copy; `source` is the
+ * channel's number where source_of() has given one, or 0. False: the packet cannot be compared. */
+bool dedup_look(struct dedup *dedup, const struct packet *packet, uint32_t flow_hash,
+                uint16_t source, int64_t now, struct dedup_sight *out);
+void dedup_prefetch(const struct dedup *dedup, const struct dedup_sight *sight);
+
 /* Whether this packet was seen before, elsewhere. Call it once for each packet, in the order they
  * come; `now` is packet time, and may go back a little. */
+bool dedup_ask(struct dedup *dedup, const struct dedup_sight *sight);
+
+/* All in one, for one packet. */
 bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now);
 
 struct dedup_counters {
