@@ -44,7 +44,9 @@ struct flow_context {
     void (*extra)(struct flow_context *context, const struct flow *flow, struct rec *rec);
     /* Before a connection goes: tunnel.log. NULL: nobody wants to know. */
     void (*ended)(struct flow_context *context, const struct flow *flow);
-    void *owner; /* of the two calls above */
+    /* A proxy was asked to open this connection's tunnel: tunnel.log. NULL: nobody wants to know. */
+    void (*proxied)(struct flow_context *context, const struct flow *flow);
+    void *owner; /* of the calls above */
 
     bool validate_checksums;
     bool deliver_truncated; /* mirrors cut frames: what is there is looked at */

@@ -149,6 +149,13 @@ static size_t socks_size(struct analysis *a, int dir, struct reader head)
     return dir == FLOW_ORIG ? size_of_client(socks_of(a), head) : size_of_server(socks_of(a), head);
 }
 
+/* A request: in tunnel.log, as the tunnel that it opens. */
+static void note_request(struct analysis *a)
+{
+    if (a->context->proxied)
+        a->context->proxied(a->context, a->flow);
+}
+
 static void socks_message(struct analysis *a, int dir, struct reader message)
 {
     struct starttls_socks_state *socks = socks_of(a);
@@ -157,6 +164,8 @@ static void socks_message(struct analysis *a, int dir, struct reader message)
         socks->in_login = dir == FLOW_ORIG;
     } else if (socks->has_method) {
         socks->done[dir] = true;
+        if (dir == FLOW_ORIG)
+            note_request(a);
     } else if (dir == FLOW_RESP) {
         if (version != 5) {
             analysis_finish(a);
@@ -168,6 +177,8 @@ static void socks_message(struct analysis *a, int dir, struct reader message)
     } else {
         socks->version = version;
         socks->done[FLOW_ORIG] = version == 4;
+        if (version == 4)
+            note_request(a);
     }
     if (socks->done[FLOW_ORIG] && socks->done[FLOW_RESP])
         starttls_inner(a);

@@ -67,6 +67,12 @@ uint16_t pipeline_extra_columns(const struct pipeline_options *options,
     return n;
 }
 
+static void log_proxied(struct flow_context *context, const struct flow *f)
+{
+    const struct pipeline *p = context->owner;
+    tunnels_proxied(p->tunnels, context, f);
+}
+
 struct pipeline *pipeline_new(const struct pipeline_options *options, struct log_writer *log)
 {
     struct pipeline *p = calloc(1, sizeof *p);
@@ -79,6 +85,7 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct log
         .uid_seed = options->uid_seed,
         .extra = options->mirror || options->community_id ? put_extra : NULL,
         .ended = tunnels_closed,
+        .proxied = log_proxied,
         .owner = p,
         .validate_checksums = options->validate_checksums,
         .deliver_truncated = options->mirror,

@@ -24,10 +24,11 @@ static const struct log_column columns[] = {
 const struct log_schema tunnel_schema = {
     .name = "tunnel", LOG_COLUMNS(columns), .of_connection = true};
 
-/* The key of a tunnel over IP; both directions are one. */
+/* The key of a tunnel over IP, both directions of which are one, or of a proxy: client, server. */
 struct pair {
     struct addr low, high;
-    const struct tunnel_decoder *decoder;
+    const struct tunnel_decoder *decoder; /* NULL: a SOCKS proxy */
+    uint16_t port;                        /* the proxy's */
 };
 
 struct entry {
@@ -55,8 +56,9 @@ void tunnels_free(struct tunnels *tunnels)
 
 static void put_type(struct rec *rec, const struct tunnel_decoder *decoder)
 {
+    const char *type = !decoder ? "SOCKS" : decoder->zeek_type ? decoder->zeek_type : "NONE";
     char text[40];
-    snprintf(text, sizeof text, "Tunnel::%s", decoder->zeek_type ? decoder->zeek_type : "NONE");
+    snprintf(text, sizeof text, "Tunnel::%s", type);
     rec_text(rec, text);
 }
 
@@ -64,11 +66,14 @@ static void log_over_ip(struct flow_context *context, const struct entry *e, con
 {
     struct rec *rec = log_begin(context->log, &tunnel_schema);
     rec_time(rec, context->clock);
-    rec_str(rec, str_make(e->uid.text, FLOW_UID_LEN));
+    if (e->pair.decoder)
+        rec_str(rec, str_make(e->uid.text, FLOW_UID_LEN));
+    else
+        rec_unset(rec);
     rec_addr(rec, &e->src);
     rec_port(rec, 0);
     rec_addr(rec, &e->dst);
-    rec_port(rec, 0);
+    rec_port(rec, e->pair.port);
     put_type(rec, e->pair.decoder);
     rec_text(rec, action);
     if (context->extra)
@@ -86,6 +91,33 @@ static struct flow_uid make_uid(const struct flow_context *context, const struct
     return flow_uid(context, &like);
 }
 
+/* The entry of this key, or the one that gives way to it: with another key. */
+static struct entry *find(struct tunnels *tunnels, const struct pair *pair)
+{
+    size_t home = XXH3_64bits(pair, sizeof *pair) & (N_TUNNELS - 1);
+    struct entry *oldest = NULL;
+    for (size_t i = 0; i < N_PROBES; i++) {
+        struct entry *e = &tunnels->entries[(home + i) & (N_TUNNELS - 1)];
+        if (e->last && memcmp(&e->pair, pair, sizeof *pair) == 0)
+            return e;
+        if (!oldest || e->last < oldest->last)
+            oldest = e;
+    }
+    return oldest;
+}
+
+/* True: it was there already. */
+static bool touch(struct entry *e, const struct flow_context *context, const struct pair *pair)
+{
+    bool known = e->last && memcmp(&e->pair, pair, sizeof *pair) == 0;
+    if (!known) {
+        memset(e, 0, sizeof *e);
+        memcpy(&e->pair, pair, sizeof *pair);
+    }
+    e->last = context->now ? context->now : 1;
+    return known;
+}
+
 struct flow_uid tunnels_over_ip(struct tunnels *tunnels, struct flow_context *context,
                                 const struct packet_layer *layer, bool owned)
 {
@@ -95,26 +127,32 @@ struct flow_uid tunnels_over_ip(struct tunnels *tunnels, struct flow_context *co
     pair.low = swap ? layer->dst : layer->src;
     pair.high = swap ? layer->src : layer->dst;
     pair.decoder = layer->decoder;
-    size_t home = XXH3_64bits(&pair, sizeof pair) & (N_TUNNELS - 1);
-    struct entry *oldest = NULL;
-    for (size_t i = 0; i < N_PROBES; i++) {
-        struct entry *e = &tunnels->entries[(home + i) & (N_TUNNELS - 1)];
-        if (e->last && memcmp(&e->pair, &pair, sizeof pair) == 0) {
-            e->last = context->now;
-            return e->uid;
-        }
-        if (!oldest || e->last < oldest->last)
-            oldest = e;
-    }
-    *oldest = (struct entry){.pair = pair,
-                             .src = layer->src,
-                             .dst = layer->dst,
-                             .uid = make_uid(context, &pair),
-                             .owned = owned,
-                             .last = context->now ? context->now : 1};
+    struct entry *e = find(tunnels, &pair);
+    if (touch(e, context, &pair))
+        return e->uid;
+    e->src = layer->src;
+    e->dst = layer->dst;
+    e->uid = make_uid(context, &pair);
+    e->owned = owned;
     if (owned)
-        log_over_ip(context, oldest, "Tunnel::DISCOVER");
-    return oldest->uid;
+        log_over_ip(context, e, "Tunnel::DISCOVER");
+    return e->uid;
+}
+
+void tunnels_proxied(struct tunnels *tunnels, struct flow_context *context, const struct flow *f)
+{
+    struct pair pair;
+    memset(&pair, 0, sizeof pair);
+    pair.low = *flow_addr(f, FLOW_ORIG);
+    pair.high = *flow_addr(f, FLOW_RESP);
+    pair.port = flow_port(f, FLOW_RESP);
+    struct entry *e = find(tunnels, &pair);
+    if (f->shadow || touch(e, context, &pair))
+        return;
+    e->src = pair.low;
+    e->dst = pair.high;
+    e->owned = true;
+    log_over_ip(context, e, "Tunnel::DISCOVER");
 }
 
 void tunnels_expire(struct tunnels *tunnels, struct flow_context *context)

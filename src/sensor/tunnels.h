@@ -17,13 +17,16 @@ void tunnels_free(struct tunnels *tunnels);
 struct flow_uid tunnels_over_ip(struct tunnels *tunnels, struct flow_context *context,
                                 const struct packet_layer *layer, bool owned);
 
+/* A connection to a SOCKS proxy asked for another: logged once for each pair of machines and port. */
+void tunnels_proxied(struct tunnels *tunnels, struct flow_context *context, const struct flow *f);
+
 /* A UDP connection was found to carry packets: logged once. */
 void tunnels_discovered(struct flow_context *context, struct flow *outer,
                         const struct tunnel_decoder *decoder);
 /* It is over. */
 void tunnels_closed(struct flow_context *context, const struct flow *outer);
 
-/* Tunnels over IP that were silent for an hour. */
+/* Tunnels over IP, and proxies, that were silent for an hour. */
 void tunnels_expire(struct tunnels *tunnels, struct flow_context *context);
 
 #endif
