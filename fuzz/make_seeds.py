@@ -115,6 +115,21 @@ def main():
         seed("fuzz_quic", name, b"\1" + b"".join(bytes([what]) + pieces(part)
                                                  for what, part in parts))
 
+    seed("fuzz_log", "texts", pieces(b"", b"-", b"(empty)", b"a,b\tc\n\0\x7f", b"\\x41\\", b'"',
+                                     "\u00e4\u20ac\U0001f600".encode(), b"\xe2\x82\xff\xc0\x80",
+                                     b"plain text of more than sixteen\x01bytes"))
+
+    RESP, FIN, ACK, OTHER = 1, 2, 4, 8  # as in fuzz_stream.c
+    for name, first, options in (("order", 1000, 0), ("round", 0xFFFFFFE0, 0), ("poor", 7, 1)):
+        stream = bytes([options]) + struct.pack("!IHIH", first, 999, first, 99)
+        for what, at, size, ack in ((0, 0, 10, 0), (RESP | ACK, 0, 9, 10), (0, 20, 10, 0),
+                                    (OTHER, 15, 30, 0), (0, 10, 7, 0), (RESP | ACK, 9, 0, 44),
+                                    (ACK, 200, 255, 9), (RESP | ACK, 9, 0, 700),
+                                    (FIN, 900, 0, 0), (RESP | FIN | ACK, 9, 0, 1001),
+                                    (ACK | OTHER, 0, 255, 101)):
+            stream += struct.pack("!BHBH", what, at, size, ack)
+        seed("fuzz_stream", name, stream)
+
     name = m.der_name(CN="a.example", O="Test", C="NL")
     seed("fuzz_x509", "leaf", m.certificate(name, name, ["a.example", "*.b.example"]))
     seed("fuzz_x509", "root", m.certificate(name, name, [], serial=1, ca=True))
