@@ -19,6 +19,7 @@
 
 #define MAX_WORKERS     64
 #define DEFAULT_WORKERS 4
+#define SMALL_INPUT     (32u << 20)
 #define MEMORY_LEAST    (16u << 20)
 #define FILTER_MAX      8192
 
@@ -27,7 +28,8 @@ enum row { ROW_FOLDER, ROW_JOBS, ROW_MIRROR, ROW_NETWORK, ROW_FORMAT, ROW_MEMORY
 
 static const struct option_row rows[] = {
     [ROW_FOLDER] = {'d', "dir", "DIR", false, "write the logs into DIR (default: the current folder)"},
-    [ROW_JOBS] = {'j', "jobs", "N", false, "use N workers (default: one a core, at most 4)"},
+    [ROW_JOBS] = {'j', "jobs", "N", false, "use N workers (default: one a core, at most 4;\n"
+                 "one for an input of less than 32 MiB)"},
     [ROW_MIRROR] = {0, "mirror", "KIND", true,
                     "the captures were taken at a collector: take the mirror's own\n"
                     "layers off; KIND is auto (default), or names joined by '+',\n"
@@ -304,10 +306,23 @@ static unsigned default_workers(void)
     return n < 1 ? 1 : n > DEFAULT_WORKERS ? DEFAULT_WORKERS : (unsigned)n;
 }
 
+/* Several workers do not pay for a small input; what can't be told may be large. */
+static bool is_small(const struct run_options *run)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < run->n_files; i++) {
+        struct stat st;
+        if (stat(run->files[i], &st) < 0 || !S_ISREG(st.st_mode))
+            return false;
+        total += (uint64_t)st.st_size;
+    }
+    return total < SMALL_INPUT;
+}
+
 static void fill_defaults(struct settings *s)
 {
     if (!s->run.n_workers)
-        s->run.n_workers = default_workers();
+        s->run.n_workers = is_small(&s->run) ? 1 : default_workers();
     if (!s->run.pipeline.memory)
         s->run.pipeline.memory = default_memory();
     /* Random, so that nobody can choose addresses that meet in one place of the table. */

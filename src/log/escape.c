@@ -55,8 +55,22 @@ static char *put_hex(char *at, uint8_t c)
     return at + 4;
 }
 
+/* Zeek keeps UTF-8 in TSV only where all of the text is valid. */
+static bool all_utf8(struct str text)
+{
+    const uint8_t *p = (const uint8_t *)text.at, *end = p + text.len;
+    while (p < end) {
+        unsigned size = *p < 0x80 ? 1 : utf8_size(p, (size_t)(end - p));
+        if (size == 0)
+            return false;
+        p += size;
+    }
+    return true;
+}
+
 char *log_escape_tsv(char *at, struct str text, bool in_set)
 {
+    enum { UNKNOWN, VALID, INVALID } utf8 = UNKNOWN;
     const uint8_t *p = (const uint8_t *)text.at;
     size_t left = text.len;
     /* A value that reads like a marker has its first character escaped. */
@@ -72,7 +86,9 @@ char *log_escape_tsv(char *at, struct str text, bool in_set)
         left -= n;
         if (left == 0)
             break;
-        unsigned size = *p >= 0x80 ? utf8_size(p, left) : 0;
+        if (*p >= 0x80 && utf8 == UNKNOWN)
+            utf8 = all_utf8(text) ? VALID : INVALID;
+        unsigned size = *p >= 0x80 && utf8 == VALID ? utf8_size(p, left) : 0;
         if (size) {
             memcpy(at, p, size);
             at += size;

@@ -130,6 +130,7 @@ static inline void bed_open(struct bed *b, enum flow_proto proto, uint16_t port)
     assert_int_equal(log_set_open(&options, &b->set, &err), 0);
     b->context = (struct flow_context){
         .now = 1000 * SECOND,
+        .clock = 1000 * SECOND,
         .log = log_writer_new(b->set),
         .pool = pool_new(16u << 20),
         .weirds = weird_memory_new(),
@@ -157,6 +158,7 @@ static inline void say(struct bed *b, int dir, struct wire w)
 {
     feed(b, dir, w.bytes, w.size);
     b->context.now += SECOND / 4;
+    b->context.clock = b->context.now;
 }
 
 /* The rows of a log without the columns of the connection, one a line; "" when there is no log. */

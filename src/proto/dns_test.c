@@ -164,6 +164,7 @@ static void test_stream(void **unused)
             feed(&b, FLOW_ORIG, q.bytes, q.size);
         }
         b.context.now++;
+        b.context.clock = b.context.now;
         for (size_t at = 0; at < stream.size; at += piece)
             feed(&b, FLOW_RESP, stream.bytes + at,
                  stream.size - at < piece ? stream.size - at : piece);

@@ -14,6 +14,7 @@
 #include "source/dedup.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #define XXH_INLINE_ALL
@@ -27,6 +28,7 @@
 #define SECRET_SIZE  192
 #define HEAD_SIZE    72 /* a UDP header and 64 bytes */
 #define SAMPLE_SIZE  64
+#define LARGE_PAGE   (2u << 20)
 #define DEFAULT_SIZE ((size_t)4 << 20)
 #define DEFAULT_MS   200
 #define MAX_MS       ((int64_t)30000) /* struct entry keeps milliseconds in 16 bits */
@@ -410,6 +412,17 @@ bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now
     return dedup_look(dedup, packet, flow_hash, 0, now, &sight) && dedup_ask(dedup, &sight);
 }
 
+/* Looked into at random: a miss of the address translation for each small page would cost more than
+ * the rest. */
+static void *large_pages(size_t size)
+{
+    size = (size + LARGE_PAGE - 1) & ~(size_t)(LARGE_PAGE - 1);
+    void *p = aligned_alloc(LARGE_PAGE, size);
+    if (p)
+        (void)madvise(p, size, MADV_HUGEPAGE); /* works without */
+    return p;
+}
+
 struct dedup *dedup_new(const struct dedup_options *options)
 {
     size_t memory = options && options->memory ? options->memory : DEFAULT_SIZE;
@@ -426,7 +439,7 @@ struct dedup *dedup_new(const struct dedup_options *options)
         dedup->window_ms =
             options->window < MAX_MS * 1000000 ? (uint32_t)(options->window / 1000000) : MAX_MS;
     dedup->tags = aligned_alloc(64, n_buckets * sizeof(struct tags));
-    dedup->entries = aligned_alloc(64, n_buckets * N_WAYS * sizeof(struct entry));
+    dedup->entries = large_pages(n_buckets * N_WAYS * sizeof(struct entry));
     if (!dedup->tags || !dedup->entries ||
         getrandom(dedup->secret, SECRET_SIZE, 0) != SECRET_SIZE) {
         dedup_free(dedup);
