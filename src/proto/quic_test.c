@@ -122,6 +122,15 @@ static void expect(struct bed *b, const char *services, const char *quic)
     bed_free(b);
 }
 
+/* The same of one datagram. */
+static void expect_of(int dir, const struct wire *w, const char *services, const char *quic)
+{
+    struct bed b;
+    bed_open(&b, 784);
+    say(&b, dir, w);
+    expect(&b, services, quic);
+}
+
 /* ---- the examples of the RFCs ---- */
 
 static const char client_frame[] =
@@ -218,10 +227,8 @@ static void rfc9369_client_is_read(void **state)
     (void)state;
     struct wire client = rfc_client(QUIC_VERSION_2);
     check_hex(client.bytes, 26, "d76b3343cf088394c8f03e5157080000449ea0c95e82ffe67b6a");
-    struct bed b;
-    bed_open(&b, 784);
-    say(&b, FLOW_ORIG, &client);
-    expect(&b, "quic,ssl", "quicv2\t8394c8f03e515708\t(empty)\t-\texample.com\talpn\tIS\n");
+    expect_of(FLOW_ORIG, &client, "quic,ssl",
+              "quicv2\t8394c8f03e515708\t(empty)\t-\texample.com\talpn\tIS\n");
 }
 
 static void retry_begins_a_new_row(void **state)
@@ -405,9 +412,7 @@ static void unknown_version_is_logged_and_left(void **state)
     w.size = 0; /* version negotiation */
     put_long(&w, 0xc0, 0, STR(""), STR("abcdefgh"));
     put32(&w, 1);
-    bed_open(&b, 784);
-    say(&b, FLOW_RESP, &w);
-    expect(&b, "", "unknown-0\t-\t-\t6162636465666768\t-\t-\tu\n");
+    expect_of(FLOW_RESP, &w, "", "unknown-0\t-\t-\t6162636465666768\t-\t-\tu\n");
 }
 
 static void versions_have_names(void **state)
@@ -420,13 +425,10 @@ static void versions_have_names(void **state)
     static const uint32_t drafts[] = {0xff000016, 0xff00001c, 0xff000020, 0xff000022, 0xfaceb001};
     for (size_t i = 0; i < sizeof drafts / sizeof *drafts; i++) {
         struct wire w = rfc_client(drafts[i]);
-        struct bed b;
-        bed_open(&b, 784);
-        say(&b, FLOW_ORIG, &w);
         char row[128];
         snprintf(row, sizeof row, "%s\t8394c8f03e515708\t(empty)\t-\texample.com\talpn\tIS\n",
                  quic_version_name(drafts[i]));
-        expect(&b, "quic,ssl", row);
+        expect_of(FLOW_ORIG, &w, "quic,ssl", row);
     }
 }
 
@@ -460,10 +462,7 @@ static void broken_packets_end_it(void **state)
     }
     struct wire w = rfc_client(QUIC_VERSION_1);
     w.bytes[700] ^= 1;
-    struct bed b;
-    bed_open(&b, 784);
-    say(&b, FLOW_ORIG, &w);
-    expect(&b, "", "1\t8394c8f03e515708\t(empty)\t-\t-\t-\tI\n");
+    expect_of(FLOW_ORIG, &w, "", "1\t8394c8f03e515708\t(empty)\t-\t-\t-\tI\n");
 }
 
 static void every_prefix_is_survived(void **state)
@@ -510,11 +509,9 @@ static void history_and_work_have_ends(void **state)
         say(&b, FLOW_ORIG, &w);
     }
     bed_close(&b);
-    char row[256] = "1\t6162636465666768\t78797a\t-\t-\t-\t";
-    size_t len = strlen(row);
-    memset(row + len, 'I', QUIC_MAX_HISTORY);
-    row[len + QUIC_MAX_HISTORY] = '\n';
-    row[len + QUIC_MAX_HISTORY + 1] = 0;
+    char history[QUIC_MAX_HISTORY + 1] = "", row[256];
+    memset(history, 'I', QUIC_MAX_HISTORY);
+    snprintf(row, sizeof row, "1\t6162636465666768\t78797a\t-\t-\t-\t%s\n", history);
     assert_string_equal(b.quic, row);
     assert_string_equal(b.weird, "QUIC_max_history_length_reached\t-\tF\tzeek\t-\n");
     bed_free(&b);
