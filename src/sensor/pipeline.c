@@ -81,6 +81,7 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct log
     p->options = *options;
     p->context = (struct flow_context){
         .log = log,
+        .clock = 1000000000, /* where Zeek's begins: rows made before say so */
         .payload = &attach_ops,
         .uid_seed = options->uid_seed,
         .extra = options->mirror || options->community_id ? put_extra : NULL,
