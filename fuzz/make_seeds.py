@@ -134,6 +134,26 @@ def main():
     seed("fuzz_x509", "leaf", m.certificate(name, name, ["a.example", "*.b.example"]))
     seed("fuzz_x509", "root", m.certificate(name, name, [], serial=1, ca=True))
 
+    # Ports as analyzer_starttls counts them.
+    for port, name, *parts in (
+            (1, "smtp", (1, b"220 a\r\n"), (0, b"EHLO b\r\nSTARTTLS\r\n"), (1, b"250 a\r\n220 go\r\n")),
+            (2, "imap", (0, b"a STARTTLS\r\n"), (1, b"a OK\r\n")),
+            (7, "gridftp", (1, b"220 a\r\n"), (0, b"AUTH GSSAPI\r\n"), (1, b"334 go\r\n"),
+             (0, b"ADAT FgMBAAIBAA==\r\n"), (1, b"335 ADAT=FgMBAAMC\r\n")),
+            (11, "xmpp", (0, b"<stream:stream xmlns='jabber:client'><starttls/>"), (1, b"<proceed/>")),
+            (3, "ldap", (0, b"0\x1d\2\1\1w\x18\x80\x161.3.6.1.4.1.1466.20037"),
+             (1, b"0\x0c\2\1\1x\7\x0a\1\0\4\0\4\0")),
+            (9, "mysql", (1, b"\x0d\0\0\0\x0a8.0.1\0" + bytes(6)), (0, b"\x20\0\0\1\0\x08" + bytes(30))),
+            (13, "postgresql", (0, b"\0\0\0\x08\x04\xd2\x16\x2f"), (1, b"S")),
+            (10, "rdp", (0, b"\3\0\0\x13\x0e\xe0" + bytes(5) + b"\1\0\x08\0\3\0\0\0"),
+             (1, b"\3\0\0\x13\x0e\xd0" + bytes(5) + b"\2\0\x08\0\1\0\0\0")),
+            (5, "socks", (0, b"\5\1\0"), (1, b"\5\0"), (0, b"\5\1\0\1\x0a\0\0\1\0\x50"),
+             (1, b"\5\0\0\1\x0a\0\0\2\4\0"))):
+        parts += [(0, m.tls_record(22, m.client_hello(), 0x0301))]
+        said = b"".join(bytes([side]) + pieces(part) for side, part in parts)
+        seed("fuzz_starttls", name, bytes([port]) + said)
+        seed("fuzz_starttls", name + ".anywhere", bytes([14]) + said)
+
     with open(stamp, "w", encoding="ascii") as f:
         f.write("made\n")
 

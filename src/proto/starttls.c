@@ -75,6 +75,8 @@ static void hand_on(struct analysis *a, int dir, const uint8_t *bytes, size_t si
         analysis_feed(s->tls, dir, bytes, size);
         if (s->tls->finished)
             analysis_finish(a);
+    } else if (s->stage == STARTTLS_ADAT) {
+        starttls_adat_data(a, dir, bytes, size);
     } else {
         inner_data(&s->inner, a, dir, bytes, size);
         if (inner_is_over(&s->inner))
@@ -199,6 +201,9 @@ static void starttls_gap(struct analysis *a, int dir, uint64_t size)
     case STARTTLS_INNER:
         inner_gap(&s->inner, a, dir, size);
         break;
+    case STARTTLS_ADAT:
+        starttls_adat_gap(a);
+        break;
     }
 }
 
@@ -207,6 +212,8 @@ static void starttls_end(struct analysis *a)
     struct starttls *s = starttls_of(a);
     if (s->stage == STARTTLS_INNER)
         inner_end(&s->inner, a);
+    if (s->stage == STARTTLS_ADAT)
+        starttls_adat_end(a);
 }
 
 const struct analyzer analyzer_starttls = {

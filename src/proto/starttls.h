@@ -2,6 +2,7 @@
  *
  *     starttls.c          the analyzer: cuts the streams into messages, hands the rest over
  *     starttls_lines.c    SMTP, FTP, POP3, IMAP
+ *     starttls_adat.c     FTP with TLS inside its lines
  *     starttls_xmpp.c     XMPP
  *     starttls_records.c  LDAP, MySQL, PostgreSQL, RDP
  *     starttls_socks.c    SOCKS proxies: not TLS, but whatever is proxied
@@ -63,7 +64,13 @@ struct starttls_side {
     uint8_t kept[STARTTLS_KEPT];
 };
 
-enum starttls_stage { STARTTLS_PLAIN, STARTTLS_TLS, STARTTLS_INNER };
+/* FTP after AUTH GSSAPI. */
+struct starttls_adat_state {
+    struct buf line[2]; /* that have not come in full */
+    bool begun;         /* the first token was TLS */
+};
+
+enum starttls_stage { STARTTLS_PLAIN, STARTTLS_TLS, STARTTLS_INNER, STARTTLS_ADAT };
 
 struct starttls {
     const struct starttls_protocol *protocol; /* NULL before the first bytes */
@@ -80,7 +87,8 @@ struct starttls {
                 uint8_t version; /* MySQL: of the protocol, by the server's greeting */
             };
         };
-        struct inner inner; /* of STARTTLS_INNER */
+        struct inner inner;              /* of STARTTLS_INNER */
+        struct starttls_adat_state adat; /* of STARTTLS_ADAT */
     };
 };
 
@@ -91,6 +99,12 @@ static inline struct starttls *starttls_of(struct analysis *a)
 
 /* All that follows, in both directions, is TLS. */
 void starttls_tls(struct analysis *a);
+
+/* TLS follows in base64, in lines of FTP. */
+void starttls_adat(struct analysis *a);
+void starttls_adat_data(struct analysis *a, int dir, const uint8_t *bytes, size_t size);
+void starttls_adat_gap(struct analysis *a);
+void starttls_adat_end(struct analysis *a);
 
 /* All that follows is another protocol, which must be found. */
 void starttls_inner(struct analysis *a);

@@ -3,6 +3,7 @@
  *
  *     STARTTLS           220 go ahead          SMTP
  *     AUTH TLS           234 go ahead          FTP
+ *     AUTH GSSAPI        334 go ahead          FTP: in lines (starttls_adat.c)
  *     STLS               +OK go ahead          POP3
  *     a1 STARTTLS        a1 OK go ahead        IMAP
  *
@@ -21,6 +22,7 @@ struct row {
     uint16_t reply;
     bool is_counted; /* the reply is known by its place only */
     bool is_tagged;
+    bool is_in_lines; /* TLS comes inside lines */
 
     /* What tells it on any port; unset: nothing does. */
     struct str greeting;
@@ -43,6 +45,14 @@ static const struct row rows[] = {
         .reply = 234,
         .greeting = STR("220"),
         .hellos = {STR("USER ")},
+    },
+    {
+        .ports = {21, 2811},
+        .commands = {STR("AUTH")},
+        .argument = STR("GSSAPI"),
+        .reply = 334,
+        .is_in_lines = true,
+        .greeting = STR("220"),
     },
     {
         .commands = {STR("STLS")},
@@ -220,7 +230,7 @@ static void read_reply(struct analysis *a, struct str line)
         return;
     uint32_t number = lines->n_replies++;
     if (row && code == row->reply && (!row->is_counted || number == lines->upgrade))
-        starttls_tls(a);
+        row->is_in_lines ? starttls_adat(a) : starttls_tls(a);
 }
 
 static void lines_message(struct analysis *a, int dir, struct reader message)

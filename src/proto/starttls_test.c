@@ -96,6 +96,11 @@ static const struct talk talks[] = {
      false,
      {S("220-Welcome\r\n anything\r\n220 ready\r\n"), C("FEAT\r\n"),
       S("211-Features:\r\n AUTH TLS\r\n211 End\r\n"), C("AUTH TLS\r\n"), S("234 go\r\n")}},
+    {"ftp, in lines, but not TLS",
+     21,
+     STARTTLS_ADAT,
+     true,
+     {S("220 ready\r\n"), C("AUTH GSSAPI\r\n"), S("334 go\r\n"), C("ADAT YIIabcde\r\n")}},
     {"ftp, another mechanism",
      21,
      STARTTLS_PLAIN,
@@ -327,6 +332,27 @@ static void test_prefixes(void **state)
     }
 }
 
+/* A client hello of 7 bytes and half a reply; the server's last word ends it. */
+static void test_tls_in_lines(void **state)
+{
+    for (size_t piece = 1; piece < 40; piece += 6) {
+        struct bed b;
+        bed_open(&b, 2811);
+        say(&b, FLOW_RESP, STR("220 grid\r\n"), piece);
+        say(&b, FLOW_ORIG, STR("AUTH GSSAPI\r\n"), piece);
+        say(&b, FLOW_RESP, STR("334 go\r\n"), piece);
+        say(&b, FLOW_ORIG, STR("ADAT FgMBAAIBAA==\r\n"), piece);
+        struct analysis *a = find(&b, &analyzer_starttls), *tls = find(&b, &analyzer_ssl);
+        assert_non_null(tls);
+        say(&b, FLOW_RESP, STR("335 ADAT=FgMBAAMC\r\n"), piece);
+        assert_false(a->finished || tls->finished);
+        say(&b, FLOW_RESP, STR("235 ADAT=AAA=\r\n"), piece);
+        assert_true(a->finished && tls->finished);
+        assert_false(tls->failed);
+        bed_close(&b);
+    }
+}
+
 static void test_rest_of_a_piece_is_tls(void **state)
 {
     struct bed b;
@@ -383,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_talks),
         cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_tls_in_lines),
         cmocka_unit_test(test_rest_of_a_piece_is_tls),
         cmocka_unit_test(test_gives_up),
         cmocka_unit_test(test_partial_connections_are_left_alone),
