@@ -72,7 +72,7 @@ static void test_packets_without_connection(void **state)
             if (w.has_addr) {
                 w.src = b.end[0];
                 w.dst = b.end[1];
-                strcpy(w.addl, "more");
+                memcpy(w.addl, "more", sizeof "more");
             }
             weird_packet(&b.context, &w);
         }
