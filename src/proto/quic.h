@@ -12,12 +12,12 @@
 #include "proto/quic_keys.h"
 
 enum {
-    QUIC_MAX_HISTORY = 100,   /* Zeek's QUIC::max_history_length */
-    QUIC_MAX_ID = 255,        /* a connection id's size is one byte, and Zeek believes it */
-    QUIC_MAX_TEXT = 16384,    /* a text of the row; all together, as they change: twice */
-    QUIC_MAX_PAYLOAD = 10000, /* of an Initial packet (Zeek's limit) */
-    QUIC_MAX_MESSAGE = 16384 + 256 + 4, /* a hello with its header */
-    QUIC_MAX_INITIALS = 256, /* decrypted in one connection: a handshake needs a handful */
+    QUIC_MAX_HISTORY = 100,         /* Zeek's QUIC::max_history_length */
+    QUIC_MAX_ID = 255,              /* a connection id's size is one byte, and Zeek believes it */
+    QUIC_MAX_TEXT = 16384,          /* a text of the row; all together, as they change: twice */
+    QUIC_MAX_PAYLOAD = 10000,       /* of an Initial packet (Zeek's limit) */
+    QUIC_MAX_MESSAGE = 16384 + 256, /* a hello with its header */
+    QUIC_MAX_INITIALS = 256,        /* decrypted in one connection: a handshake needs a handful */
 };
 
 /* The row of quic.log in the making. */
@@ -37,6 +37,7 @@ struct quic_stream {
     uint8_t *block;    /* of the pool: `capacity` bytes, then one bit for each that has come */
     uint32_t capacity; /* 0: nothing had to be kept */
     uint32_t have;     /* bytes from the beginning on that have come */
+    bool lost;         /* too long: nothing of it is kept, and it will not be complete */
 };
 
 /* What it takes to read Initial packets. */

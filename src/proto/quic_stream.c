@@ -11,9 +11,10 @@
 #include "proto/quic.h"
 #include "proto/tls.h"
 
-#define HEAD_SIZE    4
-#define CAPACITY_MIN 1792 /* doubled until it is enough; with its bits still a block of the pool   \
-                           */
+#define HEAD_SIZE 4
+#define CAPACITY_MIN                                                                               \
+    1792 /* doubled until it is enough; with its bits still a block of the pool                    \
+          */
 
 void quic_stream_done(struct quic *q, struct quic_stream *stream)
 {
@@ -84,7 +85,8 @@ static void look(struct quic *q, int dir, struct quic_stream *stream, struct str
     if (!rd_ok(&r))
         return;
     if (size > QUIC_MAX_MESSAGE) {
-        quic_violation(q, "a hello is too long");
+        stream->lost = true;
+        quic_stream_done(q, stream);
         return;
     }
     if (bytes.len < size)
@@ -106,12 +108,12 @@ void quic_stream_add(struct quic *q, int dir, uint64_t offset, struct str data)
             quic_violation(q, "more than a hello in Initial packets");
         return;
     }
-    if (data.len == 0 || offset >= QUIC_MAX_MESSAGE)
+    if (stream->lost || data.len == 0 || offset >= QUIC_MAX_MESSAGE)
         return;
     data = str_upto(data, QUIC_MAX_MESSAGE - offset);
     if (offset == 0 && !stream->block) {
         look(q, dir, stream, data);
-        if (q->finished[dir] || q->gone)
+        if (q->gone || q->finished[dir] || stream->lost)
             return;
     }
     if (!reserve(q, stream, (size_t)offset + data.len))
