@@ -12,8 +12,21 @@ static const struct starttls_protocol *const protocols[] = {
 
 #define N_PROTOCOLS (sizeof protocols / sizeof *protocols)
 
+/* Nearly all connections begin with something else, which costs one look: no protocol here that is
+ * found by content begins otherwise, blanks included. */
+static bool may_begin(const struct probe *probe)
+{
+    static const char firsts[] = "<0\0\3\4\5 \t\r\n\v\f"
+                                 "AaCcEeHhSsUu"
+                                 "2+";
+    struct str first = probe->data[FLOW_ORIG].len ? probe->data[FLOW_ORIG] : probe->data[FLOW_RESP];
+    return first.len > 0 && memchr(firsts, first.at[0], sizeof firsts - 1);
+}
+
 static enum analyzer_match starttls_match(const struct probe *probe)
 {
+    if (!may_begin(probe))
+        return MATCH_NO;
     enum analyzer_match best = MATCH_NO;
     for (size_t i = 0; i < N_PROTOCOLS && best != MATCH_YES; i++) {
         enum analyzer_match one = protocols[i]->match ? protocols[i]->match(probe) : MATCH_NO;
