@@ -228,6 +228,31 @@ void rec_bool(struct rec *rec, bool value)
         put_raw(rec, "false", 5);
 }
 
+size_t rec_mark(const struct rec *rec)
+{
+    return log_stream_offset(rec->stream);
+}
+
+void rec_keep(const struct rec *rec, size_t mark, uint16_t n_columns, struct rec_kept *out)
+{
+    size_t size = rec_mark(rec) - mark;
+    out->size = 0;
+    if (size > REC_KEPT_MAX)
+        return;
+    memcpy(out->bytes, rec->at - size, size);
+    out->size = (uint16_t)size;
+    out->n_columns = n_columns;
+}
+
+void rec_put_kept(struct rec *rec, const struct rec_kept *kept)
+{
+    rec->column = (uint16_t)(rec->column + kept->n_columns);
+    if (!rec_room(rec, kept->size))
+        return;
+    memcpy(rec->at, kept->bytes, kept->size);
+    rec->at += kept->size;
+}
+
 void rec_set_begin(struct rec *rec)
 {
     assert(log_stream_column(rec->stream, rec->column)->type >= LOG_SET_STRING);

@@ -65,6 +65,20 @@ void rec_int(struct rec *rec, int64_t value);
 void rec_double(struct rec *rec, double value);
 void rec_bool(struct rec *rec, bool value);
 
+/* Several columns at once, rendered before by rec_keep: the same in every record they are put into.
+ * For values that belong to many records and seldom change. */
+#define REC_KEPT_MAX 512
+struct rec_kept {
+    uint16_t n_columns;
+    uint16_t size; /* 0: nothing is kept */
+    char bytes[REC_KEPT_MAX];
+};
+/* Where the record is: what is written from here on can be kept. */
+size_t rec_mark(const struct rec *rec);
+/* Keeps the columns since `mark`, `n_columns` of them; nothing where they are too long. */
+void rec_keep(const struct rec *rec, size_t mark, uint16_t n_columns, struct rec_kept *out);
+void rec_put_kept(struct rec *rec, const struct rec_kept *kept);
+
 /* Sets and vectors: begin, items, end. None between begin and end is "(empty)". */
 void rec_set_begin(struct rec *rec);
 void rec_item_str(struct rec *rec, struct str text);

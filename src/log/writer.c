@@ -294,6 +294,11 @@ void log_end(struct rec *rec)
     stream->start = rec->at;
 }
 
+size_t log_stream_offset(const struct log_stream *stream)
+{
+    return (size_t)(stream->rec.at - stream->start);
+}
+
 struct str log_cut(struct rec *rec)
 {
     struct log_stream *stream = rec->stream;

@@ -1,6 +1,8 @@
 /* Extra columns: see columns.h. Community ID: version 1, seed 0 (the community-id specification). */
 #include "sensor/columns.h"
 
+#include <stdlib.h>
+
 #include "base/hash.h"
 #include "source/network.h"
 #include "tunnel/tunnel.h"
@@ -13,14 +15,54 @@ static void put_id(struct rec *rec, const struct source *source, const char *enc
         rec_unset(rec);
 }
 
-void columns_put_source(struct rec *rec, struct source_table *table, uint16_t number)
+/* Sources that are met at all are met again and again: their columns are rendered once. */
+#define N_KEPT 1024
+
+struct columns {
+    struct source_table *table;
+    struct rec_kept *kept[N_KEPT]; /* by the source's number */
+};
+
+struct columns *columns_new(struct source_table *table)
+{
+    struct columns *columns = calloc(1, sizeof *columns);
+    if (columns)
+        columns->table = table;
+    return columns;
+}
+
+void columns_free(struct columns *columns)
+{
+    if (!columns)
+        return;
+    for (size_t i = 0; i < N_KEPT; i++)
+        free(columns->kept[i]);
+    free(columns);
+}
+
+static void render_source(struct rec *rec, struct source_table *table, uint16_t number)
 {
     const struct source *source = source_get(table, number);
-    rec_str(rec, source ? str_c(source->name) : (struct str){0});
+    struct str name = source ? str_c(source->name) : (struct str){0};
+    rec_str(rec, name);
     put_id(rec, source, "vxlan");
     put_id(rec, source, "geneve");
-    rec_str(rec, source ? str_c(source->name) : (struct str){0});
-    rec_str(rec, source ? str_make(source_network_uuid(table, number), NETWORK_UUID_LEN) : (struct str){0});
+    rec_str(rec, name);
+    rec_str(rec, source ? str_make(source_network_uuid(table, number), NETWORK_UUID_LEN)
+                        : (struct str){0});
+}
+
+void columns_put_source(struct rec *rec, struct columns *columns, uint16_t number)
+{
+    struct rec_kept **kept = number < N_KEPT ? &columns->kept[number] : NULL;
+    if (kept && *kept && (*kept)->size) {
+        rec_put_kept(rec, *kept);
+        return;
+    }
+    size_t mark = rec_mark(rec);
+    render_source(rec, columns->table, number);
+    if (kept && !*kept && (*kept = calloc(1, sizeof **kept)))
+        rec_keep(rec, mark, 5, *kept);
 }
 
 static size_t base64(const uint8_t *in, size_t n, char *out)

@@ -35,6 +35,7 @@ struct pipeline {
     struct flow_context context;
     struct stack *stack;
     struct source_table *sources; /* NULL without a mirror */
+    struct columns *columns;      /* the same */
     struct dedup *dedup;          /* the same */
     struct tunnels *tunnels;
     struct pipeline_counters counters;
@@ -46,7 +47,7 @@ static void put_extra(struct flow_context *context, const struct flow *f, struct
 {
     struct pipeline *p = context->owner;
     if (p->options.mirror)
-        columns_put_source(rec, p->sources, f ? f->source : 0);
+        columns_put_source(rec, p->columns, f ? f->source : 0);
     if (p->options.community_id)
         columns_put_community_id(rec, f);
 }
@@ -103,7 +104,8 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct log
               flow_table_new(&table, &p->context) &&
               (p->stack = stack_new(&options->stack, p->context.pool));
     if (ok && options->mirror)
-        ok = (p->sources = source_table_new(options->networks)) && (p->dedup = dedup_new(NULL));
+        ok = (p->sources = source_table_new(options->networks)) && (p->dedup = dedup_new(NULL)) &&
+             (p->columns = columns_new(p->sources));
     if (!ok) {
         pipeline_free(p);
         return NULL;
@@ -127,6 +129,7 @@ void pipeline_free(struct pipeline *p)
         pipeline_finish(p);
     stack_free(p->stack);
     dedup_free(p->dedup);
+    columns_free(p->columns);
     source_table_free(p->sources);
     tunnels_free(p->tunnels);
     weird_memory_free(p->context.weirds);
@@ -352,8 +355,6 @@ static void process(struct pipeline *p, struct parcel *parcel)
 /* Stage two. */
 static void prefetch(const struct pipeline *p, const struct parcel *parcel)
 {
-    if (parcel->has_sight)
-        dedup_prefetch(p->dedup, &parcel->sight);
     if (parcel->has_lookup && is_mine(p, parcel->lookup.hash))
         flow_table_prefetch_flow(p->context.table, parcel->lookup.hash);
 }

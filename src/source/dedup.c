@@ -14,12 +14,12 @@
 #include "source/dedup.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "source/first_seen.h"
 #include "tunnel/geneve.h"
 #include "tunnel/tunnel.h"
 
@@ -27,8 +27,6 @@
 #define N_PLACES     4
 #define SECRET_SIZE  192
 #define HEAD_SIZE    72 /* a UDP header and 64 bytes */
-#define SAMPLE_SIZE  64
-#define LARGE_PAGE   (2u << 20)
 #define DEFAULT_SIZE ((size_t)4 << 20)
 #define DEFAULT_MS   200
 #define MAX_MS       ((int64_t)30000) /* struct entry keeps milliseconds in 16 bits */
@@ -73,7 +71,8 @@ struct pair {
 };
 
 struct dedup {
-    struct tags *tags;
+    struct first_seen_table first;
+    struct tags *tags; /* of packets that were seen again */
     struct entry *entries;
     size_t mask; /* number of buckets - 1 */
     uint32_t window_ms;
@@ -93,35 +92,46 @@ static uint64_t hash_bytes(const struct dedup *dedup, const void *bytes, size_t 
     return XXH3_64bits_withSecret(bytes, size, dedup->secret, SECRET_SIZE);
 }
 
-/* What even a copy that was cut short has to have: of TCP its header, which no two segments share
- * but retransmissions; of others the first bytes, since all datagrams of a stream may have one
- * header. Checksums are left out. Gives the size; 0: that much is not there. */
-static size_t read_head(struct reader *r, const struct packet *packet, uint8_t out[HEAD_SIZE])
+/* Two numbers into one that depends on every bit of both. */
+static uint64_t mix(uint64_t a, uint64_t b)
 {
-    bool is_tcp = packet->ip_proto == 6;
-    size_t size = is_tcp ? 20 : HEAD_SIZE;
-    if (!is_tcp && size > packet->payload_len)
-        size = packet->payload_len;
-    const uint8_t *head = rd_bytes(r, size);
-    if (!head)
-        return 0;
-    memcpy(out, head, size);
-    if (is_tcp)
-        memset(out + 16, 0, 2);
-    else if (packet->ip_proto == 17 && size >= 8)
-        memset(out + 6, 0, 2);
-    return size;
+    __extension__ unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Hashed from its beginning to the end of the head that there is. */
-struct packet_key {
-    uint64_t around; /* tunnels of the monitored traffic that the packet is in */
-    uint32_t flow_hash;
-    uint32_t payload_len;
-    uint16_t ip_id;
-    uint8_t ip_version, ip_proto;
+static uint64_t secret_at(const struct dedup *dedup, size_t n)
+{
+    uint64_t value;
+    memcpy(&value, dedup->secret + n * sizeof value, sizeof value);
+    return value;
+}
+
+/* What even a copy that was cut short has to have: of TCP its header, which no two segments share
+ * but retransmissions; of others the first bytes, since all datagrams of a stream may have one
+ * header. Checksums are left out. False: that much is not there. */
+static bool hash_head(const struct dedup *dedup, struct reader *r, const struct packet *packet,
+                      uint64_t *out)
+{
+    if (packet->ip_proto == 6) {
+        rd_skip(r, 4); /* ports: in the hash of the connection */
+        uint64_t numbers = rd_be64(r);
+        uint64_t rest = rd_be32(r);
+        rd_skip(r, 2);
+        rest |= (uint64_t)rd_be16(r) << 32;
+        *out = mix(numbers ^ secret_at(dedup, 0), rest ^ secret_at(dedup, 1));
+        return rd_ok(r);
+    }
     uint8_t head[HEAD_SIZE];
-};
+    size_t size = packet->payload_len < HEAD_SIZE ? packet->payload_len : HEAD_SIZE;
+    const uint8_t *bytes = rd_bytes(r, size);
+    if (!bytes || size == 0)
+        return false;
+    memcpy(head, bytes, size);
+    if (packet->ip_proto == 17 && size >= 8)
+        memset(head + 6, 0, 2);
+    *out = hash_bytes(dedup, head, size);
+    return true;
+}
 
 struct layer_key {
     const struct tunnel_decoder *decoder;
@@ -132,11 +142,18 @@ struct layer_key {
     uint8_t pad[2];
 };
 
-struct where {
-    uint64_t channel;
-    uint8_t macs[12];
-    uint8_t pad[4];
-};
+/* Of the channel and the MAC addresses in it. */
+static uint32_t hash_pair(const struct packet *packet, uint64_t channel)
+{
+    uint64_t macs[2] = {0, 0};
+    if (packet->has_mac) {
+        memcpy(&macs[0], packet->src_mac, 6);
+        memcpy(&macs[1], packet->dst_mac, 6);
+    }
+    uint64_t mixed = (macs[0] ^ channel) * 0x9e3779b97f4a7c15ull;
+    mixed = (mixed ^ mixed >> 29 ^ macs[1]) * 0xbf58476d1ce4e5b9ull;
+    return (uint32_t)(mixed >> 32) | 1;
+}
 
 /* The mirror's layers: who sent it. Gateway load balancers say it in an option. */
 static uint64_t hash_channel(const struct dedup *dedup, const struct packet *packet)
@@ -181,18 +198,19 @@ static bool is_whole(const struct packet *packet)
     return packet->payload_size >= packet->payload_len;
 }
 
-/* Of what follows the head: its first and its last bytes, which is enough to tell packets apart
- * that have all else in common. */
+/* Of what follows the head: its size, its first and its last bytes, which is enough to tell packets
+ * apart that have all else in common. */
 static uint32_t sample(const struct dedup *dedup, struct reader *r)
 {
-    uint8_t ends[SAMPLE_SIZE];
     size_t size = rd_left(r);
-    if (size <= SAMPLE_SIZE)
-        return (uint32_t)hash_bytes(dedup, rd_bytes(r, size), size) | 1;
-    memcpy(ends, rd_bytes(r, SAMPLE_SIZE / 2), SAMPLE_SIZE / 2);
-    rd_skip(r, rd_left(r) - SAMPLE_SIZE / 2);
-    memcpy(ends + SAMPLE_SIZE / 2, rd_bytes(r, SAMPLE_SIZE / 2), SAMPLE_SIZE / 2);
-    return (uint32_t)hash_bytes(dedup, ends, SAMPLE_SIZE) | 1;
+    if (size < 16) {
+        uint8_t few[16] = {0};
+        memcpy(few, rd_bytes(r, size), size);
+        return (uint16_t)hash_bytes(dedup, few, sizeof few) | 1;
+    }
+    uint64_t first = rd_be64(r);
+    rd_skip(r, rd_left(r) - 8);
+    return (uint16_t)mix(first ^ secret_at(dedup, 2), rd_be64(r) ^ secret_at(dedup, 3) ^ size) | 1;
 }
 
 /* The channel by its number, where that says all. */
@@ -205,52 +223,27 @@ static uint64_t quick_channel(const struct packet *packet, uint16_t source)
 bool dedup_look(struct dedup *dedup, const struct packet *packet, uint32_t flow_hash,
                 uint16_t source, int64_t now, struct dedup_sight *out)
 {
-    struct packet_key key;
     struct reader r = rd_make(packet->payload, packet->payload_size);
-    size_t size = packet->kind == PACKET_IP ? read_head(&r, packet, key.head) : 0;
-    if (size == 0) {
+    uint64_t head;
+    if (packet->kind != PACKET_IP || !hash_head(dedup, &r, packet, &head)) {
         dedup->counters.n_unknown++;
         return false;
     }
-    key.flow_hash = flow_hash;
-    key.around = packet->n_layers > packet->n_mirror ? hash_tunnels(dedup, packet) : 0;
-    key.payload_len = packet->payload_len;
-    key.ip_id = packet->ip_version == 4 ? packet->ip_id : 0;
-    key.ip_version = packet->ip_version;
-    key.ip_proto = packet->ip_proto;
-    out->hash = hash_bytes(dedup, &key, offsetof(struct packet_key, head) + size);
-    __builtin_prefetch(&dedup->tags[out->hash & dedup->mask], 1);
+    out->ip_id = packet->ip_version == 4 ? packet->ip_id : 0;
+    uint64_t flow = (uint64_t)flow_hash << 32 | (uint32_t)packet->ip_proto << 24;
+    uint64_t around = packet->n_layers > packet->n_mirror ? hash_tunnels(dedup, packet) : 0;
+    uint64_t size = (uint64_t)packet->payload_len << 16 | out->ip_id;
+    out->hash = mix(head ^ flow ^ secret_at(dedup, 4), size ^ around ^ secret_at(dedup, 5));
+    first_seen_prefetch(&dedup->first, out->hash);
     out->fingerprint = is_whole(packet) ? sample(dedup, &r) : 0;
 
     bool quick = source && packet->n_mirror == 1 && packet->layers[0].options_size == 0;
     uint64_t channel = quick ? quick_channel(packet, source) : hash_channel(dedup, packet);
-    struct where where = {.channel = channel};
-    if (packet->has_mac) {
-        memcpy(where.macs, packet->src_mac, 6);
-        memcpy(where.macs + 6, packet->dst_mac, 6);
-    }
-    out->pair = (uint32_t)hash_bytes(dedup, &where, sizeof(where)) | 1;
+    out->pair = hash_pair(packet, channel);
     out->channel_and_ttl = (uint32_t)(channel >> 32) << 8 | packet->ttl;
     out->macs = packet->has_mac ? (uint16_t)(out->pair >> 16) : packet->ttl;
-    out->ip_id = key.ip_id;
     out->ms = (uint32_t)(now / 1000000);
     return true;
-}
-
-/* The way of the bucket that has this packet's tag, or the one that gives way next. */
-static size_t likely_way(const struct tags *tags, uint32_t tag)
-{
-    for (size_t way = 0; way < N_WAYS; way++)
-        if (tags->tag[way] == tag)
-            return way;
-    return tags->hand;
-}
-
-void dedup_prefetch(const struct dedup *dedup, const struct dedup_sight *sight)
-{
-    size_t bucket = sight->hash & dedup->mask;
-    size_t way = likely_way(&dedup->tags[bucket], (uint32_t)(sight->hash >> 32) | 1);
-    __builtin_prefetch(&dedup->entries[bucket * N_WAYS + way], 1);
 }
 
 static uint16_t n_recent(const struct entry *entry)
@@ -285,7 +278,7 @@ static struct entry *find(struct dedup *dedup, const struct dedup_sight *sight)
     tags->hand = (uint32_t)((way + 1) % N_WAYS);
     struct entry *entry = &entries[way];
     if (is_fresh(dedup, entry, sight->ms))
-        dedup->counters.n_crowded++;
+        dedup->first.n_crowded++;
     tags->tag[way] = tag;
     *entry = (struct entry){
         .check = check,
@@ -366,7 +359,8 @@ static void keep(struct entry *entry, unsigned int place, uint32_t ms)
     entry->kept_ms = ms;
 }
 
-bool dedup_ask(struct dedup *dedup, const struct dedup_sight *sight)
+/* The whole account, for packets that were seen again. `replay`: of the first time, told late. */
+static bool ask_all(struct dedup *dedup, const struct dedup_sight *sight, bool replay)
 {
     struct entry *entry = find(dedup, sight);
     if (!entry->fingerprint)
@@ -378,7 +372,7 @@ bool dedup_ask(struct dedup *dedup, const struct dedup_sight *sight)
 
     bool is_twin = !is_new && !(entry->twinned & bit) && sight->ip_id != 0 &&
                    (uint16_t)((uint16_t)sight->ms - entry->place[place].seen_ms) <= TWIN_MS;
-    bool doubles = pair_doubles(dedup, sight, is_twin);
+    bool doubles = !replay && pair_doubles(dedup, sight, is_twin);
     entry->place[place].seen_ms = (uint16_t)sight->ms;
     if (is_twin)
         entry->twinned |= bit;
@@ -397,8 +391,37 @@ bool dedup_ask(struct dedup *dedup, const struct dedup_sight *sight)
     if (!is_new)
         dedup->counters.n_again++;
     keep(entry, place, sight->ms);
-    dedup->counters.n_kept++;
+    dedup->counters.n_kept += !replay;
     return false;
+}
+
+bool dedup_ask(struct dedup *dedup, const struct dedup_sight *sight)
+{
+    struct first_seen *seen = first_seen_find(
+        &dedup->first, sight->hash, (uint16_t)sight->fingerprint, sight->ms, dedup->window_ms);
+    if (!seen) {
+        struct first_seen first = {.channel_and_ttl = sight->channel_and_ttl,
+                                   .macs = sight->macs,
+                                   .fingerprint = (uint16_t)sight->fingerprint,
+                                   .ms = sight->ms & 0x7fffffff};
+        first_seen_add(&dedup->first, sight->hash, &first, dedup->window_ms);
+        (void)pair_doubles(dedup, sight, false); /* counted, not seen twice yet */
+        dedup->counters.n_crowded = dedup->first.n_crowded;
+        dedup->counters.n_kept++;
+        return false;
+    }
+    if (!seen->again) {
+        struct dedup_sight first = *sight;
+        first.channel_and_ttl = seen->channel_and_ttl;
+        first.macs = seen->macs;
+        first.fingerprint = seen->fingerprint;
+        first.ms = (sight->ms & ~0x7fffffffu) | seen->ms;
+        (void)ask_all(dedup, &first, true);
+    }
+    bool is_copy = ask_all(dedup, sight, false);
+    seen->again = 1;
+    seen->ms = sight->ms & 0x7fffffff;
+    return is_copy;
 }
 
 bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now)
@@ -412,23 +435,12 @@ bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now
     return dedup_look(dedup, packet, flow_hash, 0, now, &sight) && dedup_ask(dedup, &sight);
 }
 
-/* Looked into at random: a miss of the address translation for each small page would cost more than
- * the rest. */
-static void *large_pages(size_t size)
-{
-    size = (size + LARGE_PAGE - 1) & ~(size_t)(LARGE_PAGE - 1);
-    void *p = aligned_alloc(LARGE_PAGE, size);
-    if (p)
-        (void)madvise(p, size, MADV_HUGEPAGE); /* works without */
-    return p;
-}
-
 struct dedup *dedup_new(const struct dedup_options *options)
 {
     size_t memory = options && options->memory ? options->memory : DEFAULT_SIZE;
     size_t bucket_size = sizeof(struct tags) + N_WAYS * sizeof(struct entry);
     size_t n_buckets = 1;
-    while (n_buckets * 2 * bucket_size <= memory)
+    while (n_buckets * 2 * bucket_size <= memory / 2)
         n_buckets *= 2;
     struct dedup *dedup = calloc(1, sizeof(*dedup));
     if (!dedup)
@@ -439,8 +451,8 @@ struct dedup *dedup_new(const struct dedup_options *options)
         dedup->window_ms =
             options->window < MAX_MS * 1000000 ? (uint32_t)(options->window / 1000000) : MAX_MS;
     dedup->tags = aligned_alloc(64, n_buckets * sizeof(struct tags));
-    dedup->entries = large_pages(n_buckets * N_WAYS * sizeof(struct entry));
-    if (!dedup->tags || !dedup->entries ||
+    dedup->entries = aligned_alloc(64, n_buckets * N_WAYS * sizeof(struct entry));
+    if (!first_seen_init(&dedup->first, memory / 2) || !dedup->tags || !dedup->entries ||
         getrandom(dedup->secret, SECRET_SIZE, 0) != SECRET_SIZE) {
         dedup_free(dedup);
         return NULL;
@@ -454,6 +466,7 @@ void dedup_free(struct dedup *dedup)
 {
     if (!dedup)
         return;
+    first_seen_done(&dedup->first);
     free(dedup->tags);
     free(dedup->entries);
     free(dedup);

@@ -30,7 +30,7 @@
 struct dedup;
 
 struct dedup_options {
-    size_t memory;  /* bytes; 0: 4 MiB, which hold 60 000 packets */
+    size_t memory;  /* bytes; 0: 4 MiB, which hold 130 000 packets */
     int64_t window; /* ns between the copies, by packet time, at most 30 s; 0: 200 ms */
 };
 
@@ -39,7 +39,7 @@ struct dedup *dedup_new(const struct dedup_options *options);
 void dedup_free(struct dedup *dedup);
 
 /* What of a packet is compared, and where it was seen. For who has many packets at hand: look at
- * each, prefetch each, then ask for each, so that the memory is there when it is needed. */
+ * each of them, then ask for each, so that the memory is there when it is needed. */
 struct dedup_sight {
     uint64_t hash;
     uint32_t fingerprint;
@@ -54,7 +54,6 @@ struct dedup_sight {
  * channel's number where source_of() has given one, or 0. False: the packet cannot be compared. */
 bool dedup_look(struct dedup *dedup, const struct packet *packet, uint32_t flow_hash,
                 uint16_t source, int64_t now, struct dedup_sight *out);
-void dedup_prefetch(const struct dedup *dedup, const struct dedup_sight *sight);
 
 /* Whether this packet was seen before, elsewhere. Call it once for each packet, in the order they
  * come; `now` is packet time, and may go back a little. */

@@ -9,12 +9,13 @@
 
 #define MAX_SOURCES 16384
 #define N_PLACES    32768 /* power of two, twice as many */
+#define N_RECENT    256
 
 struct source_table {
     const struct network_list *networks;
     uint16_t n;
     uint64_t n_refused;
-    uint16_t last; /* mirrors send in bursts: most packets are of the same channel as the last */
+    uint16_t recent[N_RECENT]; /* by a quick hash: channels that were seen last */
     uint16_t places[N_PLACES];
     struct source sources[MAX_SOURCES];
 };
@@ -54,12 +55,13 @@ uint16_t source_of(struct source_table *table, const struct packet *p)
         return 0;
     /* The innermost of the mirror's layers tells machines apart: an outer one is a balancer's. */
     const struct packet_layer *layer = &p->layers[p->n_mirror - 1];
-    if (table->last && is_same(&table->sources[table->last - 1], layer))
-        return table->last;
     uint64_t low, high;
     memcpy(&low, layer->src.b, 8);
     memcpy(&high, layer->src.b + 8, 8);
     uint64_t hash = (low ^ high * 0x9e3779b97f4a7c15ull ^ layer->id) * 0xff51afd7ed558ccdull;
+    uint16_t *recent = &table->recent[hash >> 56];
+    if (*recent && is_same(&table->sources[*recent - 1], layer))
+        return *recent;
     for (size_t i = hash >> 40 & (N_PLACES - 1);; i = (i + 1) & (N_PLACES - 1)) {
         if (table->places[i] == 0) {
             if (table->n == MAX_SOURCES) {
@@ -74,10 +76,10 @@ uint16_t source_of(struct source_table *table, const struct packet *p)
             set_name(s);
             s->network = network_of(table->networks, s->decoder, &s->outer, s->has_id, s->id);
             table->places[i] = table->n;
-            return table->last = table->n;
+            return *recent = table->n;
         }
         if (is_same(&table->sources[table->places[i] - 1], layer))
-            return table->last = table->places[i];
+            return *recent = table->places[i];
     }
 }
 

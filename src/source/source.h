@@ -16,7 +16,6 @@ struct source {
     bool has_id;
     uint16_t network;
     char name[SOURCE_NAME_MAX]; /* for tables and logs */
-    uint64_t n_packets, n_bytes, n_copies;
 };
 
 struct network_list;

@@ -14,6 +14,7 @@
 #include "net/plain.h"
 #include "net/weird.h"
 #include "tunnel/fragment.h"
+#include "tunnel/plain_vxlan.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -44,6 +45,7 @@ struct stack {
     struct stack_counters counters;
     struct fragments *fragments;
     bool has_mirror;
+    bool is_vxlan; /* the mirror is, or may be, VXLAN alone */
     const struct tunnel_decoder *by_proto[256]; /* over IP, of the monitored traffic */
     uint32_t at_weird;
     struct packet_weird weirds[N_WEIRDS];
@@ -76,6 +78,7 @@ struct stack *stack_new(const struct stack_options *options, struct pool *pool)
         return NULL;
     s->options = *options;
     s->has_mirror = options->auto_mirror || options->n_mirror > 0;
+    s->is_vxlan = options->auto_mirror || (options->n_mirror == 1 && options->mirror[0] == &tunnel_vxlan);
     s->fragments = fragments_new(pool, pool_limit(pool) / FRAGMENT_SHARE);
     if (!s->fragments) {
         free(s);
@@ -495,7 +498,8 @@ void stack_decode(struct stack *s, const struct frame *frame, struct packet *out
     struct walk w = {.wire = wire};
     enum packet_kind kind = PACKET_IP;
     if (likely(frame->link == LINK_ETHERNET && plain_decode(r, wire, out))) {
-        if (likely(!s->has_mirror || out->ip_proto == PROTO_TCP)) {
+        if (likely(!s->has_mirror || out->ip_proto == PROTO_TCP) ||
+            (s->is_vxlan && plain_mirror(s->mirror_port, s->options.auto_mirror, frame, out))) {
             out->kind = check_mirror(s, out, kind);
             return;
         }
