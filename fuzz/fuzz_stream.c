@@ -153,14 +153,14 @@ static void send_segment(struct rig *rig, int dir, uint8_t flags, uint32_t seq, 
     for (int way = 0; more_of(f) && way < 2; way++) {
         uint32_t n = 0, kept = 0;
         uint64_t end = 0;
-        for (const struct segment *s = more_of(f)->pending[way]; s; s = s->next) {
+        for (const struct segment *s = more_of(f)->pending[way].first; s; s = s->next) {
             CHECK(s->size > 0 && s->begin >= end && s->begin > f->tcp[way].delivered);
             end = s->begin + s->size;
             n++;
             kept += s->size;
         }
-        CHECK(n == more_of(f)->n_pending[way] && n <= PIECES_MAX);
-        CHECK(kept == more_of(f)->n_pending_bytes[way] && kept <= STREAM_MAX);
+        CHECK(n == more_of(f)->pending[way].n && n <= PIECES_MAX);
+        CHECK(kept == more_of(f)->pending[way].n_bytes && kept <= STREAM_MAX);
     }
 }
 

@@ -23,13 +23,9 @@ void flow_more_free(struct flow_context *context, struct flow *f)
     struct flow_more *more = more_of(f);
     if (!more)
         return;
-    for (int dir = 0; dir < 2; dir++) {
-        for (struct segment *s = more->pending[dir]; s;) {
-            struct segment *next = s->next;
-            pool_put(context->pool, s, sizeof *s + s->size);
-            s = next;
-        }
-    }
+    for (int dir = 0; dir < 2; dir++)
+        while (more->pending[dir].first)
+            pending_drop(&more->pending[dir], context->pool);
     pool_put(context->pool, more->history, more->history_size);
     arena_clear(&more->arena);
     pool_put(context->pool, more, sizeof *more);

@@ -4,6 +4,7 @@
 #define FLOW_MORE_H
 
 #include "flow/flow.h"
+#include "flow/pending.h"
 
 #define FLOW_MAX_SERVICES 6
 #define FLOW_MAX_PARENTS  4
@@ -11,22 +12,11 @@
 /* Events whose every power of ten gets a letter in the history. */
 enum flow_tally { TALLY_GAP, TALLY_CHECKSUM, TALLY_RETRANSMIT, TALLY_ZERO_WINDOW, FLOW_N_TALLIES };
 
-/* A segment that came before its turn; a list in order of `begin`, without overlaps. */
-struct segment {
-    struct segment *next;
-    uint64_t begin; /* relative sequence number */
-    uint32_t size;
-    uint32_t unused;
-    uint8_t bytes[];
-};
-
 struct flow_more {
     struct arena arena; /* flow lifetime, for analyzers' states */
     struct analysis *analyses;
     struct flow_early *early; /* or NULL */
-    struct segment *pending[2];
-    uint32_t n_pending_bytes[2];
-    uint32_t n_pending[2];
+    struct pending pending[2]; /* segments out of order */
     const struct tunnel_decoder *carries; /* the tunnel found inside, or NULL */
     uint64_t missed_bytes;
     uint64_t n_packets_more[2];  /* what did not fit flow.n_packets */

@@ -8,7 +8,6 @@
 #define MAX_INITIAL_WINDOW 16384
 #define MAX_ABOVE_HOLE     16384        /* bytes kept above a hole while nothing was acknowledged */
 #define MAX_UNACKED        (10u << 20)  /* bytes delivered or kept without an acknowledgement */
-#define MAX_PENDING_PIECES 4096         /* segments kept in one direction */
 
 uint64_t tcp_full_seq(uint32_t seq, uint16_t wraps)
 {
@@ -50,71 +49,37 @@ static void gap(struct flow_context *context, struct flow *f, int dir, uint64_t 
         context->payload->gap(context, f, dir, size);
 }
 
-static void drop_first(struct flow_context *context, struct flow_more *more, int dir)
+static struct segment *first_kept(const struct flow *f, int dir)
 {
-    struct segment *s = more->pending[dir];
-    more->pending[dir] = s->next;
-    more->n_pending[dir]--;
-    more->n_pending_bytes[dir] -= s->size;
-    pool_put(context->pool, s, sizeof *s + s->size);
+    return more_of(f) ? more_of(f)->pending[dir].first : NULL;
 }
 
 /* Gives on what is kept and has its turn now. */
 static void deliver_pending(struct flow_context *context, struct flow *f, int dir)
 {
     struct tcp_end *end = &f->tcp[dir];
-    while (more_of(f) && more_of(f)->pending[dir] && more_of(f)->pending[dir]->begin <= end->delivered) {
-        struct segment *s = more_of(f)->pending[dir];
+    struct segment *s;
+    while ((s = first_kept(f, dir)) && s->begin <= end->delivered) {
         uint64_t known = end->delivered - s->begin;
         if (known < s->size)
             deliver(context, f, dir, s->bytes + known, s->size - (uint32_t)known);
-        drop_first(context, more_of(f), dir);
+        if (first_kept(f, dir) == s)
+            pending_drop(&more_of(f)->pending[dir], context->pool);
     }
 }
 
 static void drop_pending(struct flow_context *context, struct flow *f, int dir)
 {
-    while (more_of(f) && more_of(f)->pending[dir])
-        drop_first(context, more_of(f), dir);
+    while (first_kept(f, dir))
+        pending_drop(&more_of(f)->pending[dir], context->pool);
 }
 
-/* Keeps a copy of the parts that are not kept already. */
 static void keep(struct flow_context *context, struct flow *f, int dir, uint64_t begin,
                  const uint8_t *bytes, uint32_t size)
 {
     struct flow_more *more = flow_more(context, f);
-    if (!more)
-        return;
-    uint64_t end = begin + size;
-    struct segment **at = &more->pending[dir];
-    while (begin < end) {
-        while (*at && (*at)->begin + (*at)->size <= begin)
-            at = &(*at)->next;
-        if (*at && (*at)->begin <= begin) {
-            uint64_t covered = (*at)->begin + (*at)->size - begin;
-            if (covered >= end - begin)
-                return;
-            begin += covered;
-            bytes += covered;
-            continue;
-        }
-        uint64_t stop = *at && (*at)->begin < end ? (*at)->begin : end;
-        uint32_t part = (uint32_t)(stop - begin);
-        struct segment *s = more->n_pending[dir] < MAX_PENDING_PIECES
-                                ? pool_get(context->pool, sizeof *s + part)
-                                : NULL;
-        if (!s)
-            return; /* becomes a gap; the pool counts what it refused */
-        s->begin = begin;
-        s->size = part;
-        memcpy(s->bytes, bytes, part);
-        s->next = *at;
-        *at = s;
-        more->n_pending[dir]++;
-        more->n_pending_bytes[dir] += part;
-        begin += part;
-        bytes += part;
-    }
+    if (more) /* what finds no room becomes a gap; the pool counts what it refused */
+        (void)pending_keep(&more->pending[dir], context->pool, begin, bytes, size);
 }
 
 static void give_up(struct flow_context *context, struct flow *f, int dir, const char *weird)
@@ -124,20 +89,12 @@ static void give_up(struct flow_context *context, struct flow *f, int dir, const
     f->tcp[dir].skip = 1;
 }
 
-static uint64_t last_kept(const struct flow *f, int dir)
-{
-    const struct segment *s = more_of(f) ? more_of(f)->pending[dir] : NULL;
-    uint64_t last = f->tcp[dir].delivered;
-    for (; s; s = s->next)
-        last = s->begin + s->size;
-    return last;
-}
-
 static void check_limits(struct flow_context *context, struct flow *f, int dir)
 {
     struct tcp_end *end = &f->tcp[dir];
-    uint32_t kept = more_of(f) ? more_of(f)->n_pending_bytes[dir] : 0;
-    if (kept && tcp_nothing_acked(end) && last_kept(f, dir) - end->delivered > MAX_ABOVE_HOLE)
+    const struct pending *pending = more_of(f) ? &more_of(f)->pending[dir] : NULL;
+    uint32_t kept = pending ? pending->n_bytes : 0;
+    if (kept && tcp_nothing_acked(end) && pending_end(pending) - end->delivered > MAX_ABOVE_HOLE)
         give_up(context, f, dir, "above_hole_data_without_any_acks");
     else if (!tcp_nothing_acked(end) && end->delivered > end->trimmed &&
              end->delivered - end->trimmed + kept > MAX_UNACKED)
@@ -168,14 +125,14 @@ void stream_data(struct flow_context *context, struct flow *f, int dir, uint64_t
     if (begin == end->delivered) {
         /* Kept segments hold bytes that came first: the new ones only fill up to them. */
         uint64_t upto = stop;
-        const struct segment *s = more_of(f) ? more_of(f)->pending[dir] : NULL;
+        const struct segment *s = first_kept(f, dir);
         if (s && s->begin < stop) {
             upto = s->begin;
             keep(context, f, dir, upto, bytes + (upto - begin), (uint32_t)(stop - upto));
         }
         if (upto > begin)
             deliver(context, f, dir, bytes, (uint32_t)(upto - begin));
-        if (more_of(f) && more_of(f)->pending[dir])
+        if (first_kept(f, dir))
             deliver_pending(context, f, dir);
     } else {
         keep(context, f, dir, begin, bytes, (uint32_t)(stop - begin));
@@ -192,9 +149,10 @@ static void undelivered(struct flow_context *context, struct flow *f, int dir, u
     if (upto <= 2 && f->partial)
         return; /* the made-up SYN of a partial connection */
     if (!end->skip) {
-        while (more_of(f) && more_of(f)->pending[dir] && more_of(f)->pending[dir]->begin < upto) {
-            if (more_of(f)->pending[dir]->begin > end->delivered)
-                gap(context, f, dir, more_of(f)->pending[dir]->begin - end->delivered);
+        const struct segment *s;
+        while ((s = first_kept(f, dir)) && s->begin < upto) {
+            if (s->begin > end->delivered)
+                gap(context, f, dir, s->begin - end->delivered);
             deliver_pending(context, f, dir);
         }
         if (upto > end->delivered)
@@ -217,7 +175,7 @@ void stream_acked(struct flow_context *context, struct flow *f, int dir, uint64_
         return;
     if (upto > end->delivered)
         undelivered(context, f, dir, upto);
-    if (more_of(f) && more_of(f)->pending[dir])
+    if (first_kept(f, dir))
         deliver_pending(context, f, dir);
     end->trimmed = upto;
     tcp_check_eof(context, f, dir);
@@ -238,5 +196,5 @@ bool stream_waiting(const struct flow *f, int dir)
     /* Zeek waits until what the peer sent was acknowledged as well. */
     const struct tcp_end *peer = &f->tcp[!dir];
     return end->state != TCP_RESET &&
-           (peer->delivered > peer->trimmed || (more_of(f) && more_of(f)->pending[!dir]));
+           (peer->delivered > peer->trimmed || first_kept(f, !dir));
 }

@@ -37,7 +37,7 @@ static void test_every_order(void **state)
             bed_tcp(&b, 0, "PA", seq, 1, parts[part]);
         }
         bed_check_stream(&b, 0, "abcdefghijkl", 0);
-        assert_int_equal(b.flow->more ? b.flow->more->n_pending_bytes[0] : 0, 0);
+        assert_int_equal(b.flow->more ? b.flow->more->pending[0].n_bytes : 0, 0);
         bed_close(&b);
         CHECK_CONN(&b, 0, "missed_bytes", "0");
         bed_free(&b);
@@ -152,9 +152,9 @@ static void test_above_a_hole_without_acks(void **state)
     bed_tcp(&b, 0, "PA", 1, 1, "hello");
     for (uint32_t i = 1; i <= 15; i++)
         bed_tcp_bytes(&b, 0, "PA", 6 + i * 1000, 1, data, 1000);
-    assert_int_equal(b.flow->more->n_pending_bytes[0], 15000);
+    assert_int_equal(b.flow->more->pending[0].n_bytes, 15000);
     bed_tcp_bytes(&b, 0, "PA", 6 + 16000, 1, data, 1000);
-    assert_int_equal(b.flow->more->n_pending_bytes[0], 0);
+    assert_int_equal(b.flow->more->pending[0].n_bytes, 0);
     bed_tcp_bytes(&b, 0, "PA", 6, 1, data, 1000);
     bed_check_stream(&b, 0, "hello", 0); /* given up */
     bed_close(&b);
@@ -172,7 +172,7 @@ static void test_many_small_pieces_have_a_limit(void **state)
     bed_tcp(&b, 1, "A", 1, 6, "");
     for (uint32_t i = 1; i <= 20000; i++)
         bed_tcp(&b, 0, "PA", 6 + i * 2, 1, "x");
-    assert_true(b.flow->more->n_pending[0] <= 4096);
+    assert_true(b.flow->more->pending[0].n <= 4096);
     assert_true(pool_used(b.context.pool) < 1u << 20);
     bed_close(&b);
     bed_free(&b);
