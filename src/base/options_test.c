@@ -27,9 +27,8 @@ static char taken[200];
 static int take(int row, const char *value, void *with, struct err *err)
 {
     (void)with;
-    char one[80];
-    snprintf(one, sizeof one, "%s%d=%s", taken[0] ? " " : "", row, value ? value : "NULL");
-    strcat(taken, one);
+    size_t at = strlen(taken);
+    snprintf(taken + at, sizeof taken - at, "%s%d=%s", at ? " " : "", row, value ? value : "NULL");
     return value && strcmp(value, "bad") == 0 ? err_set(err, -ERANGE, "refused") : 0;
 }
 
@@ -40,13 +39,17 @@ static int parse(const char *line, char rest_text[200], struct err *err)
     const char *rest[20];
     int n = 0;
     snprintf(copy, sizeof copy, "%s", line);
-    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
-        args[n++] = word;
+    for (char *at = copy; *at;) {
+        args[n++] = at;
+        at += strcspn(at, " ");
+        if (*at)
+            *at++ = '\0';
+    }
     taken[0] = rest_text[0] = '\0';
     int n_rest = options_parse(table, args, n, rest, take, NULL, err);
     for (int i = 0; i < n_rest; i++) {
-        strcat(rest_text, i ? " " : "");
-        strcat(rest_text, rest[i]);
+        size_t at = strlen(rest_text);
+        snprintf(rest_text + at, 200 - at, "%s%s", i ? " " : "", rest[i]);
     }
     return n_rest;
 }

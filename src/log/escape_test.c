@@ -120,8 +120,8 @@ static void test_utf8(void **state)
         for (size_t len = 1; len < strlen(good[i]); len++) {
             char want[20] = "", json[24] = "", out[40];
             for (size_t k = 0; k < len; k++) {
-                sprintf(want + 4 * k, "\\x%02x", (uint8_t)good[i][k]);
-                sprintf(json + 5 * k, "\\\\x%02x", (uint8_t)good[i][k]);
+                snprintf(want + 4 * k, 5, "\\x%02x", (uint8_t)good[i][k]);
+                snprintf(json + 5 * k, 6, "\\\\x%02x", (uint8_t)good[i][k]);
             }
             escape(good[i], len, TSV, out, sizeof out);
             assert_string_equal(out, want);

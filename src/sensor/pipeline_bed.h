@@ -217,7 +217,9 @@ static inline char *run_sorted(const char *text, const char *upto)
     qsort(rows, n, sizeof *rows, run_by_text);
     char *out = calloc(1, size), *end = out;
     for (i = 0; i < n; i++) {
-        end = stpcpy(end, rows[i]);
+        size_t len = strlen(rows[i]);
+        memcpy(end, rows[i], len);
+        end += len;
         *end++ = '\n';
         free(rows[i]);
     }
