@@ -1,7 +1,8 @@
 /* Text in log lines, read back: an escaped value gives its bytes again, and nothing in it can be
  * taken for a separator, a marker or the end of a line.
  *
- * Input: texts, each behind two bytes of its size: each is escaped as TSV, in a set, and as JSON. */
+ * Input: texts, each behind two bytes of its size: each is escaped as TSV, in a set, and as JSON.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,7 +27,8 @@ static size_t utf8_at(const uint8_t *p, size_t left)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t n = rows[i][0];
-        if (p[0] < rows[i][1] || p[0] > rows[i][2] || left < n || p[1] < rows[i][3] || p[1] > rows[i][4])
+        if (p[0] < rows[i][1] || p[0] > rows[i][2] || left < n || p[1] < rows[i][3] ||
+            p[1] > rows[i][4])
             continue;
         for (size_t k = 2; k < n; k++)
             if (p[k] >> 6 != 2)
@@ -68,7 +70,8 @@ static size_t tsv_back(const uint8_t *p, size_t size, uint8_t *out)
             i++;
             continue;
         }
-        CHECK(i + 3 < size && p[i + 1] == 'x' && hex_value(p[i + 2]) >= 0 && hex_value(p[i + 3]) >= 0);
+        CHECK(i + 3 < size && p[i + 1] == 'x' && hex_value(p[i + 2]) >= 0 &&
+              hex_value(p[i + 3]) >= 0);
         out[at++] = (uint8_t)(hex_value(p[i + 2]) << 4 | hex_value(p[i + 3]));
         i += 3;
     }
@@ -141,7 +144,8 @@ static void escape_one(struct str text)
         size_t most = (size_t)text.len * (form == 2 ? 6 : 4);
         uint8_t *out = malloc(most ? most : 1);
         CHECK(out);
-        char *end = form == 2 ? log_escape_json((char *)out, text) : log_escape_tsv((char *)out, text, form);
+        char *end = form == 2 ? log_escape_json((char *)out, text)
+                              : log_escape_tsv((char *)out, text, form);
         size_t size = (size_t)(end - (char *)out);
         CHECK(size <= most);
         if (form == 2)

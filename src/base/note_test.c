@@ -1,4 +1,5 @@
-/* Diagnostics: what is written to standard error, one line each, and nothing that a terminal obeys. */
+/* Diagnostics: what is written to standard error, one line each, and nothing that a terminal obeys.
+ */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

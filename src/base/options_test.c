@@ -198,7 +198,8 @@ static void test_numbers(void **state)
     uint64_t value = 7;
     assert_true(options_number("64", 64, &value));
     assert_int_equal(value, 64);
-    static const char *const wrong[] = {"65", "", "-1", "1x", "0x1", " 1", "99999999999999999999999"};
+    static const char *const wrong[] = {
+        "65", "", "-1", "1x", "0x1", " 1", "99999999999999999999999"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         assert_false(options_number(wrong[i], 64, &value));
     assert_int_equal(value, 64);

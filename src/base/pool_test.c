@@ -1,4 +1,5 @@
-/* Budgeted memory: zeroed, aligned, apart from each other, counted, and refused when it is spent. */
+/* Budgeted memory: zeroed, aligned, apart from each other, counted, and refused when it is spent.
+ */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

@@ -8,15 +8,15 @@ static void test_columns(void **state)
     bed_open(&b);
     bed_udp(&b, 0, "x");
     bed_close(&b);
-    assert_non_null(
-        strstr(b.conn, "\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\t"
-                       "duration\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\t"
-                       "missed_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\t"
-                       "tunnel_parents\tip_proto\n"));
-    assert_non_null(
-        strstr(b.conn, "\n#types\ttime\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval\tcount\t"
-                       "count\tstring\tbool\tbool\tcount\tstring\tcount\tcount\tcount\tcount\t"
-                       "set[string]\tcount\n"));
+    assert_non_null(strstr(
+        b.conn, "\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\t"
+                "duration\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\t"
+                "missed_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\t"
+                "tunnel_parents\tip_proto\n"));
+    assert_non_null(strstr(
+        b.conn, "\n#types\ttime\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval\tcount\t"
+                "count\tstring\tbool\tbool\tcount\tstring\tcount\tcount\tcount\tcount\t"
+                "set[string]\tcount\n"));
     bed_free(&b);
 }
 
@@ -57,8 +57,8 @@ static void test_uids(void **state)
         bed_free(&b);
         assert_int_equal(strlen(uids[i]), 18);
         assert_int_equal(uids[i][0], 'C');
-        assert_int_equal(strspn(uids[i], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
-                         18);
+        assert_int_equal(
+            strspn(uids[i], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"), 18);
     }
     assert_string_not_equal(uids[0], uids[1]);
     assert_string_not_equal(uids[0], uids[2]);

@@ -47,7 +47,7 @@ struct flow_bed {
     uint32_t isn[2];
     uint16_t network;
     uint16_t window;
-    int64_t step;        /* before each packet */
+    int64_t step; /* before each packet */
     struct frame_bed frame;
     struct flow *flow;   /* of the last packet */
     const char *no_flow; /* why it has none */

@@ -75,7 +75,8 @@ static void test_early_bytes(void **state)
         bed_open(&b);
         struct flow *f = bed_udp(&b, 0, "x");
         static const char *const parts[] = {"one", "ONE", "two"};
-        static const char *const orig[] = {"one", "one", "onetwo"}, *const resp[] = {"", "ONE", "ONE"};
+        static const char *const orig[] = {"one", "one", "onetwo"}, *const resp[] = {"", "ONE",
+                                                                                     "ONE"};
         for (int i = 0; i < 3; i++) {
             if (promote == i)
                 assert_non_null(flow_more(&b.context, f));

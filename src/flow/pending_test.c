@@ -76,7 +76,8 @@ static void test_any_order_and_size(void **state)
         uint32_t random = seed, most = seed % 3 == 0 ? 3 : seed % 3 == 1 ? 40 : sizeof data;
         memset(there, 0, sizeof there);
         for (unsigned i = 0; i < 600; i++) {
-            uint32_t size = 1 + next_random(&random) % most, begin = next_random(&random) % (SPACE - size);
+            uint32_t size = 1 + next_random(&random) % most,
+                     begin = next_random(&random) % (SPACE - size);
             memset(data, (int)i, size);
             assert_true(pending_keep(&pending, pool, begin, data, size));
             for (uint32_t at = begin; at < begin + size; at++) {

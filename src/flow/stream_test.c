@@ -50,8 +50,8 @@ static void test_first_bytes_win(void **state)
     struct flow_bed b;
     bed_open(&b);
     bed_handshake(&b);
-    bed_tcp(&b, 0, "PA", 5, 1, "EFGH");   /* kept */
-    bed_tcp(&b, 0, "PA", 11, 1, "KL");    /* kept */
+    bed_tcp(&b, 0, "PA", 5, 1, "EFGH");        /* kept */
+    bed_tcp(&b, 0, "PA", 11, 1, "KL");         /* kept */
     bed_tcp(&b, 0, "PA", 3, 1, "cdefghijklm"); /* fills around them */
     bed_check_stream(&b, 0, "", 0);
     bed_tcp(&b, 0, "PA", 1, 1, "abcdefghijklmn");

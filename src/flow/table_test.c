@@ -208,7 +208,8 @@ static size_t memory_used(const struct flow_bed *b)
 
 static void syn_from(struct flow_bed *b, uint32_t number)
 {
-    b->end[0] = frame_addr(172, (uint8_t)(16 + (number >> 16)), (uint8_t)(number >> 8), (uint8_t)number);
+    b->end[0] =
+        frame_addr(172, (uint8_t)(16 + (number >> 16)), (uint8_t)(number >> 8), (uint8_t)number);
     bed_tcp(b, 0, "S", 0, 0, "");
 }
 

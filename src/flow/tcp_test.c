@@ -209,7 +209,8 @@ static void test_numbers_go_round_at_the_start(void **state)
     }
 }
 
-/* A stream of 13 GB of which we see a piece every 100 MB: what is counted goes on beyond 32 bits. */
+/* A stream of 13 GB of which we see a piece every 100 MB: what is counted goes on beyond 32 bits.
+ */
 static void test_more_than_four_gigabytes(void **state)
 {
     (void)state;
@@ -237,7 +238,8 @@ static void test_more_than_four_gigabytes(void **state)
     bed_free(&b);
 }
 
-/* Both at once: only the responder's numbers are beyond 2^32 and late data is still known as such. */
+/* Both at once: only the responder's numbers are beyond 2^32 and late data is still known as such.
+ */
 static void test_old_data_after_going_round(void **state)
 {
     (void)state;

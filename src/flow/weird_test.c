@@ -1,8 +1,8 @@
 /* weird.log: what is said once, what for each host, what never. */
 #include "flow/flow_bed.h"
 
-static size_t n_rows_of(struct flow_bed *b, const char *name, unsigned n_connections, unsigned n_hosts,
-                        unsigned n_times)
+static size_t n_rows_of(struct flow_bed *b, const char *name, unsigned n_connections,
+                        unsigned n_hosts, unsigned n_times)
 {
     bed_open(b);
     b->step = 0;
@@ -68,7 +68,8 @@ static void test_packets_without_connection(void **state)
     bed_open(&b);
     for (int times = 0; times < 3; times++) {
         for (int kind = 0; kind < 4; kind++) {
-            struct packet_weird w = {.name = "truncated_thing", .in_tunnel = kind & 1, .has_addr = kind & 2};
+            struct packet_weird w = {
+                .name = "truncated_thing", .in_tunnel = kind & 1, .has_addr = kind & 2};
             if (w.has_addr) {
                 w.src = b.end[0];
                 w.dst = b.end[1];

@@ -22,7 +22,8 @@ static void escape(const char *text, size_t len, enum form form, char *out, size
     memcpy(block, text, len);
     struct str s = str_make(block, len);
     char *end = form == JSON ? log_escape_json(out, s) : log_escape_tsv(out, s, form == IN_SET);
-    assert_true(end >= out && end <= out + (form == JSON ? 6 : 4) * len && (size_t)(end - out) < max);
+    assert_true(end >= out && end <= out + (form == JSON ? 6 : 4) * len &&
+                (size_t)(end - out) < max);
     *end = '\0';
     free(block);
 }
@@ -95,8 +96,13 @@ static void test_markers(void **state)
     (void)state;
     char out[40];
     static const char *const rows[][2] = {
-        {"-", "\\x2d"},         {"(empty)", "\\x28empty)"}, {"--", "--"}, {"-1", "-1"},
-        {"(empty", "(empty"},   {"", ""},                   {"(empty)x", "(empty)x"},
+        {"-", "\\x2d"},
+        {"(empty)", "\\x28empty)"},
+        {"--", "--"},
+        {"-1", "-1"},
+        {"(empty", "(empty"},
+        {"", ""},
+        {"(empty)x", "(empty)x"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         for (int in_set = 0; in_set < 2; in_set++) {
@@ -109,9 +115,9 @@ static void test_markers(void **state)
 static void test_utf8(void **state)
 {
     (void)state;
-    static const char *const good[] = {"\xc2\x80",         "\xc3\xa4",         "\xdf\xbf",
-                                       "\xe0\xa0\x80",     "\xe2\x82\xac",     "\xed\x9f\xbf",
-                                       "\xee\x80\x80",     "\xef\xbf\xbf",     "\xf0\x90\x80\x80",
+    static const char *const good[] = {"\xc2\x80",         "\xc3\xa4",        "\xdf\xbf",
+                                       "\xe0\xa0\x80",     "\xe2\x82\xac",    "\xed\x9f\xbf",
+                                       "\xee\x80\x80",     "\xef\xbf\xbf",    "\xf0\x90\x80\x80",
                                        "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         for (int form = TSV; form <= JSON; form++)
@@ -150,9 +156,9 @@ static void test_invalid_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),   cmocka_unit_test(test_separators),
-        cmocka_unit_test(test_json),    cmocka_unit_test(test_markers),
-        cmocka_unit_test(test_utf8),    cmocka_unit_test(test_invalid_utf8),
+        cmocka_unit_test(test_plain), cmocka_unit_test(test_separators),
+        cmocka_unit_test(test_json),  cmocka_unit_test(test_markers),
+        cmocka_unit_test(test_utf8),  cmocka_unit_test(test_invalid_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

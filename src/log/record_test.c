@@ -86,17 +86,19 @@ static void test_tsv(void **state)
     const char head[] = "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n"
                         "#unset_field\t-\n#path\tall\n#open\t";
     assert_memory_equal(text, head, sizeof head - 1);
-    assert_non_null(strstr(text, "\n#fields\tt\ti\ts\te\tid.a\tp\tc\tn\td\tb\tss\tse\tsa\tvs\tvi\tva\tvc\n"
-                                 "#types\ttime\tinterval\tstring\tenum\taddr\tport\tcount\tint\tdouble\t"
-                                 "bool\tset[string]\tset[enum]\tset[addr]\tvector[string]\t"
-                                 "vector[interval]\tvector[addr]\tvector[count]\n"));
+    assert_non_null(
+        strstr(text, "\n#fields\tt\ti\ts\te\tid.a\tp\tc\tn\td\tb\tss\tse\tsa\tvs\tvi\tva\tvc\n"
+                     "#types\ttime\tinterval\tstring\tenum\taddr\tport\tcount\tint\tdouble\t"
+                     "bool\tset[string]\tset[enum]\tset[addr]\tvector[string]\t"
+                     "vector[interval]\tvector[addr]\tvector[count]\n"));
     const char *end = strstr(text, "\n#close\t");
     assert_non_null(end);
     assert_int_equal(strlen(end), strlen("\n#close\t2026-01-01-00-00-00\n"));
-    const char row[] = "1700000000.123457\t-0.001500\ta\\x09b\ttcp\t2001::1\t65535\t"
-                       "18446744073709551615\t-9223372036854775808\t0.500000\tT\t"
-                       "a\\x2cb,(empty),\\x2d,-\tONE\t192.0.2.1,2001::1\t(empty)\t60.000000,0.000000\t"
-                       "-\t0,1000,2000\n";
+    const char row[] =
+        "1700000000.123457\t-0.001500\ta\\x09b\ttcp\t2001::1\t65535\t"
+        "18446744073709551615\t-9223372036854775808\t0.500000\tT\t"
+        "a\\x2cb,(empty),\\x2d,-\tONE\t192.0.2.1,2001::1\t(empty)\t60.000000,0.000000\t"
+        "-\t0,1000,2000\n";
     assert_memory_equal(log_row(text, 0), row, sizeof row - 1);
     const char unset[] = "-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\n";
     assert_memory_equal(log_row(text, 1), unset, sizeof unset - 1);
@@ -127,12 +129,13 @@ static void test_json(void **state)
     log_bed_close(&b);
     char *text = log_bed_take(&b, "all");
     assert_string_equal(
-        text, "{\"t\":1700000000.123457,\"i\":-0.0015,\"s\":\"a\\tb\",\"e\":\"tcp\",\"id.a\":\"2001::1\","
-              "\"p\":65535,\"c\":18446744073709551615,\"n\":-9223372036854775808,\"d\":0.500000,"
-              "\"b\":true,\"ss\":[\"a,b\",\"\",\"-\",null],\"se\":[\"ONE\"],"
-              "\"sa\":[\"192.0.2.1\",\"2001::1\"],\"vs\":[],\"vi\":[60.0,0.0],\"vc\":[0,1000,2000]}\n"
-              "{}\n"
-              "{\"b\":false}\n");
+        text,
+        "{\"t\":1700000000.123457,\"i\":-0.0015,\"s\":\"a\\tb\",\"e\":\"tcp\",\"id.a\":\"2001::1\","
+        "\"p\":65535,\"c\":18446744073709551615,\"n\":-9223372036854775808,\"d\":0.500000,"
+        "\"b\":true,\"ss\":[\"a,b\",\"\",\"-\",null],\"se\":[\"ONE\"],"
+        "\"sa\":[\"192.0.2.1\",\"2001::1\"],\"vs\":[],\"vi\":[60.0,0.0],\"vc\":[0,1000,2000]}\n"
+        "{}\n"
+        "{\"b\":false}\n");
     free(text);
     log_bed_remove(&b);
 }
@@ -209,7 +212,8 @@ static void test_times(void **state)
         char *text = log_bed_take(&b, "time");
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
             char *line = log_field(log_row(text, i), 0), want[40];
-            snprintf(want, sizeof want, json ? "{\"t\":%s}" : "%s", json ? rows[i].json : rows[i].tsv);
+            snprintf(want, sizeof want, json ? "{\"t\":%s}" : "%s",
+                     json ? rows[i].json : rows[i].tsv);
             assert_string_equal(line, want);
             free(line);
         }
@@ -268,7 +272,8 @@ static void test_long_intervals(void **state)
 
 /* ---- long lines ---- */
 
-/* Lines around the size of the buffer, and far longer ones: whole, and none is mixed with another. */
+/* Lines around the size of the buffer, and far longer ones: whole, and none is mixed with another.
+ */
 static void test_lines_longer_than_the_buffer(void **state)
 {
     (void)state;
@@ -372,9 +377,10 @@ static void test_extra_columns(void **state)
         log_bed_close(&b);
         char *text = log_bed_take(&b, "c"), *other = log_bed_take(&b, "text");
         if (json) {
-            assert_string_equal(text, "{\"ts\":1.0,\"uid\":\"C1\",\"id.orig_h\":\"10.0.0.1\",\"id.orig_p\":1,"
-                                      "\"id.resp_h\":\"10.0.0.1\",\"id.resp_p\":1,\"source\":\"left\","
-                                      "\"vni\":7}\n");
+            assert_string_equal(
+                text, "{\"ts\":1.0,\"uid\":\"C1\",\"id.orig_h\":\"10.0.0.1\",\"id.orig_p\":1,"
+                      "\"id.resp_h\":\"10.0.0.1\",\"id.resp_p\":1,\"source\":\"left\","
+                      "\"vni\":7}\n");
             assert_string_equal(other, "{}\n");
         } else {
             CHECK_CELL(text, 0, "source", "left");

@@ -1,4 +1,5 @@
-/* Log files under trouble: a full disk, a folder that cannot be written, several workers at once. */
+/* Log files under trouble: a full disk, a folder that cannot be written, several workers at once.
+ */
 #include "log/record_bed.h"
 
 #include <errno.h>

@@ -6,7 +6,8 @@
  *     frame_ip(&b, &src, &dst, 17);
  *     frame_ethernet(&b);
  *
- * Lengths are filled in; checksums are left 0, as a sender's own capture has them, unless asked for. */
+ * Lengths are filled in; checksums are left 0, as a sender's own capture has them, unless asked
+ * for. */
 #ifndef NET_FRAMES_BED_H
 #define NET_FRAMES_BED_H
 

@@ -77,7 +77,8 @@ static void test_nobodys_bytes_are_given_back(void **state)
     struct flow_bed b;
     open_attached(&b, 12345);
     for (uint32_t i = 0; i < 100; i++)
-        bed_tcp(&b, 0, "PA", 1 + i * 50, 1, "\1\2\3\4\5 this is no protocol that anybody knows . . .");
+        bed_tcp(&b, 0, "PA", 1 + i * 50, 1,
+                "\1\2\3\4\5 this is no protocol that anybody knows . . .");
     assert_null(flow_early(b.flow));
     assert_int_equal(b.flow->probed, 3);
     assert_int_equal(pool_used(b.context.pool), 0);

@@ -15,9 +15,10 @@ static struct flow flow_of(uint8_t ip_proto, const char *src, uint16_t sport, co
     int order = memcmp(end[0].b, end[1].b, 16);
     bool swap = !one_way && (order > 0 || (order == 0 && sport > dport));
     struct flow f = {.ip_proto = ip_proto, .orig_is_1 = swap, .one_way = one_way};
-    f.proto = ip_proto == 6 ? FLOW_TCP : ip_proto == 17 ? FLOW_UDP
-              : ip_proto == 1 || ip_proto == 58         ? FLOW_ICMP
-                                                        : FLOW_UNKNOWN;
+    f.proto = ip_proto == 6                     ? FLOW_TCP
+              : ip_proto == 17                  ? FLOW_UDP
+              : ip_proto == 1 || ip_proto == 58 ? FLOW_ICMP
+                                                : FLOW_UNKNOWN;
     for (int i = 0; i < 2; i++) {
         f.addr[i] = end[swap ? !i : i];
         f.port[i] = port[swap ? !i : i];
@@ -45,8 +46,8 @@ static void test_community_ids(void **state)
     struct log_bed b;
     log_bed_open(&b, LOG_FORMAT_TSV, NULL, 0);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct flow f = flow_of(rows[i].proto, rows[i].src, rows[i].sport, rows[i].dst, rows[i].dport,
-                                rows[i].one_way);
+        struct flow f = flow_of(rows[i].proto, rows[i].src, rows[i].sport, rows[i].dst,
+                                rows[i].dport, rows[i].one_way);
         struct rec *rec = log_begin(b.writer, &schema);
         columns_put_community_id(rec, &f);
         log_end(rec);

@@ -25,10 +25,12 @@ static void test_plain_and_mirrored(void **state)
     struct frame_list plain, wrapped;
     frames_open(&plain);
     frames_open(&wrapped);
-    struct talk web = talk_begin(&plain, frame_addr(10, 0, 0, 1), 40000, frame_addr(10, 0, 0, 2), 80);
+    struct talk web =
+        talk_begin(&plain, frame_addr(10, 0, 0, 1), 40000, frame_addr(10, 0, 0, 2), 80);
     talk_hello(&web);
     talk_bye(&web);
-    struct talk other = talk_begin(&plain, frame_addr(10, 0, 0, 3), 40001, frame_addr(10, 0, 0, 4), 9999);
+    struct talk other =
+        talk_begin(&plain, frame_addr(10, 0, 0, 3), 40001, frame_addr(10, 0, 0, 4), 9999);
     talk_udp(&other, 0, "x", 1);
     frames_wrap(&plain, &wrapped, 1, 7);
     static const struct {
@@ -52,7 +54,8 @@ static void test_plain_and_mirrored(void **state)
         assert_int_equal(n_passed(&plain, rows[i].expression, false), rows[i].n);
         assert_int_equal(n_passed(&wrapped, rows[i].expression, true), rows[i].n);
     }
-    assert_int_equal(n_passed(&wrapped, "port 4789", false), 7); /* not a mirror: monitored traffic */
+    assert_int_equal(n_passed(&wrapped, "port 4789", false),
+                     7); /* not a mirror: monitored traffic */
     frames_free(&plain);
     frames_free(&wrapped);
 }
@@ -77,7 +80,8 @@ static void test_bare_ip(void **state)
     static const struct {
         const char *expression;
         bool passes;
-    } rows[] = {{"udp port 53", true}, {"tcp", false}, {"ether host 02:00:00:00:00:01", false}, {"", true}};
+    } rows[] = {
+        {"udp port 53", true}, {"tcp", false}, {"ether host 02:00:00:00:00:01", false}, {"", true}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct filter *filter;
         struct err err;
@@ -93,7 +97,8 @@ static void test_bare_ip(void **state)
 static void test_wrong_expressions(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"port", "tcp and", "no such thing", "host 300.1.1.1", "((("};
+    static const char *const wrong[] = {"port", "tcp and", "no such thing", "host 300.1.1.1",
+                                        "((("};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct filter *filter = NULL;
         struct err err = {{0}};

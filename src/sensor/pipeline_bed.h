@@ -1,4 +1,5 @@
-/* What the tests of the pipeline share: lists of frames, and the logs that a run over them leaves. */
+/* What the tests of the pipeline share: lists of frames, and the logs that a run over them leaves.
+ */
 #ifndef SENSOR_PIPELINE_BED_H
 #define SENSOR_PIPELINE_BED_H
 
@@ -78,7 +79,8 @@ static inline void talk_segment(struct talk *t, int dir, uint8_t flags, const ch
     struct frame_bed b;
     size_t size = strlen(data);
     frame_begin(&b, data, size);
-    frame_tcp(&b, t->port[dir], t->port[!dir], t->seq[dir], flags & 16 ? t->seq[!dir] : 0, flags, 8192, -1);
+    frame_tcp(&b, t->port[dir], t->port[!dir], t->seq[dir], flags & 16 ? t->seq[!dir] : 0, flags,
+              8192, -1);
     b.ip_id = t->ip_id[dir]++;
     frame_ip(&b, &t->end[dir], &t->end[!dir], 6);
     frame_ethernet(&b);
@@ -132,11 +134,12 @@ static inline void frames_wrap(const struct frame_list *in, struct frame_list *o
 
 /* ---- runs ---- */
 
-static const char *const run_logs[] = {"conn", "dns", "http", "files", "weird", "tunnel", "ssl", "notice"};
+static const char *const run_logs[] = {"conn",  "dns",    "http", "files",
+                                       "weird", "tunnel", "ssl",  "notice"};
 #define RUN_N_LOGS (sizeof run_logs / sizeof *run_logs)
 
 struct run_seen {
-    char *text[RUN_N_LOGS]; /* conn first */
+    char *text[RUN_N_LOGS];            /* conn first */
     struct pipeline_counters counters; /* of the first worker */
 };
 
@@ -227,7 +230,8 @@ static inline char *run_sorted(const char *text, const char *upto)
     return out;
 }
 
-static inline void run_check_same(const struct run_seen *a, const struct run_seen *b, const char *upto)
+static inline void run_check_same(const struct run_seen *a, const struct run_seen *b,
+                                  const char *upto)
 {
     for (size_t i = 0; i < RUN_N_LOGS; i++) {
         char *one = run_sorted(a->text[i], upto), *two = run_sorted(b->text[i], upto);

@@ -3,15 +3,17 @@
 #include "sensor/pipeline_bed.h"
 
 static const uint8_t question[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0\1a\7example\0\0\1\0\1";
-static const uint8_t answer[] =
-    "\x12\x34\x81\x80\0\1\0\1\0\0\0\0\1a\7example\0\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1";
+static const uint8_t answer[] = "\x12\x34\x81\x80\0\1\0\1\0\0\0\0\1a\7example\0\0\1\0\1\xc0\x0c\0\1"
+                                "\0\1\0\0\0\x3c\0\4\xc0\0\2\1";
 
 static void add_web(struct frame_list *l, uint8_t host, uint16_t port)
 {
-    struct talk t = talk_begin(l, frame_addr(10, 0, 0, host), port, frame_addr(93, 184, 216, 34), 80);
+    struct talk t =
+        talk_begin(l, frame_addr(10, 0, 0, host), port, frame_addr(93, 184, 216, 34), 80);
     talk_hello(&t);
     talk_segment(&t, 0, 24, "GET /index.html HTTP/1.1\r\nHost: example.com\r\n\r\n");
-    talk_segment(&t, 1, 24, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n");
+    talk_segment(&t, 1, 24,
+                 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n");
     talk_segment(&t, 1, 24, "hello");
     talk_segment(&t, 0, 16, "");
     talk_bye(&t);
@@ -198,7 +200,8 @@ static void test_workers_and_time(void **state)
     (void)state;
     struct frame_list l;
     frames_open(&l);
-    static const int64_t jumps[] = {0, 9, 61, 301, -2, 10, -100, 3601, 31536000, 5, 11, 12, -40, 70};
+    static const int64_t jumps[] = {0,    9,        61, 301, -2, 10,  -100,
+                                    3601, 31536000, 5,  11,  12, -40, 70};
     for (size_t i = 0; i < sizeof jumps / sizeof jumps[0]; i++) {
         l.now += jumps[i] * SECOND;
         for (uint8_t k = 0; k < 6; k++) {
@@ -237,7 +240,8 @@ static void test_seed_of_uids(void **state)
 
 static const struct pipeline_options mirrored = {.mirror = true, .stack = {.auto_mirror = true}};
 
-/* The columns of a mirrored run begin with "source": up to there, lines are those of a plain run. */
+/* The columns of a mirrored run begin with "source": up to there, lines are those of a plain run.
+ */
 static void test_mirrored_is_as_plain(void **state)
 {
     (void)state;
@@ -288,7 +292,8 @@ static void test_layers_that_are_named(void **state)
     frames_free(&two);
 }
 
-/* Both ends mirror, under two VNIs, and the copies arrive in another order: every packet counts once. */
+/* Both ends mirror, under two VNIs, and the copies arrive in another order: every packet counts
+ * once. */
 static void test_mirrored_twice(void **state)
 {
     (void)state;
@@ -388,7 +393,8 @@ static void test_odd_frames(void **state)
         frames_add(&l, copy, l.frames[i].size);
     }
     for (int mirror = 0; mirror < 2; mirror++) {
-        run_frames(&l, mirror ? mirrored : (struct pipeline_options){.validate_checksums = true}, 2, 32, &seen);
+        run_frames(&l, mirror ? mirrored : (struct pipeline_options){.validate_checksums = true}, 2,
+                   32, &seen);
         assert_int_equal(seen.counters.n_packets, l.n);
         run_free(&seen);
     }
@@ -411,18 +417,12 @@ static void test_no_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_logged),
-        cmocka_unit_test(test_any_number_of_workers),
-        cmocka_unit_test(test_workers_and_weirds),
-        cmocka_unit_test(test_workers_and_tunnels),
-        cmocka_unit_test(test_workers_and_time),
-        cmocka_unit_test(test_seed_of_uids),
-        cmocka_unit_test(test_mirrored_is_as_plain),
-        cmocka_unit_test(test_layers_that_are_named),
-        cmocka_unit_test(test_mirrored_twice),
-        cmocka_unit_test(test_networks),
-        cmocka_unit_test(test_odd_frames),
-        cmocka_unit_test(test_no_frames),
+        cmocka_unit_test(test_what_is_logged),       cmocka_unit_test(test_any_number_of_workers),
+        cmocka_unit_test(test_workers_and_weirds),   cmocka_unit_test(test_workers_and_tunnels),
+        cmocka_unit_test(test_workers_and_time),     cmocka_unit_test(test_seed_of_uids),
+        cmocka_unit_test(test_mirrored_is_as_plain), cmocka_unit_test(test_layers_that_are_named),
+        cmocka_unit_test(test_mirrored_twice),       cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_odd_frames),           cmocka_unit_test(test_no_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ static void test_over_ip(void **state)
     char *text;
     bed_open(&b);
     struct tunnels *t = tunnels_new();
-    struct packet_layer there = layer("gre", 1, 2), back = layer("gre", 2, 1), other = layer("ipip", 1, 2);
+    struct packet_layer there = layer("gre", 1, 2), back = layer("gre", 2, 1),
+                        other = layer("ipip", 1, 2);
     struct flow_uid one = tunnels_over_ip(t, &b.context, &there, true);
     bed_wait(&b, SECOND);
     struct flow_uid two = tunnels_over_ip(t, &b.context, &back, true);
