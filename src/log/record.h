@@ -28,7 +28,9 @@ struct log_writer; /* one worker's buffers over them */
 struct log_set_options {
     const char *folder;
     enum log_format format;
-    const struct log_column *extra; /* columns added to logs of connections; may be NULL */
+    /* Columns added to logs of connections; may be NULL. Where a log has a column of that name
+     * itself (weird.log's source), "mirror_" is put in front. */
+    const struct log_column *extra;
     uint16_t n_extra;
 };
 

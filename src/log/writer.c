@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MAX_EXTRA   16
 #define N_STREAMS   128 /* power of two; kinds of logs there can be */
 #define BUFFER_SIZE (256u << 10)
 
@@ -28,6 +29,8 @@ struct log_set {
     char *folder;
     enum log_format format;
     const struct log_column *extra;
+    struct log_column renamed[MAX_EXTRA]; /* the same, for logs that have the name already */
+    char names[MAX_EXTRA][48];
     uint16_t n_extra;
     uint64_t n_records;
     size_t n_files;
@@ -69,7 +72,11 @@ int log_set_open(const struct log_set_options *options, struct log_set **out, st
     }
     set->format = options->format;
     set->extra = options->extra;
-    set->n_extra = options->n_extra;
+    set->n_extra = options->n_extra < MAX_EXTRA ? options->n_extra : MAX_EXTRA;
+    for (uint16_t i = 0; i < set->n_extra; i++) {
+        (void)snprintf(set->names[i], sizeof set->names[i], "mirror_%s", set->extra[i].name);
+        set->renamed[i] = (struct log_column){set->names[i], set->extra[i].type};
+    }
     pthread_mutex_init(&set->lock, NULL);
     *out = set;
     return 0;
@@ -109,6 +116,18 @@ static size_t stamp_line(char *out, size_t max, const char *name)
     return (size_t)snprintf(out, max, "%s\t%s\n", name, text);
 }
 
+static const struct log_column *column_of(const struct log_set *set,
+                                          const struct log_schema *schema, uint16_t index)
+{
+    if (index < schema->n_columns)
+        return &schema->columns[index];
+    const struct log_column *extra = &set->extra[index - schema->n_columns];
+    for (uint16_t i = 0; i < schema->n_columns; i++)
+        if (strcmp(schema->columns[i].name, extra->name) == 0)
+            return &set->renamed[index - schema->n_columns];
+    return extra;
+}
+
 static void write_header(struct log_set *set, struct log_file *file)
 {
     const struct log_schema *s = file->schema;
@@ -122,7 +141,7 @@ static void write_header(struct log_set *set, struct log_file *file)
     for (int types = 0; types < 2; types++) {
         at += (size_t)snprintf(text + at, sizeof text - at, types ? "#types" : "#fields");
         for (uint16_t i = 0; i < n; i++) {
-            const struct log_column *c = i < s->n_columns ? &s->columns[i] : &set->extra[i - s->n_columns];
+            const struct log_column *c = column_of(set, s, i);
             at += (size_t)snprintf(text + at, sizeof text - at, "\t%s",
                                    types ? log_type_name(c->type) : c->name);
         }
@@ -330,9 +349,7 @@ void log_line(struct log_writer *writer, const struct log_schema *schema, struct
 
 const struct log_column *log_stream_column(const struct log_stream *stream, uint16_t index)
 {
-    const struct log_schema *schema = stream->schema;
-    return index < schema->n_columns ? &schema->columns[index]
-                                     : &stream->writer->set->extra[index - schema->n_columns];
+    return column_of(stream->writer->set, stream->schema, index);
 }
 
 uint16_t log_stream_n_columns(const struct log_stream *stream)

@@ -31,7 +31,7 @@ static inline bool rec_room(struct rec *rec, size_t size)
 /* How much of the record there is. */
 size_t log_stream_offset(const struct log_stream *stream);
 
-/* The schema's column, or the extra one after them. */
+/* The schema's column, or the extra one after them, by the name it has in this log. */
 const struct log_column *log_stream_column(const struct log_stream *stream, uint16_t index);
 uint16_t log_stream_n_columns(const struct log_stream *stream);
 
