@@ -1,5 +1,8 @@
 /* Budgeted memory: see pool.h. Size classes are powers of two with one step between them; blocks
- * of a class are cut from slabs, large ones come from the system one by one. */
+ * of a class are cut from slabs of their own, large ones come from the system one by one. A slab of
+ * which all blocks came back can be any class's next, so what was used once for one size is not
+ * lost for the others, and slabs count as used as a whole: the pool never touches more than its
+ * limit and one slab for each class. */
 #include "base/pool.h"
 
 #include <stdlib.h>
@@ -17,10 +20,11 @@
 #define POOL_PLAIN false
 #endif
 
-#define SLAB_SIZE   (256u << 10)
+#define SLAB_SIZE   (128u << 10)
 #define CLASS_MIN   64u
 #define CLASS_MAX   (32u << 10)
 #define N_CLASSES   19 /* 64 96 128 192 … 32 KiB */
+#define NO_SLAB     UINT32_MAX
 #define ARENA_FIRST 512u
 #define ARENA_MAX   (1u << 20)
 
@@ -29,15 +33,26 @@ struct block {
 };
 
 struct slab {
-    struct slab *next;
+    struct block *free;  /* came back */
+    uint32_t n_live;     /* blocks given out */
+    uint32_t at;         /* what is behind was never given out */
+    uint32_t prev, next; /* in the list it is in */
+    uint8_t class;
+    bool listed; /* in its class's list: it has room */
 };
 
 struct pool {
     size_t limit, used;
+    size_t n_large; /* bytes of large blocks */
     uint64_t n_refused;
-    struct block *free[N_CLASSES];
+    uint8_t *memory; /* the slabs, touched one after the other */
     struct slab *slabs;
-    uint8_t *at, *end; /* of the newest slab */
+    uint32_t n_slabs, max_slabs;      /* touched; room for */
+    uint32_t n_empty, empty;          /* of no class: a list */
+    uint32_t n_returned, returned;    /* the same, and their memory was given back */
+    uint32_t room[N_CLASSES];         /* slabs with room: lists */
+    uint32_t n_of[N_CLASSES];         /* slabs of each class */
+    uint32_t n_classes;               /* that have any; the last of a class stays with it */
 };
 
 struct arena_chunk {
@@ -62,11 +77,145 @@ static size_t class_size(unsigned k)
     return k & 1 ? base + base / 2 : base;
 }
 
+/* ---- slabs ---- */
+
+static void *map_memory(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void list_add(struct pool *pool, uint32_t *head, uint32_t i)
+{
+    pool->slabs[i].prev = NO_SLAB;
+    pool->slabs[i].next = *head;
+    if (*head != NO_SLAB)
+        pool->slabs[*head].prev = i;
+    *head = i;
+}
+
+static void list_remove(struct pool *pool, uint32_t *head, uint32_t i)
+{
+    const struct slab *slab = &pool->slabs[i];
+    if (slab->prev == NO_SLAB)
+        *head = slab->next;
+    else
+        pool->slabs[slab->prev].next = slab->next;
+    if (slab->next != NO_SLAB)
+        pool->slabs[slab->next].prev = slab->prev;
+}
+
+/* What counts against the limit: all but the first slab of each class. */
+static size_t counted(const struct pool *pool)
+{
+    return pool_touched(pool) - (size_t)pool->n_classes * SLAB_SIZE;
+}
+
+size_t pool_touched(const struct pool *pool)
+{
+    return POOL_PLAIN ? pool->used : (size_t)(pool->n_slabs - pool->n_returned) * SLAB_SIZE + pool->n_large;
+}
+
+void pool_trim(struct pool *pool)
+{
+    while (pool->n_empty > 0) {
+        uint32_t i = pool->empty;
+        list_remove(pool, &pool->empty, i);
+        pool->n_empty--;
+        (void)madvise(pool->memory + (size_t)i * SLAB_SIZE, SLAB_SIZE, MADV_DONTNEED);
+        list_add(pool, &pool->returned, i);
+        pool->n_returned++;
+    }
+}
+
+/* A slab for the class, or NO_SLAB: over the limit. The first of each class is always there. */
+static uint32_t take_slab(struct pool *pool, unsigned k)
+{
+    uint32_t i;
+    if (pool->n_empty > 0) {
+        i = pool->empty;
+        list_remove(pool, &pool->empty, i);
+        pool->n_empty--;
+    } else if (pool->n_of[k] > 0 && counted(pool) + SLAB_SIZE > pool->limit) {
+        return NO_SLAB;
+    } else if (pool->n_returned > 0) {
+        i = pool->returned;
+        list_remove(pool, &pool->returned, i);
+        pool->n_returned--;
+    } else if (pool->n_slabs < pool->max_slabs) {
+        i = pool->n_slabs++;
+    } else {
+        return NO_SLAB;
+    }
+    pool->slabs[i] = (struct slab){.class = (uint8_t)k, .listed = true};
+    pool->n_classes += pool->n_of[k]++ == 0;
+    list_add(pool, &pool->room[k], i);
+    return i;
+}
+
+static void *slab_get(struct pool *pool, unsigned k)
+{
+    uint32_t i = pool->room[k] != NO_SLAB ? pool->room[k] : take_slab(pool, k);
+    if (i == NO_SLAB)
+        return NULL;
+    struct slab *slab = &pool->slabs[i];
+    uint32_t size = (uint32_t)class_size(k);
+    void *p = slab->free;
+    if (p) {
+        slab->free = slab->free->next;
+    } else {
+        p = pool->memory + (size_t)i * SLAB_SIZE + slab->at;
+        slab->at += size;
+    }
+    slab->n_live++;
+    if (!slab->free && slab->at + size > SLAB_SIZE) {
+        list_remove(pool, &pool->room[k], i);
+        slab->listed = false;
+    }
+    return p;
+}
+
+static void slab_put(struct pool *pool, void *p)
+{
+    uint32_t i = (uint32_t)((size_t)((uint8_t *)p - pool->memory) / SLAB_SIZE);
+    struct slab *slab = &pool->slabs[i];
+    struct block *b = p;
+    b->next = slab->free;
+    slab->free = b;
+    uint32_t *room = &pool->room[slab->class];
+    if (--slab->n_live == 0 && pool->n_of[slab->class] > 1) {
+        if (slab->listed)
+            list_remove(pool, room, i);
+        pool->n_of[slab->class]--;
+        list_add(pool, &pool->empty, i);
+        pool->n_empty++;
+    } else if (!slab->listed) {
+        list_add(pool, room, i);
+        slab->listed = true;
+    }
+}
+
+/* ---- the pool ---- */
+
 struct pool *pool_new(size_t limit)
 {
     struct pool *pool = calloc(1, sizeof *pool);
-    if (pool)
-        pool->limit = limit;
+    if (!pool)
+        return NULL;
+    pool->limit = limit;
+    pool->empty = pool->returned = NO_SLAB;
+    for (unsigned k = 0; k < N_CLASSES; k++)
+        pool->room[k] = NO_SLAB;
+    if (POOL_PLAIN)
+        return pool;
+    size_t n = limit / SLAB_SIZE + N_CLASSES;
+    pool->max_slabs = n < NO_SLAB ? (uint32_t)n : NO_SLAB - 1;
+    pool->memory = map_memory((size_t)pool->max_slabs * SLAB_SIZE);
+    pool->slabs = map_memory(pool->max_slabs * sizeof *pool->slabs);
+    if (!pool->memory || !pool->slabs) {
+        pool_free(pool);
+        return NULL;
+    }
     return pool;
 }
 
@@ -74,27 +223,27 @@ void pool_free(struct pool *pool)
 {
     if (!pool)
         return;
-    for (struct slab *slab = pool->slabs; slab;) {
-        struct slab *next = slab->next;
-        free(slab);
-        slab = next;
-    }
+    if (pool->memory)
+        munmap(pool->memory, (size_t)pool->max_slabs * SLAB_SIZE);
+    if (pool->slabs)
+        munmap(pool->slabs, pool->max_slabs * sizeof *pool->slabs);
     free(pool);
 }
 
-static void *cut(struct pool *pool, size_t size)
+void pool_set_limit(struct pool *pool, size_t limit)
 {
-    if ((size_t)(pool->end - pool->at) < size) {
-        struct slab *slab = aligned_alloc(64, SLAB_SIZE);
-        if (!slab)
-            return NULL;
-        slab->next = pool->slabs;
-        pool->slabs = slab;
-        pool->at = (uint8_t *)slab + 64;
-        pool->end = (uint8_t *)slab + SLAB_SIZE;
-    }
-    void *p = pool->at;
-    pool->at += size;
+    pool->limit = limit;
+}
+
+static void *large_get(struct pool *pool, size_t size)
+{
+    if (!POOL_PLAIN && counted(pool) + size > pool->limit)
+        pool_trim(pool);
+    if (!POOL_PLAIN && counted(pool) + size > pool->limit)
+        return NULL;
+    void *p = calloc(1, size);
+    if (p)
+        pool->n_large += size;
     return p;
 }
 
@@ -103,24 +252,15 @@ void *pool_get(struct pool *pool, size_t size)
     bool large = POOL_PLAIN || size > CLASS_MAX;
     unsigned k = large ? 0 : class_of(size);
     size_t real = large ? size : class_size(k);
-    if (real > pool->limit || pool->used > pool->limit - real) {
-        pool->n_refused++;
-        return NULL;
-    }
-    void *p;
-    if (large) {
-        p = calloc(1, size);
-    } else if (pool->free[k]) {
-        p = pool->free[k];
-        pool->free[k] = pool->free[k]->next;
-        memset(p, 0, size);
-    } else if ((p = cut(pool, real))) {
-        memset(p, 0, size);
-    }
+    void *p = NULL;
+    if (real <= pool->limit && pool->used <= pool->limit - real)
+        p = large ? large_get(pool, size) : slab_get(pool, k);
     if (!p) {
         pool->n_refused++;
         return NULL;
     }
+    if (!large)
+        memset(p, 0, size);
     pool->used += real;
     return p;
 }
@@ -131,14 +271,12 @@ void pool_put(struct pool *pool, void *block, size_t size)
         return;
     if (POOL_PLAIN || size > CLASS_MAX) {
         pool->used -= size;
+        pool->n_large -= size;
         free(block);
         return;
     }
-    unsigned k = class_of(size);
-    pool->used -= class_size(k);
-    struct block *b = block;
-    b->next = pool->free[k];
-    pool->free[k] = b;
+    pool->used -= class_size(class_of(size));
+    slab_put(pool, block);
 }
 
 size_t pool_used(const struct pool *pool)
@@ -180,9 +318,9 @@ static bool arena_grow(struct arena *arena, size_t size)
 
 void *arena_get(struct arena *arena, size_t size)
 {
-    size = (size + 7) & ~(size_t)7;
     if (size > ARENA_MAX)
         return NULL;
+    size = (size + 7) & ~(size_t)7;
     if ((!arena->chunk || arena->chunk->size - arena->at < size) && !arena_grow(arena, size))
         return NULL;
     void *p = (uint8_t *)arena->chunk + arena->at;

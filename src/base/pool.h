@@ -1,8 +1,8 @@
 /* Memory that strangers can make us keep: one pool a worker, with a budget.
  *
- * Blocks come in size classes and go back to a free list, never to the system, so a flood costs
- * first-touch once. When the budget is spent, allocation gives NULL: the caller drops what it
- * wanted to keep and the refusal is counted here. */
+ * Blocks come in size classes and go back to a free list, to the system only when the memory is
+ * needed elsewhere, so a flood costs first-touch once. When the budget is spent, allocation gives
+ * NULL: the caller drops what it wanted to keep and the refusal is counted here. */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
@@ -22,7 +22,12 @@ void pool_free(struct pool *pool);
 void *pool_get(struct pool *pool, size_t size);
 void pool_put(struct pool *pool, void *block, size_t size);
 
-size_t pool_used(const struct pool *pool);
+size_t pool_used(const struct pool *pool); /* by what was asked for */
+size_t pool_touched(const struct pool *pool); /* of the system's: with what is between and free */
+void pool_trim(struct pool *pool); /* gives the system back what is wholly free */
+
+/* Not more than it was made with; what is kept beyond stays until it comes back. */
+void pool_set_limit(struct pool *pool, size_t limit);
 size_t pool_limit(const struct pool *pool);
 uint64_t pool_refused(const struct pool *pool);
 

@@ -82,6 +82,52 @@ static void test_budget(void **state)
     }
 }
 
+/* Used once for one size, then for another …: what is free serves every size, and the limit holds
+ * for all that was ever touched, but one slab for each of the classes. */
+static void test_sizes_in_turn(void **state)
+{
+    (void)state;
+    enum { LIMIT = 16 << 20, FIRSTS = 19 * (128 << 10) };
+    static void *blocks[LIMIT / 64 + 1];
+    struct pool *pool = pool_new(LIMIT);
+    for (int round = 0; round < 2; round++)
+        for (size_t size = 64; size <= 200000; size = size * 5 / 4) {
+            size_t n = 0;
+            while ((blocks[n] = pool_get(pool, size)))
+                n++;
+            assert_true(n * size >= LIMIT / 2); /* all of it, but for rounding */
+            assert_true(pool_touched(pool) <= LIMIT + FIRSTS);
+            while (n > 0)
+                pool_put(pool, blocks[--n], size);
+        }
+    assert_int_equal(pool_used(pool), 0);
+    pool_trim(pool);
+    assert_true(pool_touched(pool) <= FIRSTS);
+    pool_free(pool);
+}
+
+static void test_lower_limit(void **state)
+{
+    (void)state;
+    struct pool *pool = pool_new(8 << 20);
+    static void *blocks[4096];
+    size_t n = 0;
+    while (n < 2000 && (blocks[n] = pool_get(pool, 2000)))
+        n++;
+    assert_int_equal(n, 2000);
+    pool_set_limit(pool, 1 << 20);
+    assert_int_equal(pool_limit(pool), 1 << 20);
+    assert_null(pool_get(pool, 2000));
+    while (n > 0)
+        pool_put(pool, blocks[--n], 2000);
+    while ((blocks[n] = pool_get(pool, 2000)))
+        n++;
+    assert_true(n > 200 && n * 2000 <= 1 << 20);
+    while (n > 0)
+        pool_put(pool, blocks[--n], 2000);
+    pool_free(pool);
+}
+
 static void test_impossible_sizes(void **state)
 {
     (void)state;
@@ -207,6 +253,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_sizes_in_turn),
+        cmocka_unit_test(test_lower_limit),
         cmocka_unit_test(test_impossible_sizes),
         cmocka_unit_test(test_arena),
         cmocka_unit_test(test_arena_strings),

@@ -147,16 +147,36 @@ static void index_remove(struct flow_table *table, uint32_t hash, uint32_t numbe
     table->n_entries--;
 }
 
-static size_t memory_used(const struct flow_table *table)
+static size_t table_size(const struct flow_table *table)
 {
-    return (size_t)table->counters.n_now * sizeof(struct flow) +
-           ((size_t)table->mask + 1) * sizeof(struct entry) + pool_used(table->context->pool);
+    return (size_t)table->n_used * sizeof(struct flow) + index_size(table->mask);
+}
+
+/* Whether `more` bytes of the budget can be had for the table. Half of it can always, a quarter is
+ * the payload's, and the rest whoever comes first. What was touched counts, used or not. */
+static bool has_memory(const struct flow_table *table, size_t more)
+{
+    struct pool *pool = table->context->pool;
+    size_t size = table_size(table) + more;
+    if (size <= table->memory / 2 || size > table->memory - table->memory / 4)
+        return size <= table->memory / 2;
+    if (size + pool_touched(pool) > table->memory)
+        pool_trim(pool);
+    return size + pool_touched(pool) <= table->memory;
+}
+
+/* The table has grown: the payload may take what is left. */
+static void share_memory(const struct flow_table *table)
+{
+    size_t left = table->memory - table_size(table), most = table->memory / 2;
+    if (left < most && left < pool_limit(table->context->pool))
+        pool_set_limit(table->context->pool, left);
 }
 
 static bool index_grow(struct flow_table *table)
 {
     uint32_t n = (table->mask + 1) * 2;
-    if (n == 0 || memory_used(table) + (size_t)n * sizeof *table->index > table->memory)
+    if (n == 0 || !has_memory(table, (size_t)n * sizeof *table->index))
         return false;
     struct entry *old = table->index, *grown = map_memory(index_size(n - 1));
     if (!grown)
@@ -168,6 +188,7 @@ static bool index_grow(struct flow_table *table)
         if (old[i].flow)
             index_put(table, old[i].hash, old[i].flow - 1);
     munmap(old, index_size(n_old - 1));
+    share_memory(table);
     return true;
 }
 
@@ -307,7 +328,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow_key *key
 {
     if (table->wheel_now == INT64_MIN)
         table->wheel_now = table->context->clock >> SLOT_SHIFT;
-    while (memory_used(table) + sizeof(struct flow) > table->memory)
+    while (table->free == FLOW_NONE && !has_memory(table, sizeof(struct flow)))
         if (!evict_one(table))
             break;
     if (table->n_entries * 2 > table->mask && !index_grow(table) &&
@@ -320,6 +341,7 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow_key *key
         table->free = table->flows[number].next_timer;
     } else if (table->n_used < table->n_max) {
         number = table->n_used++;
+        share_memory(table);
     } else {
         table->counters.n_refused++;
         return NULL;

@@ -281,6 +281,41 @@ static void test_flood_of_kept_data(void **state)
     bed_free(&b);
 }
 
+/* A flood that is over does not leave its memory to the payload, nor the other way round. */
+static void test_floods_in_turn(void **state)
+{
+    (void)state;
+    enum { MEMORY = 16 << 20, FIRSTS = 19 * (128 << 10) };
+    static char data[1400];
+    for (int first = 0; first < 2; first++) {
+        struct flow_bed b;
+        bed_open_with(&b, MEMORY);
+        b.step = 1000;
+        for (int i = 0; i < 2; i++) {
+            size_t n_peak = 0;
+            for (uint32_t n = 0; n < 60000; n++) {
+                if ((i ^ first) == 0) {
+                    syn_from(&b, n);
+                } else if (n < 3000) {
+                    b.port[0] = (uint16_t)(1000 + n);
+                    bed_handshake(&b);
+                    for (uint32_t k = 1; k < 8; k++)
+                        bed_tcp_bytes(&b, 0, "PA", k * 1500, 1, data, sizeof data);
+                }
+                n_peak = counters(&b)->n_peak * sizeof(struct flow);
+                assert_true(n_peak + pool_touched(b.context.pool) <= MEMORY + FIRSTS);
+            }
+            b.end[0] = frame_addr(10, 0, 0, 1);
+            if (first == 0) /* the payload has its quarter after the table took all it can have */
+                assert_true(i == 0 || pool_touched(b.context.pool) >= MEMORY / 5);
+            bed_wait(&b, 7200 * SECOND);
+            bed_expire(&b);
+        }
+        bed_close(&b);
+        bed_free(&b);
+    }
+}
+
 /* So little that nothing fits: refused and counted, not crashed. */
 static void test_no_memory_at_all(void **state)
 {
@@ -323,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_syn_flood),
         cmocka_unit_test(test_flood_of_kept_data),
+        cmocka_unit_test(test_floods_in_turn),
         cmocka_unit_test(test_no_memory_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
