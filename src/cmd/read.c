@@ -275,6 +275,7 @@ static void say_losses(const struct run_result *r)
          "connections were logged as ended early: the memory was full; give more with --memory"},
         {c->flows.n_refused, NOTE_WARN, "packets had no connection: the memory was full"},
         {c->n_pool_refused, NOTE_WARN, "times there was no memory to keep payload: give more with --memory"},
+        {r->n_cut, NOTE_WARN, "texts were cut to keep log lines below 1 MiB"},
         {c->n_sources_refused, NOTE_WARN, "packets came by a channel beyond those that can be told apart"},
         {c->n_copies, NOTE_INFO, "packets were copies of others, and were left out"},
         {c->n_filtered, NOTE_INFO, "packets did not pass the filter"},

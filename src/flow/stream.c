@@ -94,10 +94,10 @@ static void check_limits(struct flow_context *context, struct flow *f, int dir)
     struct tcp_end *end = &f->tcp[dir];
     const struct pending *pending = more_of(f) ? &more_of(f)->pending[dir] : NULL;
     uint32_t kept = pending ? pending->n_bytes : 0;
+    uint64_t unacked = end->delivered > end->trimmed ? end->delivered - end->trimmed : 0;
     if (kept && tcp_nothing_acked(end) && pending_end(pending) - end->delivered > MAX_ABOVE_HOLE)
         give_up(context, f, dir, "above_hole_data_without_any_acks");
-    else if (!tcp_nothing_acked(end) && end->delivered > end->trimmed &&
-             end->delivered - end->trimmed + kept > MAX_UNACKED)
+    else if (!tcp_nothing_acked(end) && unacked + kept > MAX_UNACKED)
         give_up(context, f, dir, "excessive_data_without_further_acks");
 }
 

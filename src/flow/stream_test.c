@@ -310,6 +310,24 @@ static void test_data_with_a_reset_is_not_delivered(void **state)
     bed_free(&b);
 }
 
+/* What is kept of one direction has a limit, whatever the other end acknowledged. */
+static void test_kept_data_has_a_limit(void **state)
+{
+    (void)state;
+    struct flow_bed b;
+    bed_open_with(&b, 128u << 20);
+    bed_handshake(&b);
+    bed_tcp(&b, 0, "PA", 1, 1, "hello");
+    bed_tcp(&b, 1, "A", 1, 6, "");
+    static char data[9000];
+    for (uint32_t i = 1; i <= 4000; i++)
+        bed_tcp_bytes(&b, 0, "PA", 6 + i * 9000, 1, data, 9000);
+    if (pool_used(b.context.pool) > 24u << 20)
+        fail_msg("%zu bytes are kept", pool_used(b.context.pool));
+    bed_close(&b);
+    bed_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_cut_segments),
         cmocka_unit_test(test_data_with_the_syn),
         cmocka_unit_test(test_data_with_a_reset_is_not_delivered),
+        cmocka_unit_test(test_kept_data_has_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

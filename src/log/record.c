@@ -7,6 +7,9 @@
 
 #include "log/number.h"
 
+#define LINE_RESERVE (64u << 10)
+#define TEXT_MAX     (64u << 10)
+
 /* Separator, and in JSON the column's name, before a value. False: no room, write nothing. */
 static bool begin_value(struct rec *rec, size_t size)
 {
@@ -72,7 +75,7 @@ static void put_long_seconds(struct rec *rec, int64_t ns)
 /* Seconds with six decimals; JSON without the zeros at the end. */
 static void put_seconds(struct rec *rec, int64_t ns)
 {
-    uint64_t abs = ns < 0 ? (uint64_t)-ns : (uint64_t)ns;
+    uint64_t abs = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
     uint64_t us = (abs + 500) / 1000;
     if (ns < 0 && us)
         *rec->at++ = '-';
@@ -133,10 +136,16 @@ static void put_str(struct rec *rec, struct str text)
     }
 }
 
-/* Text that would make the line too long is cut. */
-static struct str fitting(struct str text)
+/* Text that would make the line too long is cut: what is left of the line, at the most bytes that
+ * escaping can make of one, but for a reserve that all other columns fit into. */
+static struct str fitting(const struct rec *rec, struct str text)
 {
-    return str_upto(text, LOG_LINE_MAX / 16);
+    size_t used = rec_mark(rec);
+    size_t room = used < LOG_LINE_MAX - LINE_RESERVE ? LOG_LINE_MAX - LINE_RESERVE - used : 0;
+    size_t most = room / 6 < TEXT_MAX ? room / 6 : TEXT_MAX;
+    if (text.len > most)
+        log_stream_cut(rec->stream);
+    return str_upto(text, most);
 }
 
 void rec_str(struct rec *rec, struct str text)
@@ -146,7 +155,7 @@ void rec_str(struct rec *rec, struct str text)
         rec_unset(rec);
         return;
     }
-    text = fitting(text);
+    text = fitting(rec, text);
     if (begin_value(rec, (size_t)text.len * 6 + 10))
         put_str(rec, text);
 }
@@ -265,8 +274,10 @@ void rec_set_begin(struct rec *rec)
 static bool begin_item(struct rec *rec, size_t size)
 {
     assert(rec->in_set);
-    if (!rec_room(rec, size + 1))
+    if (rec_mark(rec) > LOG_LINE_MAX - LINE_RESERVE / 2 || !rec_room(rec, size + 1)) {
+        log_stream_cut(rec->stream); /* the set goes without the rest */
         return false;
+    }
     if (!rec->set_first)
         *rec->at++ = ',';
     rec->set_first = false;
@@ -275,7 +286,7 @@ static bool begin_item(struct rec *rec, size_t size)
 
 void rec_item_str(struct rec *rec, struct str text)
 {
-    text = fitting(text);
+    text = fitting(rec, text);
     if (!str_set(text))
         rec_item_text(rec, NULL);
     else if (begin_item(rec, (size_t)text.len * 6 + 10))

@@ -40,6 +40,7 @@ int log_set_open(const struct log_set_options *options, struct log_set **out, st
 /* Writes the closing lines. -EIO when some bytes could not be written: err says which and why. */
 int log_set_close(struct log_set *set, struct err *err) MUST_CHECK;
 uint64_t log_set_n_records(const struct log_set *set);
+uint64_t log_set_n_cut(const struct log_set *set); /* texts that were cut to keep lines short */
 
 struct log_writer *log_writer_new(struct log_set *set);
 void log_writer_flush(struct log_writer *writer);

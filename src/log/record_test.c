@@ -394,6 +394,40 @@ static void test_extra_columns(void **state)
     }
 }
 
+/* However long the texts are, a row has all its columns, or it is not there. */
+static void test_no_row_lacks_a_column(void **state)
+{
+    (void)state;
+    static char long_text[65536];
+    memset(long_text, 1, sizeof long_text);
+    static const struct log_column four[] = {
+        {"a", LOG_STRING}, {"b", LOG_STRING}, {"c", LOG_STRING}, {"d", LOG_STRING}, {"n", LOG_COUNT}};
+    static const struct log_schema four_schema = {.name = "four", LOG_COLUMNS(four)};
+    struct log_bed b;
+    log_bed_open(&b, LOG_FORMAT_TSV, NULL, 0);
+    for (int i = 0; i < 3; i++) {
+        struct rec *rec = log_begin(b.writer, &four_schema);
+        for (int k = 0; k < 4; k++)
+            rec_str(rec, str_make(long_text, sizeof long_text));
+        rec_count(rec, 42);
+        log_end(rec);
+    }
+    log_writer_free(b.writer);
+    struct err err;
+    (void)!log_set_close(b.set, &err);
+    char *text = log_bed_take(&b, "four");
+    for (size_t i = 0; i < log_rows(text); i++) {
+        const char *line = log_row(text, i);
+        size_t n_tabs = 0;
+        for (const char *at = line; *at != '\n'; at++)
+            n_tabs += *at == '\t';
+        assert_int_equal(n_tabs, 4);
+        CHECK_CELL(text, i, "n", "42");
+    }
+    free(text);
+    log_bed_remove(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_lines_longer_than_the_buffer),
         cmocka_unit_test(test_lines_have_a_limit),
         cmocka_unit_test(test_extra_columns),
+        cmocka_unit_test(test_no_row_lacks_a_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

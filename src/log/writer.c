@@ -20,7 +20,8 @@
 struct log_file {
     const struct log_schema *schema;
     int fd;
-    int error; /* errno of the first refusal */
+    int error;   /* errno of the first refusal: nothing more is written */
+    int refused; /* of lines that were left out, while others were written */
     uint64_t n_lost_bytes;
     pthread_mutex_t lock;
 };
@@ -32,7 +33,7 @@ struct log_set {
     struct log_column renamed[MAX_EXTRA]; /* the same, for logs that have the name already */
     char names[MAX_EXTRA][48];
     uint16_t n_extra;
-    uint64_t n_records;
+    uint64_t n_records, n_cut;
     size_t n_files;
     struct log_file files[N_STREAMS];
     pthread_mutex_t lock;
@@ -50,7 +51,7 @@ struct log_stream {
 
 struct log_writer {
     struct log_set *set;
-    uint64_t n_records;
+    uint64_t n_records, n_cut;
     struct log_stream streams[N_STREAMS];
 };
 
@@ -186,6 +187,8 @@ int log_set_close(struct log_set *set, struct err *err)
         }
         if (file->fd >= 0 && close(file->fd) < 0 && !file->error)
             file->error = errno;
+        if (!file->error)
+            file->error = file->refused;
         if (file->error && result == 0)
             result = err_set(err, -EIO, "%s/%s.log: %s; %llu bytes of log lines are lost", set->folder,
                              file->schema->name, strerror(file->error),
@@ -201,6 +204,16 @@ int log_set_close(struct log_set *set, struct err *err)
 uint64_t log_set_n_records(const struct log_set *set)
 {
     return __atomic_load_n(&set->n_records, __ATOMIC_RELAXED);
+}
+
+uint64_t log_set_n_cut(const struct log_set *set)
+{
+    return __atomic_load_n(&set->n_cut, __ATOMIC_RELAXED);
+}
+
+void log_stream_cut(struct log_stream *stream)
+{
+    stream->writer->n_cut++;
 }
 
 struct log_writer *log_writer_new(struct log_set *set)
@@ -228,7 +241,8 @@ void log_writer_flush(struct log_writer *writer)
         if (writer->streams[i].schema)
             flush_lines(&writer->streams[i]);
     __atomic_fetch_add(&writer->set->n_records, writer->n_records, __ATOMIC_RELAXED);
-    writer->n_records = 0;
+    __atomic_fetch_add(&writer->set->n_cut, writer->n_cut, __ATOMIC_RELAXED);
+    writer->n_records = writer->n_cut = 0;
 }
 
 void log_writer_free(struct log_writer *writer)
@@ -244,8 +258,10 @@ void log_writer_free(struct log_writer *writer)
 bool log_stream_room(struct rec *rec, size_t size)
 {
     struct log_stream *stream = rec->stream;
-    if (size > LOG_LINE_MAX || (size_t)(rec->at - stream->start) > LOG_LINE_MAX - size)
+    if (size > LOG_LINE_MAX || (size_t)(rec->at - stream->start) > LOG_LINE_MAX - size) {
+        rec->failed = true;
         return false;
+    }
     flush_lines(stream);
     size_t used = (size_t)(rec->at - stream->buffer);
     if (stream->capacity - used < size) {
@@ -253,8 +269,10 @@ bool log_stream_room(struct rec *rec, size_t size)
         while (capacity - used < size)
             capacity *= 2;
         char *grown = realloc(stream->buffer, capacity);
-        if (!grown)
+        if (!grown) {
+            rec->failed = true;
             return false;
+        }
         stream->buffer = stream->start = grown;
         stream->capacity = capacity;
         rec->at = grown + used;
@@ -292,23 +310,34 @@ struct rec *log_begin(struct log_writer *writer, const struct log_schema *schema
     stream->start = rec->at;
     rec->column = 0;
     rec->comma = false;
+    rec->failed = false;
     if (rec->json && rec_room(rec, 1))
         *rec->at++ = '{';
     return rec;
+}
+
+/* A line that cannot be written, whatever the disk does. */
+static void lose_line(struct log_file *file, size_t size)
+{
+    pthread_mutex_lock(&file->lock);
+    if (!file->error)
+        file->refused = EMSGSIZE;
+    file->n_lost_bytes += size;
+    pthread_mutex_unlock(&file->lock);
 }
 
 void log_end(struct rec *rec)
 {
     struct log_stream *stream = rec->stream;
     assert(rec->column == log_stream_n_columns(stream));
-    if (rec_room(rec, 2)) {
+    if (rec_room(rec, 2) && !rec->failed) {
         if (rec->json)
             *rec->at++ = '}';
         *rec->at++ = '\n';
         stream->writer->n_records++;
     } else {
+        lose_line(stream->file, (size_t)(rec->at - stream->start));
         rec->at = stream->start;
-        stream->file->n_lost_bytes += LOG_LINE_MAX;
     }
     stream->start = rec->at;
 }

@@ -18,6 +18,7 @@ struct rec {
     bool json;
     bool comma; /* JSON: something stands before */
     bool in_set, set_first;
+    bool failed; /* something did not fit: the record is not kept */
 };
 
 /* Makes room for `size` bytes; false when the line would grow past LOG_LINE_MAX. */
@@ -27,6 +28,9 @@ static inline bool rec_room(struct rec *rec, size_t size)
 {
     return (size_t)(rec->limit - rec->at) >= size || log_stream_room(rec, size);
 }
+
+/* A text or a set was cut so that the line does not get too long: counted. */
+void log_stream_cut(struct log_stream *stream);
 
 /* How much of the record there is. */
 size_t log_stream_offset(const struct log_stream *stream);

@@ -55,7 +55,7 @@ bool filter_passes(const struct filter *filter, const struct packet *p)
     const struct bpf_program *program = &filter->ethernet;
     const uint8_t *bytes = p->frame;
     uint32_t size = p->frame_size, wire = p->frame_wire_size;
-    if (p->frame_link != LINK_ETHERNET) {
+    if (p->frame_link != LINK_ETHERNET || p->reassembled) { /* the frame is the last fragment's */
         if (p->kind != PACKET_IP)
             return false;
         program = &filter->ip;

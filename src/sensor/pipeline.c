@@ -18,6 +18,9 @@
 #include "source/dedup.h"
 #include "source/source.h"
 
+/* Times beyond this (the year 2116) are a capture's mistake; sums of times must not overflow. */
+#define TIME_LIMIT (1ll << 62)
+
 /* A packet of the burst, between the stages. */
 struct parcel {
     struct packet packet;
@@ -295,7 +298,9 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
     parcel->wanted = false;
     parcel->has_lookup = parcel->has_sight = false;
     p->counters.n_packets++;
-    if (p->options.filter && !filter_passes(p->options.filter, packet)) {
+    if (packet->ts > TIME_LIMIT || packet->ts < -TIME_LIMIT)
+        packet->ts = packet->ts > 0 ? TIME_LIMIT : -TIME_LIMIT;
+    if (p->options.filter && packet->kind != PACKET_FRAGMENT && !filter_passes(p->options.filter, packet)) {
         p->counters.n_filtered++;
         return;
     }

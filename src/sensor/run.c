@@ -106,6 +106,12 @@ static void write_held(struct run *run, struct log_writer *writer)
         weird_held_write(run->held, writer);
 }
 
+/* What the workers have in common, the certificates, has a share of the budget. */
+static size_t shared_memory(const struct run_options *options)
+{
+    return options->n_workers > 1 ? options->pipeline.memory / 8 : 0;
+}
+
 static int start(struct run *run, const struct run_options *options, struct log_set *logs,
                  struct capture *capture, struct err *err)
 {
@@ -118,7 +124,7 @@ static int start(struct run *run, const struct run_options *options, struct log_
         pipeline.certificates = run->certificates;
         pipeline.held = run->held;
         pipeline.packets = i == 0 ? run->packets : NULL;
-        pipeline.memory = options->pipeline.memory / n;
+        pipeline.memory = (options->pipeline.memory - (shared_memory(options))) / n;
         w->run = run;
         w->cursor = capture_cursor(capture, i);
         w->writer = log_writer_new(logs);
@@ -166,7 +172,7 @@ int run_captures(const struct run_options *options, const volatile int *stop,
     }
     run->stop = stop;
     if (options->n_workers > 1) {
-        run->certificates = x509_memory_new_shared(options->pipeline.memory / 8, true);
+        run->certificates = x509_memory_new_shared(shared_memory(options), true);
         run->held = weird_held_new();
     }
     pthread_mutex_init(&run->lock, NULL);
@@ -197,6 +203,7 @@ int run_captures(const struct run_options *options, const volatile int *stop,
     for (size_t i = 0; i < sizeof out->counters.stack / sizeof(uint64_t); i++)
         ((uint64_t *)(void *)&out->counters.stack)[i] /= options->n_workers;
     out->n_records = log_set_n_records(logs);
+    out->n_cut = log_set_n_cut(logs);
     capture_warnings(capture, warn, with);
 out:
     if (logs) {

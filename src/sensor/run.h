@@ -17,7 +17,7 @@ struct run_options {
 
 struct run_result {
     struct pipeline_counters counters; /* sums */
-    uint64_t n_records;
+    uint64_t n_records, n_cut; /* of the logs; texts in them that were cut */
     bool interrupted;
     bool partial; /* a file could not be read to its end for a reason of this machine */
 };

@@ -151,7 +151,7 @@ static bool in_prefix(const struct addr *a, const struct selector *s)
 uint16_t network_of(const struct network_list *list, const struct tunnel_decoder *decoder,
                     const struct addr *outer, bool has_id, uint32_t id)
 {
-    for (unsigned i = 0; i < list->n_selectors; i++) {
+    for (unsigned i = 0; list && i < list->n_selectors; i++) {
         const struct selector *s = &list->selectors[i];
         if (s->has_id ? has_id && s->id == id && (!s->decoder || s->decoder == decoder)
                       : in_prefix(outer, s))
@@ -167,5 +167,6 @@ const char *network_name(const struct network_list *list, uint16_t number)
 
 const char *network_uuid(const struct network_list *list, uint16_t number)
 {
-    return list->networks[number].uuid;
+    static const char nobody[NETWORK_UUID_LEN + 1] = "00000000-0000-8000-8000-000000000000";
+    return list ? list->networks[number].uuid : nobody;
 }
