@@ -124,7 +124,7 @@ static int start(struct run *run, const struct run_options *options, struct log_
         pipeline.certificates = run->certificates;
         pipeline.held = run->held;
         pipeline.packets = i == 0 ? run->packets : NULL;
-        pipeline.memory = (options->pipeline.memory - (shared_memory(options))) / n;
+        pipeline.memory = (options->pipeline.memory - shared_memory(options)) / n;
         w->run = run;
         w->cursor = capture_cursor(capture, i);
         w->writer = log_writer_new(logs);
