@@ -132,9 +132,10 @@ static uint8_t *decode(struct stack *stack, const uint8_t *bytes, size_t size, s
 static struct stack *make_stack(struct pool *pool, const char *asked)
 {
     struct stack_options options = {.auto_mirror = asked == NULL};
-    if (asked) {
-        options.mirror[0] = tunnel_by_name(asked, strlen(asked));
-        options.n_mirror = 1;
+    while (asked && *asked) {
+        size_t len = strcspn(asked, "+");
+        options.mirror[options.n_mirror++] = tunnel_by_name(asked, len);
+        asked += len + (asked[len] == '+');
     }
     struct stack *stack = stack_new(&options, pool);
     assert_non_null(stack);
@@ -197,7 +198,9 @@ static void test_two_deep(void **state)
         for (size_t inner = 0; inner < N_WRAPS; inner++) {
             if (wraps[outer].asked || wraps[inner].asked)
                 continue;
-            struct stack *stack = make_stack(pool, NULL);
+            char asked[64];
+            (void)snprintf(asked, sizeof asked, "%s+%s", wraps[outer].name, wraps[inner].name);
+            struct stack *stack = make_stack(pool, asked);
             struct build b = inner_packet();
             wrap_in(&b, &wraps[inner], false);
             wrap_in(&b, &wraps[outer], false);

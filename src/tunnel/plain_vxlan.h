@@ -38,16 +38,15 @@ static inline bool plain_vxlan(struct packet *out)
 }
 
 /* The same for a frame whose outer packet is in `out`; `mirror_port` is 1 + the decoder's index for
- * the ports of mirrors. With `nests` a mirror inside the mirror is left to the loop. False: `out` is
- * the outer packet, as it was. */
-static inline bool plain_mirror(const uint8_t *mirror_port, bool nests, const struct frame *frame,
+ * the ports of mirrors. False: `out` is the outer packet, as it was. */
+static inline bool plain_mirror(const uint8_t *mirror_port, const struct frame *frame,
                                 struct packet *out)
 {
     uint8_t i = mirror_port[out->dport];
     if (i == 0 || tunnel_decoders[i - 1] != &tunnel_vxlan)
         return false;
     uint32_t wire = out->frame_wire_size;
-    if (plain_vxlan(out) && (!nests || out->ip_proto == 6 || !mirror_port[out->dport]))
+    if (plain_vxlan(out))
         return true;
     out->frame = frame->bytes;
     out->frame_size = frame->size;

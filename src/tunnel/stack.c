@@ -15,19 +15,10 @@
 #include "net/weird.h"
 #include "tunnel/fragment.h"
 #include "tunnel/plain_vxlan.h"
+#include "tunnel/short_transport.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-
-enum {
-    PROTO_ICMP = 1,
-    PROTO_IPV4 = 4,
-    PROTO_TCP = 6,
-    PROTO_UDP = 17,
-    PROTO_IPV6 = 41,
-    PROTO_ICMP6 = 58,
-    PROTO_SCTP = 132,
-};
 
 /* More IP headers, fragments and tunnels than a frame can mean. */
 #define MAX_TURNS 32
@@ -286,14 +277,21 @@ static const struct tunnel_decoder *mirror_decoder(const struct stack *s, const 
     return decoder && (wanted || decoder->is_mirror) ? decoder : NULL;
 }
 
+/* Not told otherwise, a mirror has one layer, or a balancer's GENEVE around its VXLAN. */
+static bool may_follow(const struct packet *out, const struct tunnel_decoder *decoder)
+{
+    return out->n_mirror == 0 || (out->n_mirror == 1 && decoder == &tunnel_vxlan &&
+                                  out->layers[0].decoder == &tunnel_geneve);
+}
+
 /* True: a layer of the mirror is off, or the packet is the mirror's own talk; see `kind`. */
 static bool take_mirror(struct stack *s, struct walk *w, struct packet *out, enum packet_kind *kind)
 {
     const struct tunnel_decoder *wanted =
         s->options.auto_mirror ? NULL : s->options.mirror[out->n_mirror];
     const struct tunnel_decoder *decoder = mirror_decoder(s, out, wanted);
-    if (!decoder)
-        return false;
+    if (!decoder || (!wanted && !may_follow(out, decoder)))
+        return false; /* the rest is the monitored traffic's own */
     if (out->n_layers == PACKET_MAX_LAYERS) {
         s->counters.n_too_deep++;
         *kind = PACKET_REFUSED;
@@ -344,31 +342,6 @@ static bool take_tunnel(struct stack *s, struct walk *w, struct packet *out, enu
     }
     *kind = taken.is_tunnel ? taken.kind : PACKET_MALFORMED;
     return true;
-}
-
-/* The least a transport header has; shorter ones make no connection. */
-static inline uint32_t min_header(uint8_t proto)
-{
-    switch (proto) {
-    case PROTO_TCP:
-        return 20;
-    case PROTO_UDP:
-    case PROTO_ICMP:
-    case PROTO_ICMP6:
-        return 8;
-    default:
-        return 0;
-    }
-}
-
-static enum packet_kind short_transport(struct packet *out, uint32_t need)
-{
-    const char *source = out->ip_proto == PROTO_TCP   ? "TCP"
-                         : out->ip_proto == PROTO_UDP ? "UDP"
-                                                      : "ICMP";
-    bool is_wrong = out->payload_len > 0 && out->payload_len < need;
-    weird_add(out, is_wrong ? "truncated_header" : "internally_truncated_header", source, true);
-    return is_wrong ? PACKET_MALFORMED : PACKET_TRUNCATED;
 }
 
 static inline void read_ports(struct packet *out)
@@ -499,7 +472,7 @@ void stack_decode(struct stack *s, const struct frame *frame, struct packet *out
     enum packet_kind kind = PACKET_IP;
     if (likely(frame->link == LINK_ETHERNET && plain_decode(r, wire, out))) {
         if (likely(!s->has_mirror || out->ip_proto == PROTO_TCP) ||
-            (s->is_vxlan && plain_mirror(s->mirror_port, s->options.auto_mirror, frame, out))) {
+            (s->is_vxlan && plain_mirror(s->mirror_port, frame, out))) {
             out->kind = check_mirror(s, out, kind);
             return;
         }

@@ -15,8 +15,8 @@ struct stack;
 
 struct stack_options {
     /* The mirror's layers, outermost first, that are peeled off without trace. `auto_mirror`
-     * takes any decoder with is_mirror, found by port or protocol, as long as the packet begins
-     * with them. With neither, no layer is the mirror's. */
+     * takes one with is_mirror, found by port or protocol, or GENEVE and the VXLAN in it (a load
+     * balancer's); further tunnels are traffic. With neither, no layer is the mirror's. */
     bool auto_mirror;
     const struct tunnel_decoder *mirror[STACK_MIRROR_MAX];
     uint8_t n_mirror;
