@@ -48,7 +48,7 @@ static void test_by_content(void **state)
         open_attached(&b, 12345);
         bed_tcp_bytes(&b, 0, "PA", 1, 1, REQUEST, cut);
         if (cut < size)
-            bed_tcp_bytes(&b, 0, "PA", 1 + (uint32_t)cut, 1, REQUEST + cut, size - cut);
+            bed_tcp_bytes(&b, 0, "PA", 1 + (uint32_t)cut, 1, &REQUEST[cut], size - cut);
         bed_tcp(&b, 1, "PA", 1, 1 + (uint32_t)size, "HTTP/1.1 204 No Content\r\n\r\n");
         assert_non_null(analysis_of(&b, &analyzer_http));
         flow_table_free(b.context.table);
