@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -422,12 +424,40 @@ static int teardown(void **state)
     return 0;
 }
 
+static void on_alarm(int number)
+{
+    (void)number;
+}
+
+/* A pipe that somebody holds open and does not write to can be left by a signal. */
+static void test_signal_while_opening(void **state)
+{
+    (void)state;
+    char path[300];
+    (void)snprintf(path, sizeof path, "%s", build_file("silent", (const uint8_t *)"", 0));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int writer = open(path, O_RDWR);
+    assert_true(writer >= 0);
+    struct sigaction action = {.sa_handler = on_alarm}, before;
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    struct itimerval often = {.it_interval = {.tv_usec = 20000}, .it_value = {.tv_usec = 20000}};
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    refused(path, -EINTR, "silent");
+    often = (struct itimerval){0};
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    (void)close(writer);
+    (void)unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),        cmocka_unit_test(test_merge),
         cmocka_unit_test(test_many_files),     cmocka_unit_test(test_backwards),
         cmocka_unit_test(test_trouble_in_one), cmocka_unit_test(test_workers),
+        cmocka_unit_test(test_signal_while_opening),
         cmocka_unit_test(test_stop),           cmocka_unit_test(test_pipe),
         cmocka_unit_test(test_standard_input), cmocka_unit_test(test_growing),
     };

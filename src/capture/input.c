@@ -37,9 +37,13 @@ static const struct input_magic magics[] = {
 static bool wait_for_bytes(const struct input *input)
 {
     struct pollfd poll_fd = {.fd = input->fd, .events = POLLIN};
-    while (!atomic_load_explicit(input->watch->stopped, memory_order_relaxed))
-        if (poll(&poll_fd, 1, LONGEST_WAIT_MS) > 0)
+    while (!atomic_load_explicit(input->watch->stopped, memory_order_relaxed)) {
+        int n = poll(&poll_fd, 1, LONGEST_WAIT_MS);
+        if (n > 0)
             return true;
+        if (n < 0 && errno == EINTR && input->watch->opening)
+            return false; /* nobody can say stop yet */
+    }
     return false;
 }
 

@@ -18,6 +18,7 @@
 struct input_watch {
     atomic_uint_fast64_t *n_read; /* bytes as they lie on disk, added to */
     const atomic_bool *stopped;   /* once true, a pipe is no longer waited for */
+    bool opening;                 /* a signal ends a wait */
 };
 
 struct input {
