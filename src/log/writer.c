@@ -152,6 +152,16 @@ static void write_header(struct log_set *set, struct log_file *file)
 }
 
 /* The file of this schema, opened by whichever worker needs it first. */
+/* A pipe that nobody reads is refused, not waited for. */
+static int open_file(const char *path)
+{
+    int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC;
+    int fd = open(path, flags | O_NONBLOCK, 0640);
+    if (fd >= 0)
+        (void)fcntl(fd, F_SETFL, O_APPEND);
+    return fd;
+}
+
 static struct log_file *find_file(struct log_set *set, const struct log_schema *schema)
 {
     pthread_mutex_lock(&set->lock);
@@ -166,7 +176,7 @@ static struct log_file *find_file(struct log_set *set, const struct log_schema *
         pthread_mutex_init(&file->lock, NULL);
         char path[4096];
         (void)snprintf(path, sizeof path, "%s/%s.log", set->folder, schema->name);
-        file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0640);
+        file->fd = open_file(path);
         if (file->fd < 0)
             file->error = errno;
         else if (set->format == LOG_FORMAT_TSV)

@@ -114,6 +114,22 @@ static void test_dev_full(void **state)
     log_bed_remove(&b);
 }
 
+static void test_pipe_that_nobody_reads(void **state)
+{
+    (void)state;
+    struct log_bed b;
+    log_bed_open(&b, LOG_FORMAT_TSV, NULL, 0);
+    char path[80];
+    snprintf(path, sizeof path, "%s/rows.log", b.folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    put_row(b.writer, 1);
+    log_writer_free(b.writer);
+    struct err err = {{0}};
+    assert_int_equal(log_set_close(b.set, &err), -EIO);
+    assert_non_null(strstr(err.text, strerror(ENXIO)));
+    log_bed_remove(&b);
+}
+
 /* ---- folders ---- */
 
 static void test_folder_is_made(void **state)
@@ -255,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_no_room_from_the_start),
         cmocka_unit_test(test_dev_full),
+        cmocka_unit_test(test_pipe_that_nobody_reads),
         cmocka_unit_test(test_folder_is_made),
         cmocka_unit_test(test_folders_that_will_not_do),
         cmocka_unit_test(test_old_logs_are_replaced),
