@@ -343,7 +343,7 @@ static int read_captures(struct settings *s)
         fprintf(stderr, "\r\033[K");
     if (failed < 0) {
         note(NOTE_ERROR, "%s", err.text);
-        return EXIT_FAILED;
+        return stop ? EXIT_INTERRUPTED : EXIT_FAILED;
     }
     say_losses(&result);
     say_summary(s, &result, seconds_since(&meter.begin));
@@ -402,6 +402,8 @@ static int run(const struct command *command, char **args, int n_args)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow and a pipe that nobody reads are */
+    (void)signal(SIGPIPE, SIG_IGN); /* reported by what writes to them */
     result = read_captures(&s);
 out:
     network_list_free(s.networks);
