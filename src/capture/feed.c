@@ -88,6 +88,9 @@ int feed_take(struct feed *feed, struct feed_set *set, const struct input *input
 
 void feed_done(struct feed *feed)
 {
+    if (feed->ahead)
+        block_free(feed->ahead);
+    feed->ahead = NULL;
     if (feed->opened)
         input_close(&feed->input);
     feed->opened = false;
@@ -104,6 +107,21 @@ void feed_done(struct feed *feed)
 static ssize_t feed_read(struct feed *feed, struct feed_set *set, uint8_t *bytes, size_t size,
                          struct err *err)
 {
+    if (feed->ahead) { /* it was not enough for a block of its own */
+        struct block *ahead = feed->ahead;
+        size_t n = ahead->size < size ? ahead->size : size;
+        if (n == 0 && feed->ahead_code < 0)
+            *err = feed->ahead_failure;
+        ssize_t result = n > 0 ? (ssize_t)n : feed->ahead_code;
+        memcpy(bytes, ahead->bytes, n);
+        ahead->bytes += n;
+        ahead->size -= n;
+        if (ahead->size == 0 && !ahead->last) {
+            block_free(ahead);
+            feed->ahead = NULL;
+        }
+        return result;
+    }
     size_t left = feed->head_size - feed->head_at;
     if (left > 0) {
         size_t n = left < size ? left : size;
@@ -165,6 +183,40 @@ static uint64_t skip_bytes(struct filling *filling, uint8_t *room, size_t room_s
             filling->code = (int)n;
     }
     return skipped;
+}
+
+/* Makes the next block of what was read ahead, where that is enough. Unlocked, like fill(). */
+static bool fill_from_ahead(struct filling *filling)
+{
+    struct block *ahead = filling->feed->ahead, *from = filling->from;
+    size_t n_left = from ? from->size - filling->consumed : 0;
+    if (!ahead || filling->skip > 0 || n_left > LEFT_SIZE)
+        return false;
+    if (n_left + ahead->size < filling->need && !ahead->last)
+        return false;
+    ahead->bytes -= n_left; /* room was left in front */
+    if (n_left > 0)
+        memcpy(ahead->buffer + LEFT_SIZE - n_left, from->bytes + filling->consumed, n_left);
+    ahead->size += n_left;
+    ahead->offset = from ? from->offset + filling->consumed : 0;
+    filling->last = ahead->last;
+    filling->code = filling->feed->ahead_code;
+    filling->failure = filling->feed->ahead_failure;
+    return true;
+}
+
+/* Reads for the block after the one that was just made. Unlocked, like fill(). */
+static void read_ahead(struct feed *feed, struct feed_set *set, struct block *block, size_t size)
+{
+    if (!block_reserve(block, LEFT_SIZE, size))
+        return; /* the next block will say so */
+    uint8_t *room = block->buffer + LEFT_SIZE;
+    ssize_t n = feed_read(feed, set, room, size, &feed->ahead_failure);
+    block->bytes = room;
+    block->size = n > 0 ? (size_t)n : 0;
+    block->last = n <= 0;
+    feed->ahead_code = n < 0 ? (int)n : 0;
+    feed->ahead = block;
 }
 
 /* Unlocked: only the worker that set `reading` is here. False: no memory. */
@@ -278,6 +330,29 @@ void feed_leave(struct feed *feed, struct feed_set *set, struct block **held)
     *held = NULL;
 }
 
+/* Locked. Puts the block that was made behind the others. */
+static void publish(struct feed *feed, struct feed_set *set, const struct filling *filling)
+{
+    struct block *block = filling->block, *held = filling->from;
+    if (filling->last) {
+        feed->opened = false;
+        feed->at_end = true;
+        set->n_active--;
+        feed->code = filling->code;
+        feed->failure = filling->failure;
+    }
+    if (block == held)
+        return;
+    block->n_holders = set->n_workers;
+    block->next = NULL;
+    feed->n_blocks++;
+    if (held)
+        held->next = block;
+    else
+        feed->first = block;
+    change(set);
+}
+
 /* Locked on entry and on return; reads unlocked. */
 static int make_next(struct feed *feed, struct feed_set *set, struct filling *filling)
 {
@@ -285,6 +360,16 @@ static int make_next(struct feed *feed, struct feed_set *set, struct filling *fi
         set->n_active++;
     feed->started = true;
     struct block *held = filling->from;
+    if (fill_from_ahead(filling)) {
+        filling->block = feed->ahead;
+        feed->ahead = NULL;
+        if (filling->last && feed->opened) {
+            set->n_open -= feed->input.fd >= 0;
+            input_close(&feed->input);
+        }
+        publish(feed, set, filling);
+        return 0;
+    }
     filling->block = set->n_workers == 1 && held ? held : get_spare(set);
     if (!filling->block)
         return -ENOMEM;
@@ -311,23 +396,26 @@ static int make_next(struct feed *feed, struct feed_set *set, struct filling *fi
             put_spare(set, block);
         return -ENOMEM;
     }
-    if (filling->last) {
-        feed->opened = false;
-        feed->at_end = true;
-        set->n_active--;
-        feed->code = filling->code;
-        feed->failure = filling->failure;
-    }
-    if (block == held)
-        return 0;
-    block->n_holders = set->n_workers;
-    block->next = NULL;
-    feed->n_blocks++;
-    if (held)
-        held->next = block;
-    else
-        feed->first = block;
+    publish(feed, set, filling);
     return 0;
+}
+
+/* Locked on entry and on return. Only files: a pipe would keep the worker from what it has. */
+static void make_ahead(struct feed *feed, struct feed_set *set)
+{
+    struct block *block = NULL;
+    if (set->n_workers == 1 || feed->ahead || feed->at_end || !feed->opened || feed->input.may_wait ||
+        feed->input.fd < 0 || set->n_active > MANY_ACTIVE || !(block = get_spare(set)))
+        return;
+    size_t size = read_size(set);
+    feed->reading = true;
+    pthread_mutex_unlock(&set->lock);
+    read_ahead(feed, set, block, size);
+    pthread_mutex_lock(&set->lock);
+    feed->reading = false;
+    if (feed->ahead != block)
+        put_spare(set, block);
+    change(set);
 }
 
 /* Locked. Not for long: a set may be stopped by a signal handler, which cannot wake anybody. */
@@ -371,6 +459,8 @@ int feed_next(struct feed *feed, struct feed_set *set, struct block **held, size
         if (*held && next != *held)
             leave(feed, set, *held);
         *held = next;
+        if (filling.block && !feed->reading)
+            make_ahead(feed, set);
     }
     pthread_mutex_unlock(&set->lock);
     return code;
