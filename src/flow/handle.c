@@ -75,7 +75,7 @@ bool flow_lookup(const struct flow_table *table, const struct packet *p, uint16_
         out->key.proto = FLOW_UNKNOWN;
         break;
     }
-    int order = memcmp(p->src.b, p->dst.b, 16);
+    int order = addr_order(&p->src, &p->dst);
     out->swapped = !out->one_way && (order > 0 || (order == 0 && sport > dport));
     out->key.addr[out->swapped] = p->src;
     out->key.port[out->swapped] = sport;

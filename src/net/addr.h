@@ -36,6 +36,18 @@ static inline bool addr_eq(const struct addr *a, const struct addr *b)
     return memcmp(a->b, b->b, 16) == 0;
 }
 
+/* Like memcmp of the two, without the call. */
+static inline int addr_order(const struct addr *a, const struct addr *b)
+{
+    uint64_t x[2], y[2];
+    memcpy(x, a->b, 16);
+    memcpy(y, b->b, 16);
+    for (int i = 0; i < 2; i++)
+        if (x[i] != y[i])
+            return __builtin_bswap64(x[i]) < __builtin_bswap64(y[i]) ? -1 : 1;
+    return 0;
+}
+
 #define ADDR_TEXT_MAX 46
 
 /* Writes the address in the form of RFC 5952 (and inet_ntop); gives the length. Not NUL-ended. */
