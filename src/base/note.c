@@ -20,8 +20,11 @@ static size_t escape(const char *in, size_t n, char *out, size_t max)
     size_t at = 0;
     for (size_t i = 0; i < n && at + 4 < max; i++) {
         unsigned char c = (unsigned char)in[i];
-        /* C1 controls are 0xc2 0x80..0x9f in UTF-8; in other places these bytes are letters' tails. */
-        bool is_c1 = c >= 0x80 && c < 0xa0 && (i == 0 || (unsigned char)in[i - 1] == 0xc2 || (unsigned char)in[i - 1] < 0x80);
+        /* C1 controls are 0xc2 0x80..0x9f in UTF-8; in other places these bytes are letters' tails.
+         */
+        bool is_c1 =
+            c >= 0x80 && c < 0xa0 &&
+            (i == 0 || (unsigned char)in[i - 1] == 0xc2 || (unsigned char)in[i - 1] < 0x80);
         if (c >= 0x20 && c != 0x7f && !is_c1) {
             out[at++] = (char)c;
         } else {
@@ -36,8 +39,10 @@ static size_t escape(const char *in, size_t n, char *out, size_t max)
 
 void note(enum note_level level, const char *format, ...)
 {
-    static const char *const prefix[] = {
-        [NOTE_ERROR] = "error: ", [NOTE_WARN] = "warning: ", [NOTE_INFO] = "", [NOTE_DEBUG] = "debug: "};
+    static const char *const prefix[] = {[NOTE_ERROR] = "error: ",
+                                         [NOTE_WARN] = "warning: ",
+                                         [NOTE_INFO] = "",
+                                         [NOTE_DEBUG] = "debug: "};
     if (level > level_shown)
         return;
     char text[1024], line[2200];

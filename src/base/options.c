@@ -65,7 +65,8 @@ static int take_long(const struct option_row *table, char **args, int n_args, in
             return err_set(err, -EINVAL, "option --%s takes no value", row->name);
         if (row->value && !value && !row->value_may_lack) {
             if (*at + 1 >= n_args)
-                return err_set(err, -EINVAL, "option --%s needs a value: %s", row->name, row->value);
+                return err_set(err, -EINVAL, "option --%s needs a value: %s", row->name,
+                               row->value);
             value = args[++*at];
         }
         return take(i, value, with, err);

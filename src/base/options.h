@@ -10,9 +10,9 @@
 #include "base/err.h"
 
 struct option_row {
-    char letter;        /* 'd' for -d; 0: none */
-    const char *name;   /* "memory" for --memory; NULL: none */
-    const char *value;  /* what --help calls the value; NULL: takes none */
+    char letter;         /* 'd' for -d; 0: none */
+    const char *name;    /* "memory" for --memory; NULL: none */
+    const char *value;   /* what --help calls the value; NULL: takes none */
     bool value_may_lack; /* --mirror or --mirror=KIND; only with '=' */
     const char *help;
 };

@@ -47,12 +47,12 @@ struct pool {
     uint64_t n_refused;
     uint8_t *memory; /* the slabs, touched one after the other */
     struct slab *slabs;
-    uint32_t n_slabs, max_slabs;      /* touched; room for */
-    uint32_t n_empty, empty;          /* of no class: a list */
-    uint32_t n_returned, returned;    /* the same, and their memory was given back */
-    uint32_t room[N_CLASSES];         /* slabs with room: lists */
-    uint32_t n_of[N_CLASSES];         /* slabs of each class */
-    uint32_t n_classes;               /* that have any; the last of a class stays with it */
+    uint32_t n_slabs, max_slabs;   /* touched; room for */
+    uint32_t n_empty, empty;       /* of no class: a list */
+    uint32_t n_returned, returned; /* the same, and their memory was given back */
+    uint32_t room[N_CLASSES];      /* slabs with room: lists */
+    uint32_t n_of[N_CLASSES];      /* slabs of each class */
+    uint32_t n_classes;            /* that have any; the last of a class stays with it */
 };
 
 struct arena_chunk {
@@ -81,7 +81,8 @@ static size_t class_size(unsigned k)
 
 static void *map_memory(size_t size)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -113,7 +114,8 @@ static size_t counted(const struct pool *pool)
 
 size_t pool_touched(const struct pool *pool)
 {
-    return POOL_PLAIN ? pool->used : (size_t)(pool->n_slabs - pool->n_returned) * SLAB_SIZE + pool->n_large;
+    return POOL_PLAIN ? pool->used
+                      : (size_t)(pool->n_slabs - pool->n_returned) * SLAB_SIZE + pool->n_large;
 }
 
 void pool_trim(struct pool *pool)

@@ -22,9 +22,9 @@ void pool_free(struct pool *pool);
 void *pool_get(struct pool *pool, size_t size);
 void pool_put(struct pool *pool, void *block, size_t size);
 
-size_t pool_used(const struct pool *pool); /* by what was asked for */
+size_t pool_used(const struct pool *pool);    /* by what was asked for */
 size_t pool_touched(const struct pool *pool); /* of the system's: with what is between and free */
-void pool_trim(struct pool *pool); /* gives the system back what is wholly free */
+void pool_trim(struct pool *pool);            /* gives the system back what is wholly free */
 
 /* Not more than it was made with; what is kept beyond stays until it comes back. */
 void pool_set_limit(struct pool *pool, size_t limit);

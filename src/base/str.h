@@ -1,4 +1,5 @@
-/* Text as bytes and a length: never ended by a NUL, may hold one. Borrowed unless said otherwise. */
+/* Text as bytes and a length: never ended by a NUL, may hold one. Borrowed unless said otherwise.
+ */
 #ifndef BASE_STR_H
 #define BASE_STR_H
 

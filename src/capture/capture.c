@@ -87,7 +87,8 @@ static int file_open(struct capture *capture, struct capture_file *file, struct 
     /* Bytes of what stays open are counted now, those of the others when they are read again. */
     struct input input;
     atomic_uint_fast64_t n_read = 0;
-    struct input_watch watch = {.n_read = &n_read, .stopped = &capture->set.stopped, .opening = true};
+    struct input_watch watch = {
+        .n_read = &n_read, .stopped = &capture->set.stopped, .opening = true};
     int code = input_open(&input, file->name, &watch, size, err);
     if (code < 0)
         return code;

@@ -13,8 +13,8 @@ struct capture_cursor; /* one worker's place in it */
 
 /* `names`: paths, "-" for standard input. pcap and pcapng, both byte orders, µs and ns, plain,
  * gzip or zstd. Fails when one cannot be opened or is not a capture: err says which and why. */
-int capture_open(const char *const *names, size_t n_names, unsigned n_workers,
-                 struct capture **out, struct err *err) MUST_CHECK;
+int capture_open(const char *const *names, size_t n_names, unsigned n_workers, struct capture **out,
+                 struct err *err) MUST_CHECK;
 void capture_close(struct capture *capture);
 
 struct capture_cursor *capture_cursor(struct capture *capture, unsigned worker);

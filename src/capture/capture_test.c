@@ -454,12 +454,17 @@ static void test_signal_while_opening(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_many_files),     cmocka_unit_test(test_backwards),
-        cmocka_unit_test(test_trouble_in_one), cmocka_unit_test(test_workers),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_many_files),
+        cmocka_unit_test(test_backwards),
+        cmocka_unit_test(test_trouble_in_one),
+        cmocka_unit_test(test_workers),
         cmocka_unit_test(test_signal_while_opening),
-        cmocka_unit_test(test_stop),           cmocka_unit_test(test_pipe),
-        cmocka_unit_test(test_standard_input), cmocka_unit_test(test_growing),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_standard_input),
+        cmocka_unit_test(test_growing),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

@@ -404,8 +404,9 @@ static int make_next(struct feed *feed, struct feed_set *set, struct filling *fi
 static void make_ahead(struct feed *feed, struct feed_set *set)
 {
     struct block *block = NULL;
-    if (set->n_workers == 1 || feed->ahead || feed->at_end || !feed->opened || feed->input.may_wait ||
-        feed->input.fd < 0 || set->n_active > MANY_ACTIVE || !(block = get_spare(set)))
+    if (set->n_workers == 1 || feed->ahead || feed->at_end || !feed->opened ||
+        feed->input.may_wait || feed->input.fd < 0 || set->n_active > MANY_ACTIVE ||
+        !(block = get_spare(set)))
         return;
     size_t size = read_size(set);
     feed->reading = true;

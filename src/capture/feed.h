@@ -5,8 +5,8 @@
  * leave the same), so that every record is in one piece. It goes back when all workers have left
  * it; a worker may be only so many blocks ahead of the last one. Whoever made a block for several
  * workers reads on for the next one before it walks: the others have something to do meanwhile, and
- * nobody waits for the kernel when all come to the end at the same time. One worker alone has one block,
- * which is filled again and again and stays in the processor's cache. */
+ * nobody waits for the kernel when all come to the end at the same time. One worker alone has one
+ * block, which is filled again and again and stays in the processor's cache. */
 #ifndef CAPTURE_FEED_H
 #define CAPTURE_FEED_H
 
@@ -56,9 +56,9 @@ struct feed {
 
     /* Locked. */
     bool started;
-    bool reading; /* a worker makes the next block, or reads ahead */
+    bool reading;        /* a worker makes the next block, or reads ahead */
     struct block *ahead; /* read for the next block already, without what is left of the last one */
-    bool at_end;  /* the input is closed */
+    bool at_end;         /* the input is closed */
     unsigned n_blocks;
     struct block *first;
     int code; /* why it ended early; 0: it did not */

@@ -63,8 +63,9 @@ int main(int argc, char **argv)
             return commands[i]->run(commands[i], argv + 2, argc - 2);
     for (size_t i = 0; to_come[i]; i++) {
         if (strcmp(to_come[i], name) == 0) {
-            note(NOTE_ERROR, "%s is not there yet in this version (%s); cloudspan --help lists what is",
-                 name, VERSION_TEXT);
+            note(NOTE_ERROR,
+                 "%s is not there yet in this version (%s); cloudspan --help lists what is", name,
+                 VERSION_TEXT);
             return EXIT_USAGE;
         }
     }

@@ -23,13 +23,31 @@
 #define MEMORY_LEAST    (16u << 20)
 #define FILTER_MAX      8192
 
-enum row { ROW_FOLDER, ROW_JOBS, ROW_MIRROR, ROW_NETWORK, ROW_FORMAT, ROW_MEMORY, ROW_PCAP, ROW_VALIDATE, ROW_CHECKSUMS,
-           ROW_COMMUNITY_ID, ROW_JA3, ROW_JA4, ROW_VERBOSE, ROW_QUIET, ROW_HELP, ROW_VERSION };
+enum row {
+    ROW_FOLDER,
+    ROW_JOBS,
+    ROW_MIRROR,
+    ROW_NETWORK,
+    ROW_FORMAT,
+    ROW_MEMORY,
+    ROW_PCAP,
+    ROW_VALIDATE,
+    ROW_CHECKSUMS,
+    ROW_COMMUNITY_ID,
+    ROW_JA3,
+    ROW_JA4,
+    ROW_VERBOSE,
+    ROW_QUIET,
+    ROW_HELP,
+    ROW_VERSION
+};
 
 static const struct option_row rows[] = {
-    [ROW_FOLDER] = {'d', "dir", "DIR", false, "write the logs into DIR (default: the current folder)"},
-    [ROW_JOBS] = {'j', "jobs", "N", false, "use N workers (default: one a core, at most 4;\n"
-                 "one for an input of less than 32 MiB)"},
+    [ROW_FOLDER] = {'d', "dir", "DIR", false,
+                    "write the logs into DIR (default: the current folder)"},
+    [ROW_JOBS] = {'j', "jobs", "N", false,
+                  "use N workers (default: one a core, at most 4;\n"
+                  "one for an input of less than 32 MiB)"},
     [ROW_MIRROR] = {0, "mirror", "KIND", true,
                     "the captures were taken at a collector: take the mirror's own\n"
                     "layers off; KIND is auto (default), or names joined by '+',\n"
@@ -90,7 +108,8 @@ static int take_mirror(struct settings *s, const char *value, struct err *err)
         size_t len = strcspn(p, "+");
         const struct tunnel_decoder *decoder = tunnel_by_name(p, len);
         if (!decoder)
-            return err_set(err, -EINVAL, "--mirror: unknown encapsulation '%.*s'; see --help", (int)len, p);
+            return err_set(err, -EINVAL, "--mirror: unknown encapsulation '%.*s'; see --help",
+                           (int)len, p);
         if (stack->n_mirror == STACK_MIRROR_MAX)
             return err_set(err, -EINVAL, "--mirror: more than %d layers", STACK_MIRROR_MAX);
         stack->mirror[stack->n_mirror++] = decoder;
@@ -111,7 +130,8 @@ static int take(int row, const char *value, void *with, struct err *err)
         return 0;
     case ROW_JOBS:
         if (!options_number(value, MAX_WORKERS, &number) || number == 0)
-            return err_set(err, -EINVAL, "-j: '%s' is not a number from 1 to %d", value, MAX_WORKERS);
+            return err_set(err, -EINVAL, "-j: '%s' is not a number from 1 to %d", value,
+                           MAX_WORKERS);
         s->run.n_workers = (unsigned)number;
         return 0;
     case ROW_MIRROR:
@@ -268,15 +288,18 @@ static void say_losses(const struct run_result *r)
         {c->stack.n_malformed, NOTE_WARN, "packets are malformed"},
         {c->stack.n_unknown_link, NOTE_WARN, "frames are of a link type that is not understood"},
         {c->stack.n_too_deep, NOTE_WARN, "packets have more layers of tunnels than are followed"},
-        {c->stack.n_not_mirror, NOTE_WARN, "packets are not of the mirror, and were left out (--mirror)"},
+        {c->stack.n_not_mirror, NOTE_WARN,
+         "packets are not of the mirror, and were left out (--mirror)"},
         {c->stack.n_fragments_expired, NOTE_WARN, "fragmented packets never became whole"},
         {c->stack.n_fragments_refused, NOTE_WARN, "fragments could not be kept"},
         {c->flows.n_evicted, NOTE_WARN,
          "connections were logged as ended early: the memory was full; give more with --memory"},
         {c->flows.n_refused, NOTE_WARN, "packets had no connection: the memory was full"},
-        {c->n_pool_refused, NOTE_WARN, "times there was no memory to keep payload: give more with --memory"},
+        {c->n_pool_refused, NOTE_WARN,
+         "times there was no memory to keep payload: give more with --memory"},
         {r->n_cut, NOTE_WARN, "texts were cut to keep log lines below 1 MiB"},
-        {c->n_sources_refused, NOTE_WARN, "packets came by a channel beyond those that can be told apart"},
+        {c->n_sources_refused, NOTE_WARN,
+         "packets came by a channel beyond those that can be told apart"},
         {c->n_copies, NOTE_INFO, "packets were copies of others, and were left out"},
         {c->n_filtered, NOTE_INFO, "packets did not pass the filter"},
         {c->stack.n_not_ip, NOTE_INFO, "packets are not IP"},
@@ -328,7 +351,8 @@ static void fill_defaults(struct settings *s)
         s->run.pipeline.memory = default_memory();
     /* Random, so that nobody can choose addresses that meet in one place of the table. */
     if (getrandom(&s->run.pipeline.hash_key, sizeof s->run.pipeline.hash_key, 0) < 0)
-        s->run.pipeline.hash_key = (uint64_t)time(NULL) * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid();
+        s->run.pipeline.hash_key =
+            (uint64_t)time(NULL) * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid();
 }
 
 static int read_captures(struct settings *s)
@@ -338,7 +362,8 @@ static int read_captures(struct settings *s)
     struct run_result result = {0};
     clock_gettime(CLOCK_MONOTONIC, &meter.begin);
     bool terminal = isatty(STDERR_FILENO) && s->verbosity >= 0;
-    int failed = run_captures(&s->run, &stop, terminal ? show_progress : NULL, &meter, warn, &result, &err);
+    int failed =
+        run_captures(&s->run, &stop, terminal ? show_progress : NULL, &meter, warn, &result, &err);
     if (meter.shown)
         fprintf(stderr, "\r\033[K");
     if (failed < 0) {
@@ -362,7 +387,9 @@ static int run(const struct command *command, char **args, int n_args)
     struct filter *filter = NULL;
     const char **rest = calloc((size_t)n_args + 1, sizeof *rest);
     int result = EXIT_USAGE;
-    int n_rest = rest && s.networks ? options_parse(command->options, args, n_args, rest, take, &s, &err) : -ENOMEM;
+    int n_rest = rest && s.networks
+                     ? options_parse(command->options, args, n_args, rest, take, &s, &err)
+                     : -ENOMEM;
     if (n_rest < 0) {
         result = command_misused(command, rest && s.networks ? err.text : "out of memory");
         goto out;
@@ -376,12 +403,13 @@ static int run(const struct command *command, char **args, int n_args)
         goto out;
     }
     if (s.has_networks && !s.run.pipeline.mirror) {
-        result = command_misused(command, "--network needs --mirror: without it there are no channels");
+        result =
+            command_misused(command, "--network needs --mirror: without it there are no channels");
         goto out;
     }
     s.run.pipeline.networks = s.networks;
-    note_set_level(s.verbosity < 0   ? NOTE_ERROR
-                   : s.verbosity > 1 ? NOTE_DEBUG
+    note_set_level(s.verbosity < 0                             ? NOTE_ERROR
+                   : s.verbosity > 1                           ? NOTE_DEBUG
                    : s.verbosity == 1 || isatty(STDERR_FILENO) ? NOTE_INFO
                                                                : NOTE_WARN);
     int failed = split(rest, (size_t)n_rest, &s.run.n_files, expression, &err);
@@ -417,7 +445,8 @@ const struct command command_read = {
     .summary = "Turns capture files into the logs that Zeek would have written",
     .usage = "[OPTION]… FILE|- … [FILTER]",
     .options = rows,
-    .more = "FILE is a pcap or pcapng file, plain or packed with gzip or zstd; - is standard input.\n"
-            "FILTER is a pcap filter (as for tcpdump), applied to the inner packet.\n",
+    .more =
+        "FILE is a pcap or pcapng file, plain or packed with gzip or zstd; - is standard input.\n"
+        "FILTER is a pcap filter (as for tcpdump), applied to the inner packet.\n",
     .run = run,
 };

@@ -4,22 +4,14 @@
 #include "flow/more.h"
 
 static const struct log_column columns[] = {
-    LOG_CONNECTION_COLUMNS,
-    {"proto", LOG_ENUM},
-    {"service", LOG_STRING},
-    {"duration", LOG_INTERVAL},
-    {"orig_bytes", LOG_COUNT},
-    {"resp_bytes", LOG_COUNT},
-    {"conn_state", LOG_STRING},
-    {"local_orig", LOG_BOOL},
-    {"local_resp", LOG_BOOL},
-    {"missed_bytes", LOG_COUNT},
-    {"history", LOG_STRING},
-    {"orig_pkts", LOG_COUNT},
-    {"orig_ip_bytes", LOG_COUNT},
-    {"resp_pkts", LOG_COUNT},
-    {"resp_ip_bytes", LOG_COUNT},
-    {"tunnel_parents", LOG_SET_STRING},
+    LOG_CONNECTION_COLUMNS,       {"proto", LOG_ENUM},
+    {"service", LOG_STRING},      {"duration", LOG_INTERVAL},
+    {"orig_bytes", LOG_COUNT},    {"resp_bytes", LOG_COUNT},
+    {"conn_state", LOG_STRING},   {"local_orig", LOG_BOOL},
+    {"local_resp", LOG_BOOL},     {"missed_bytes", LOG_COUNT},
+    {"history", LOG_STRING},      {"orig_pkts", LOG_COUNT},
+    {"orig_ip_bytes", LOG_COUNT}, {"resp_pkts", LOG_COUNT},
+    {"resp_ip_bytes", LOG_COUNT}, {"tunnel_parents", LOG_SET_STRING},
     {"ip_proto", LOG_COUNT},
 };
 

@@ -33,10 +33,10 @@ struct flow_context {
     struct pool *pool;
     struct flow_table *table;
     struct weird_memory *weirds;
-    struct weird_held *held; /* of all workers; NULL: this is the only one */
-    struct x509_memory *certificates; /* proto/x509_memory.h; NULL until the first one */
-    struct file_memory *files; /* proto/file.h; NULL until the first one */
-    struct aead *aead;         /* base/aead.h; NULL until the first one */
+    struct weird_held *held;                /* of all workers; NULL: this is the only one */
+    struct x509_memory *certificates;       /* proto/x509_memory.h; NULL until the first one */
+    struct file_memory *files;              /* proto/file.h; NULL until the first one */
+    struct aead *aead;                      /* base/aead.h; NULL until the first one */
     const struct flow_payload_ops *payload; /* NULL: nobody looks */
     uint64_t uid_seed; /* of the run: uids are stable for one input, and differ between sensors */
 
@@ -44,7 +44,8 @@ struct flow_context {
     void (*extra)(struct flow_context *context, const struct flow *flow, struct rec *rec);
     /* Before a connection goes: tunnel.log. NULL: nobody wants to know. */
     void (*ended)(struct flow_context *context, const struct flow *flow);
-    /* A proxy was asked to open this connection's tunnel: tunnel.log. NULL: nobody wants to know. */
+    /* A proxy was asked to open this connection's tunnel: tunnel.log. NULL: nobody wants to know.
+     */
     void (*proxied)(struct flow_context *context, const struct flow *flow);
     void *owner; /* of the calls above */
 

@@ -70,7 +70,9 @@ void flow_log_end(struct flow_context *context, const struct flow *f, struct rec
 
 const char *flow_proto_name(const struct flow *f)
 {
-    static const char *const names[FLOW_N_PROTOS] = {
-        [FLOW_TCP] = "tcp", [FLOW_UDP] = "udp", [FLOW_ICMP] = "icmp", [FLOW_UNKNOWN] = "unknown_transport"};
+    static const char *const names[FLOW_N_PROTOS] = {[FLOW_TCP] = "tcp",
+                                                     [FLOW_UDP] = "udp",
+                                                     [FLOW_ICMP] = "icmp",
+                                                     [FLOW_UNKNOWN] = "unknown_transport"};
     return names[f->proto];
 }

@@ -39,15 +39,14 @@ struct tcp_end {
     uint32_t start_seq, last_seq, ack_seq;
     uint16_t seq_wraps, ack_wraps;
     uint32_t window, window_seq, window_ack_seq;
-    uint32_t fin_seq; /* of the last FIN, relative, one past it; low 32 bits */
+    uint32_t fin_seq;          /* of the last FIN, relative, one past it; low 32 bits */
     uint8_t state, prev_state; /* enum tcp_state */
     uint8_t window_scale;
-    uint8_t did_close : 1, did_eof : 1, skip : 1, had_gap : 1, fin_seen : 1, rst_seen : 1,
-        seen : 1;
+    uint8_t did_close : 1, did_eof : 1, skip : 1, had_gap : 1, fin_seen : 1, rst_seen : 1, seen : 1;
 };
 
 enum flow_idle {
-    FLOW_IDLE_MINUTE,  /* not TCP, or no handshake yet */
+    FLOW_IDLE_MINUTE, /* not TCP, or no handshake yet */
     FLOW_IDLE_5_MINUTES,
     FLOW_IDLE_HOUR, /* logins, where silence is normal */
 };
@@ -77,14 +76,14 @@ struct flow {
     uint8_t shadow : 1; /* another worker logs it: kept only for what is tunnelled in it */
     uint8_t did_weird : 1;
     uint8_t close_deferred : 1, deferred_event : 1;
-    uint8_t idle : 2;    /* enum flow_idle */
-    uint8_t ticks : 1;   /* goes when silent for 10 s, looked at every 10 s (DNS over UDP) */
-    uint8_t probed : 2;  /* payload seen in that direction and known to be nobody's */
+    uint8_t idle : 2;      /* enum flow_idle */
+    uint8_t ticks : 1;     /* goes when silent for 10 s, looked at every 10 s (DNS over UDP) */
+    uint8_t probed : 2;    /* payload seen in that direction and known to be nobody's */
     uint8_t tunnel_ok : 2; /* directions in which a tunnel inside was valid */
     uint8_t tunnel_off : 1;
     uint8_t is_early : 1;   /* nothing but the first bytes are kept */
     uint8_t is_closing : 1; /* both ends have closed */
-    uint8_t attached : 1; /* analyzers were looked for by port */
+    uint8_t attached : 1;   /* analyzers were looked for by port */
     uint8_t first_seen : 2; /* TCP: directions whose first segment was seen */
     uint8_t hist_seen[2];
     uint8_t n_history; /* characters in history; longer ones move to more */

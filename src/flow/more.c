@@ -1,7 +1,8 @@
 /* The rare parts of connections, history and services: see more.h. */
 #include "flow/more.h"
 
-#define HISTORY_MAX 4096 /* letters; a connection that flips flags for ever must not grow for ever */
+#define HISTORY_MAX                                                                                \
+    4096 /* letters; a connection that flips flags for ever must not grow for ever */
 
 struct flow_more *flow_more(struct flow_context *context, struct flow *f)
 {
@@ -154,7 +155,8 @@ void flow_history_add(struct flow_context *context, struct flow *f, int dir, cha
         f->history[f->n_history++] = letter;
         return;
     }
-    if ((!outgrown || more_of(f)->n_history == more_of(f)->history_size) && !history_grow(context, f))
+    if ((!outgrown || more_of(f)->n_history == more_of(f)->history_size) &&
+        !history_grow(context, f))
         return;
     more_of(f)->history[more_of(f)->n_history++] = letter;
 }

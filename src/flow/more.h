@@ -15,15 +15,15 @@ enum flow_tally { TALLY_GAP, TALLY_CHECKSUM, TALLY_RETRANSMIT, TALLY_ZERO_WINDOW
 struct flow_more {
     struct arena arena; /* flow lifetime, for analyzers' states */
     struct analysis *analyses;
-    struct flow_early *early; /* or NULL */
-    struct pending pending[2]; /* segments out of order */
+    struct flow_early *early;             /* or NULL */
+    struct pending pending[2];            /* segments out of order */
     const struct tunnel_decoder *carries; /* the tunnel found inside, or NULL */
     uint64_t missed_bytes;
-    uint64_t n_packets_more[2];  /* what did not fit flow.n_packets */
+    uint64_t n_packets_more[2];                  /* what did not fit flow.n_packets */
     uint64_t hist_last_syn[2], hist_last_rst[2]; /* relative sequence numbers */
     uint32_t tally[2][FLOW_N_TALLIES];
-    uint16_t n_flags[2][2]; /* FINs, RSTs seen: for storms */
-    const char *services[FLOW_MAX_SERVICES]; /* in the order they were found */
+    uint16_t n_flags[2][2];                    /* FINs, RSTs seen: for storms */
+    const char *services[FLOW_MAX_SERVICES];   /* in the order they were found */
     struct flow_uid parents[FLOW_MAX_PARENTS]; /* tunnel_parents */
     uint8_t n_services, n_parents;
     char *history; /* the whole of it, when it outgrew flow.history */

@@ -109,7 +109,8 @@ bool pending_keep(struct pending *pending, struct pool *pool, uint64_t begin, co
         struct segment *next = after(pending, &place);
         uint64_t stop = next && next->begin < end ? next->begin : end;
         if (at < stop) {
-            struct segment *s = make(pending, pool, at, bytes + (at - begin), (uint32_t)(stop - at));
+            struct segment *s =
+                make(pending, pool, at, bytes + (at - begin), (uint32_t)(stop - at));
             if (!s)
                 return false;
             insert(pending, &place, s);

@@ -1,4 +1,5 @@
-/* Ports on which servers are likely: used to guess who opened a connection whose start was missed. */
+/* Ports on which servers are likely: used to guess who opened a connection whose start was missed.
+ */
 #ifndef FLOW_PORTS_H
 #define FLOW_PORTS_H
 

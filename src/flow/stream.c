@@ -6,8 +6,8 @@
 #include "flow/weird.h"
 
 #define MAX_INITIAL_WINDOW 16384
-#define MAX_ABOVE_HOLE     16384        /* bytes kept above a hole while nothing was acknowledged */
-#define MAX_UNACKED        (10u << 20)  /* bytes delivered or kept without an acknowledgement */
+#define MAX_ABOVE_HOLE     16384       /* bytes kept above a hole while nothing was acknowledged */
+#define MAX_UNACKED        (10u << 20) /* bytes delivered or kept without an acknowledgement */
 
 uint64_t tcp_full_seq(uint32_t seq, uint16_t wraps)
 {
@@ -195,6 +195,5 @@ bool stream_waiting(const struct flow *f, int dir)
         return true;
     /* Zeek waits until what the peer sent was acknowledged as well. */
     const struct tcp_end *peer = &f->tcp[!dir];
-    return end->state != TCP_RESET &&
-           (peer->delivered > peer->trimmed || first_kept(f, !dir));
+    return end->state != TCP_RESET && (peer->delivered > peer->trimmed || first_kept(f, !dir));
 }

@@ -16,8 +16,8 @@
 #include "flow/deadline.h"
 #include "flow/more.h"
 
-#define SLOT_SHIFT FLOW_STEP_SHIFT /* 0.27 s a slot */
-#define N_SLOTS    FLOW_N_STEPS
+#define SLOT_SHIFT  FLOW_STEP_SHIFT /* 0.27 s a slot */
+#define N_SLOTS     FLOW_N_STEPS
 #define FIRST_INDEX (1u << 12)
 #define EVICT_TRIES 64 /* flows looked at in search of one whose time is really near */
 
@@ -38,9 +38,9 @@ struct flow_table {
     struct entry *index;
     uint32_t mask, n_entries;
 
-    uint32_t slots[N_SLOTS];      /* heads of lists */
-    uint64_t busy[N_SLOTS / 64];  /* slots that have a list */
-    int64_t wheel_now;            /* slot number all before which is done */
+    uint32_t slots[N_SLOTS];     /* heads of lists */
+    uint64_t busy[N_SLOTS / 64]; /* slots that have a list */
+    int64_t wheel_now;           /* slot number all before which is done */
     struct flow_times times;
     struct flow_table_counters counters;
 };
@@ -49,7 +49,8 @@ struct flow_table {
  * random cost a miss of the translation for every small page. NULL: no memory. */
 static void *map_memory(size_t size)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     if (p == MAP_FAILED)
         return NULL;
     (void)madvise(p, size, MADV_HUGEPAGE); /* works without */
@@ -382,7 +383,8 @@ void flow_table_end(struct flow_table *table, struct flow *f)
     table->counters.n_now--;
 }
 
-void flow_table_each(struct flow_table *table, void (*visit)(struct flow *f, void *with), void *with)
+void flow_table_each(struct flow_table *table, void (*visit)(struct flow *f, void *with),
+                     void *with)
 {
     for (uint32_t i = 0; i < table->n_used; i++)
         if (table->flows[i].proto != FLOW_N_PROTOS)

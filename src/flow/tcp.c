@@ -14,13 +14,20 @@
 #define SECOND         1000000000ll
 #define CLOSE_DELAY    (5 * SECOND)
 #define TCP_LINGER     (5 * SECOND)
-#define MAX_SCALE      14 /* RFC 7323 */
+#define MAX_SCALE      14      /* RFC 7323 */
 #define SEQ_JUMP_LIMIT 1048576 /* further away, a number of a SYN or RST is not believed */
 #define STORM_COUNT    1000
 #define STORM_INTERVAL SECOND
 
-enum { HIST_SYN = 1, HIST_FIN = 2, HIST_RST = 4, HIST_DATA = 8, HIST_ACK = 16, HIST_MULTI = 32,
-       HIST_FIN_RST = 64 };
+enum {
+    HIST_SYN = 1,
+    HIST_FIN = 2,
+    HIST_RST = 4,
+    HIST_DATA = 8,
+    HIST_ACK = 16,
+    HIST_MULTI = 32,
+    HIST_FIN_RST = 64
+};
 
 static void weird(struct flow_context *context, struct flow *f, const char *name)
 {
@@ -249,7 +256,8 @@ static void note_window(struct flow_context *context, struct flow *f, int dir,
     end->window_seq = s->seq;
 }
 
-static void note_scale(struct flow_context *context, struct flow *f, int dir, const struct tcp_segment *s)
+static void note_scale(struct flow_context *context, struct flow *f, int dir,
+                       const struct tcp_segment *s)
 {
     struct tcp_end *end = &f->tcp[dir], *peer = &f->tcp[!dir];
     if (s->window_scale < 0) {
@@ -357,7 +365,8 @@ bool tcp_is_reuse(struct flow_context *context, struct flow *f, const struct pac
         if (!(flags & TCP_ACK) && starter->state == TCP_SYN_ACK_SENT && r->state == TCP_INACTIVE &&
             seq == r->start_seq)
             return false; /* SYN and SYN-ACK in the wrong order */
-        weird(context, f, starter->state == TCP_SYN_SENT ? "SYN_seq_jump" : "active_connection_reuse");
+        weird(context, f,
+              starter->state == TCP_SYN_SENT ? "SYN_seq_jump" : "active_connection_reuse");
     } else if (!reset && (still_open(o) || still_open(r))) {
         weird(context, f, "active_connection_reuse");
     } else if (!reset && context->now - f->last < TCP_LINGER) {
@@ -410,7 +419,8 @@ static uint64_t take_ack(struct flow_context *context, struct flow *f, int dir,
 /* The connection begins with a SYN-ACK: its sender is the responder, whatever the ports say. */
 static bool is_first_syn_ack(const struct flow *f, int dir, const struct tcp_segment *s)
 {
-    return dir == FLOW_ORIG && !f->first_seen && (s->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+    return dir == FLOW_ORIG && !f->first_seen &&
+           (s->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
 }
 
 void tcp_segment_arrived(struct flow_context *context, struct flow *f, int dir,
@@ -425,7 +435,8 @@ void tcp_segment_arrived(struct flow_context *context, struct flow *f, int dir,
     }
     struct tcp_end *end = &f->tcp[dir];
     first_of_direction(f, dir, s->flags);
-    uint32_t len = (s->flags & TCP_RST ? 0 : s->len) + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN);
+    uint32_t len =
+        (s->flags & TCP_RST ? 0 : s->len) + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN);
     uint32_t past = s->seq + len;
     begin_numbers(context, f, dir, s, past);
     bool below = false;

@@ -39,7 +39,7 @@ void tcp_segment_arrived(struct flow_context *context, struct flow *f, int dir,
 
 /* What a segment does beyond changing its sender's state. */
 struct tcp_outcome {
-    int dir; /* of the sender, after any swap of roles */
+    int dir;       /* of the sender, after any swap of roles */
     bool lost_syn; /* in: a SYN-ACK without the SYN, whose roles were swapped for it */
     bool close;
     bool event; /* the close is worth telling the analyzers */

@@ -81,8 +81,8 @@ static void rst_from_inactive(struct flow_context *context, struct flow *f, stru
         weird(context, f, "spontaneous_RST");
 }
 
-static void step_inactive(struct flow_context *context, struct flow *f,
-                          const struct tcp_segment *s, struct tcp_outcome *out)
+static void step_inactive(struct flow_context *context, struct flow *f, const struct tcp_segment *s,
+                          struct tcp_outcome *out)
 {
     if (s->flags & TCP_SYN)
         syn_from_inactive(context, f, s, out);
@@ -184,7 +184,7 @@ static void step_reset(struct flow_context *context, struct flow *f, const struc
 }
 
 void tcp_step(struct flow_context *context, struct flow *f, const struct tcp_segment *s,
-                 int32_t advance, struct tcp_outcome *out)
+              int32_t advance, struct tcp_outcome *out)
 {
     switch ((enum tcp_state)f->tcp[out->dir].state) {
     case TCP_INACTIVE:

@@ -16,14 +16,20 @@
 #define N_REMEMBERED 16384 /* power of two */
 
 static const struct log_column columns[] = {
-    LOG_CONNECTION_COLUMNS,   {"name", LOG_STRING}, {"addl", LOG_STRING},
-    {"notice", LOG_BOOL},     {"peer", LOG_STRING}, {"source", LOG_STRING},
+    LOG_CONNECTION_COLUMNS, {"name", LOG_STRING}, {"addl", LOG_STRING},
+    {"notice", LOG_BOOL},   {"peer", LOG_STRING}, {"source", LOG_STRING},
 };
 
-const struct log_schema weird_schema = {.name = "weird", LOG_COLUMNS(columns), .of_connection = true};
+const struct log_schema weird_schema = {
+    .name = "weird", LOG_COLUMNS(columns), .of_connection = true};
 
-enum action { ACTION_LOG, ACTION_IGNORE, ACTION_PER_CONNECTION, ACTION_PER_ORIGINATOR,
-              ACTION_NOTICE_PER_ORIGINATOR };
+enum action {
+    ACTION_LOG,
+    ACTION_IGNORE,
+    ACTION_PER_CONNECTION,
+    ACTION_PER_ORIGINATOR,
+    ACTION_NOTICE_PER_ORIGINATOR
+};
 
 /* Names that are not simply logged. */
 static const struct {
@@ -129,7 +135,10 @@ struct weird_held *weird_held_new(void)
 static int by_time(const void *a, const void *b)
 {
     const struct held_row *x = a, *y = b;
-    return x->ts != y->ts ? (x->ts > y->ts ? 1 : -1) : x->key > y->key ? 1 : x->key < y->key ? -1 : 0;
+    return x->ts != y->ts    ? (x->ts > y->ts ? 1 : -1)
+           : x->key > y->key ? 1
+           : x->key < y->key ? -1
+                             : 0;
 }
 
 void weird_held_write(struct weird_held *held, struct log_writer *writer)

@@ -12,8 +12,8 @@ struct weird_memory; /* what was said already, bounded */
 struct weird_memory *weird_memory_new(void);
 void weird_memory_free(struct weird_memory *memory);
 
-/* Rows that are written once for each originator, whose connections several workers have: kept back,
- * so that the earliest is the one that is written, whatever order the workers come in. */
+/* Rows that are written once for each originator, whose connections several workers have: kept
+ * back, so that the earliest is the one that is written, whatever order the workers come in. */
 struct weird_held;
 
 struct weird_held *weird_held_new(void);

@@ -12,7 +12,10 @@ static const char hex[] = "0123456789abcdef";
 static unsigned utf8_size(const uint8_t *p, size_t left)
 {
     uint8_t c = p[0];
-    unsigned n = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+    unsigned n = c >= 0xc2 && c <= 0xdf   ? 2
+                 : c >= 0xe0 && c <= 0xef ? 3
+                 : c >= 0xf0 && c <= 0xf4 ? 4
+                                          : 0;
     if (n == 0 || left < n)
         return 0;
     for (unsigned i = 1; i < n; i++)

@@ -35,8 +35,8 @@ struct log_set_options {
 };
 
 /* The folder is made when it is not there. Files are opened when their first record comes. */
-int log_set_open(const struct log_set_options *options, struct log_set **out, struct err *err)
-    MUST_CHECK;
+int log_set_open(const struct log_set_options *options, struct log_set **out,
+                 struct err *err) MUST_CHECK;
 /* Writes the closing lines. -EIO when some bytes could not be written: err says which and why. */
 int log_set_close(struct log_set *set, struct err *err) MUST_CHECK;
 uint64_t log_set_n_records(const struct log_set *set);
@@ -60,7 +60,8 @@ void rec_time(struct rec *rec, int64_t ns);
 void rec_time_seconds(struct rec *rec, int64_t seconds); /* beyond 2262 as well */
 void rec_interval(struct rec *rec, int64_t ns);
 void rec_str(struct rec *rec, struct str text);
-void rec_text(struct rec *rec, const char *text); /* constant or trusted: not escaped; NULL: unset */
+void rec_text(struct rec *rec,
+              const char *text); /* constant or trusted: not escaped; NULL: unset */
 void rec_addr(struct rec *rec, const struct addr *addr);
 void rec_port(struct rec *rec, uint16_t port);
 void rec_count(struct rec *rec, uint64_t value);

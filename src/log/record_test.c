@@ -400,8 +400,11 @@ static void test_no_row_lacks_a_column(void **state)
     (void)state;
     static char long_text[65536];
     memset(long_text, 1, sizeof long_text);
-    static const struct log_column four[] = {
-        {"a", LOG_STRING}, {"b", LOG_STRING}, {"c", LOG_STRING}, {"d", LOG_STRING}, {"n", LOG_COUNT}};
+    static const struct log_column four[] = {{"a", LOG_STRING},
+                                             {"b", LOG_STRING},
+                                             {"c", LOG_STRING},
+                                             {"d", LOG_STRING},
+                                             {"n", LOG_COUNT}};
     static const struct log_schema four_schema = {.name = "four", LOG_COLUMNS(four)};
     struct log_bed b;
     log_bed_open(&b, LOG_FORMAT_TSV, NULL, 0);

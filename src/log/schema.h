@@ -34,7 +34,7 @@ struct log_column {
 };
 
 struct log_schema {
-    const char *name;                  /* "conn": the file is conn.log, and #path says so */
+    const char *name; /* "conn": the file is conn.log, and #path says so */
     const struct log_column *columns;
     uint16_t n_columns;
     bool of_connection; /* begins with ts, uid, id.*: the extra columns are added at its end */
@@ -45,7 +45,10 @@ struct log_schema {
 /* The first six columns of every log about a connection. */
 #define LOG_CONNECTION_COLUMNS                                                                     \
     {"ts", LOG_TIME}, {"uid", LOG_STRING}, {"id.orig_h", LOG_ADDR}, {"id.orig_p", LOG_PORT},       \
-        {"id.resp_h", LOG_ADDR}, {"id.resp_p", LOG_PORT}
+        {"id.resp_h", LOG_ADDR},                                                                   \
+    {                                                                                              \
+        "id.resp_p", LOG_PORT                                                                      \
+    }
 
 /* "set[string]" and its kin, as #types has them. */
 const char *log_type_name(enum log_type type);

@@ -62,7 +62,8 @@ int log_set_open(const struct log_set_options *options, struct log_set **out, st
         return err_set(err, -errno, "log folder %s: cannot make it: %s", folder, strerror(errno));
     struct stat st;
     if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
-        return err_set(err, -ENOTDIR, "log folder %s: is not a folder; give another with -d", folder);
+        return err_set(err, -ENOTDIR, "log folder %s: is not a folder; give another with -d",
+                       folder);
     if (access(folder, W_OK | X_OK) < 0)
         return err_set(err, -errno, "log folder %s: cannot write into it: %s; give another with -d",
                        folder, strerror(errno));
@@ -200,8 +201,8 @@ int log_set_close(struct log_set *set, struct err *err)
         if (!file->error)
             file->error = file->refused;
         if (file->error && result == 0)
-            result = err_set(err, -EIO, "%s/%s.log: %s; %llu bytes of log lines are lost", set->folder,
-                             file->schema->name, strerror(file->error),
+            result = err_set(err, -EIO, "%s/%s.log: %s; %llu bytes of log lines are lost",
+                             set->folder, file->schema->name, strerror(file->error),
                              (unsigned long long)file->n_lost_bytes);
         pthread_mutex_destroy(&file->lock);
     }
@@ -238,7 +239,8 @@ static void flush_lines(struct log_stream *stream)
 {
     size_t size = (size_t)(stream->start - stream->buffer);
     if (size)
-        (void)write_all(stream->file, stream->buffer, size); /* kept in the file, said at the close */
+        (void)write_all(stream->file, stream->buffer,
+                        size); /* kept in the file, said at the close */
     size_t partial = (size_t)(stream->rec.at - stream->start);
     memmove(stream->buffer, stream->start, partial);
     stream->start = stream->buffer;
@@ -394,5 +396,6 @@ const struct log_column *log_stream_column(const struct log_stream *stream, uint
 uint16_t log_stream_n_columns(const struct log_stream *stream)
 {
     const struct log_schema *schema = stream->schema;
-    return (uint16_t)(schema->n_columns + (schema->of_connection ? stream->writer->set->n_extra : 0));
+    return (uint16_t)(schema->n_columns +
+                      (schema->of_connection ? stream->writer->set->n_extra : 0));
 }

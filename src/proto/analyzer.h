@@ -41,7 +41,7 @@ struct analyzer {
     uint16_t udp_ports[12];
     const struct log_schema *logs[6]; /* NULL ends */
     uint32_t state_size;
-    bool udp_ticks; /* over UDP the connection ends after 10 s of silence (Zeek: DNS) */
+    bool udp_ticks;           /* over UDP the connection ends after 10 s of silence (Zeek: DNS) */
     const char *weird_source; /* weird.log's source: "DNS" */
 
     /* May be NULL: by port, or by another analyzer, only. */
@@ -64,13 +64,13 @@ struct analysis {
     struct analysis *parent; /* that started it (TLS in SMTP), or NULL */
     void *state;             /* analyzer->state_size bytes, zeroed at the start */
     bool confirmed;
-    bool finished; /* wants no more data */
-    bool failed;   /* by violation */
+    bool finished;    /* wants no more data */
+    bool failed;      /* by violation */
     uint32_t n_files; /* made so far: proto/file.c numbers their ids with it */
 };
 
-/* The time that protocol logs carry: that of the packet at hand, or of an earlier one that was later
- * (captures are not always in order, and Zeek's clock never goes back). */
+/* The time that protocol logs carry: that of the packet at hand, or of an earlier one that was
+ * later (captures are not always in order, and Zeek's clock never goes back). */
 static inline int64_t analysis_now(const struct analysis *a)
 {
     return a->context->clock;

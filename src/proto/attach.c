@@ -63,7 +63,8 @@ static struct analysis *attach(struct flow_context *context, struct flow *f,
     for (; *last; last = &(*last)->next)
         n++;
     size_t head = (sizeof(struct analysis) + 15) & ~(size_t)15;
-    struct analysis *a = n < MAX_ANALYSES ? arena_get(&more->arena, head + analyzer->state_size) : NULL;
+    struct analysis *a =
+        n < MAX_ANALYSES ? arena_get(&more->arena, head + analyzer->state_size) : NULL;
     if (!a)
         return NULL;
     a->analyzer = analyzer;

@@ -23,8 +23,14 @@ static const struct {
     {DNS_TYPE_PTR, BYTES("\1x\1,\0"), "x.\\x2c\t300.000000", ""},
     {DNS_TYPE_MX, BYTES("\0\5\2mx\xc0\x0c"), "mx.a.b\t300.000000", ""},
     {DNS_TYPE_SRV, BYTES("\0\1\0\2\0\3\2mx\xc0\x0c"), "mx.a.b\t300.000000", ""},
-    {DNS_TYPE_SOA, BYTES("\1m\0\1r\0" "11112222333344445555"), "m\t300.000000", ""},
-    {DNS_TYPE_SOA, BYTES("\1m\0\1r\0" "1111222233334444555"), "-\t-", ""},
+    {DNS_TYPE_SOA,
+     BYTES("\1m\0\1r\0"
+           "11112222333344445555"),
+     "m\t300.000000", ""},
+    {DNS_TYPE_SOA,
+     BYTES("\1m\0\1r\0"
+           "1111222233334444555"),
+     "-\t-", ""},
     {DNS_TYPE_TXT, BYTES("\3one\0\2x\xff"), "TXT 3 one TXT 0  TXT 2 x\\xff\t300.000000", ""},
     {DNS_TYPE_TXT, BYTES("\3one\2x"), "TXT 3 one\t300.000000", "DNS_TXT_char_str_past_rdlen\t-"},
     {DNS_TYPE_SPF, BYTES("\3one"), "SPF 3 one\t300.000000", ""},
@@ -33,20 +39,43 @@ static const struct {
     {DNS_TYPE_HINFO, BYTES("\3cpu\2os"), "-\t-", ""},
     {DNS_TYPE_CAA, BYTES("\0\5issueca"), "-\t-", ""},
     {DNS_TYPE_TKEY, BYTES("xyz"), "-\t-", ""},
-    {DNS_TYPE_LOC, BYTES("\0\x12\x15\x13" "111122223333"), "LOC:  18 21 19\t300.000000", ""},
-    {DNS_TYPE_LOC, BYTES("\1\x12\x15\x13" "111122223333"), "LOC:  18 21 19\t300.000000",
-     "DNS_LOC_version_unrecognized\t1"},
+    {DNS_TYPE_LOC,
+     BYTES("\0\x12\x15\x13"
+           "111122223333"),
+     "LOC:  18 21 19\t300.000000", ""},
+    {DNS_TYPE_LOC,
+     BYTES("\1\x12\x15\x13"
+           "111122223333"),
+     "LOC:  18 21 19\t300.000000", "DNS_LOC_version_unrecognized\t1"},
     {DNS_TYPE_SSHFP, BYTES("\1\1\xab\xcd\xef"), "SSHFP: abcdef\t300.000000", ""},
-    {DNS_TYPE_RRSIG, BYTES("\0\1\x08\2" "ttttEEEEIIIITT" "\3ORG\0" "signature"),
+    {DNS_TYPE_RRSIG,
+     BYTES("\0\1\x08\2"
+           "ttttEEEEIIIITT"
+           "\3ORG\0"
+           "signature"),
      "RRSIG 1 org\t300.000000", ""},
-    {DNS_TYPE_RRSIG, BYTES("\0\1\xfc\2" "ttttEEEEIIIITT" "\0" "signature"),
+    {DNS_TYPE_RRSIG,
+     BYTES("\0\1\xfc\2"
+           "ttttEEEEIIIITT"
+           "\0"
+           "signature"),
      "RRSIG 1 <Root>\t300.000000", "DNSSEC_RRSIG_Indirect_ZoneSignAlgo\t252"},
-    {DNS_TYPE_DNSKEY, BYTES("\1\1\3\xd" "key"), "DNSKEY 13\t300.000000", ""},
-    {DNS_TYPE_DNSKEY, BYTES("\1\1\4\xd" "key"), "DNSKEY 13\t300.000000",
-     "DNSSEC_DNSKEY_Invalid_Protocol\t4"},
-    {DNS_TYPE_DS, BYTES("\1\1\x8\2" "digest"), "DS 8 2\t300.000000", ""},
-    {DNS_TYPE_DS, BYTES("\1\1\x8\7" "digest"), "DS 8 7\t300.000000",
-     "DNSSEC_DS_unknown_DigestType\t7"},
+    {DNS_TYPE_DNSKEY,
+     BYTES("\1\1\3\xd"
+           "key"),
+     "DNSKEY 13\t300.000000", ""},
+    {DNS_TYPE_DNSKEY,
+     BYTES("\1\1\4\xd"
+           "key"),
+     "DNSKEY 13\t300.000000", "DNSSEC_DNSKEY_Invalid_Protocol\t4"},
+    {DNS_TYPE_DS,
+     BYTES("\1\1\x8\2"
+           "digest"),
+     "DS 8 2\t300.000000", ""},
+    {DNS_TYPE_DS,
+     BYTES("\1\1\x8\7"
+           "digest"),
+     "DS 8 7\t300.000000", "DNSSEC_DS_unknown_DigestType\t7"},
     {DNS_TYPE_NSEC, BYTES("\1n\0\0\1\x40"), "NSEC a.b n\t300.000000", ""},
     {DNS_TYPE_NSEC, BYTES("\1n\0\5\0"), "NSEC a.b n\t300.000000", "DNSSEC_NSEC_bitmapLen0\t5"},
     {DNS_TYPE_NSEC3, BYTES("\1\0\0\1\2ss\3hhh\0\1\x40"), "NSEC3\t300.000000", ""},
@@ -135,15 +164,26 @@ static void test_names(void **unused)
     check_question(53, BYTES("\1a\xc0\x0e"), "a", "DNS_label_forward_compress_offset");
     check_question(53, BYTES("\1a\xc0\x20"), "a", "DNS_label_forward_compress_offset");
     check_question(53, BYTES("\1a\xc0\x0c"), "a.a", "");
-    check_question(53, BYTES("\1a\x40" "0123456789012345678901234567890123456789012345678901234567890123"),
+    check_question(53,
+                   BYTES("\1a\x40"
+                         "0123456789012345678901234567890123456789012345678901234567890123"),
                    "a", "DNS_label_too_long");
-    check_question(137, BYTES("\1a\x40" "0123456789012345678901234567890123456789012345678901234567890123"
-                              "\0"),
+    check_question(137,
+                   BYTES("\1a\x40"
+                         "0123456789012345678901234567890123456789012345678901234567890123"
+                         "\0"),
                    "a.0123456789012345678901234567890123456789012345678901234567890123", "");
-    check_question(137, BYTES("\x20" "FHEPFCELEHFCEPFFFACACACACACACABL\0"), "WORKGROUP", "");
-    check_question(137, BYTES("\x20" "ABACFPFPENFDECFCEPFHFDEFFPFPACAB\0"),
+    check_question(137,
+                   BYTES("\x20"
+                         "FHEPFCELEHFCEPFFFACACACACACACABL\0"),
+                   "WORKGROUP", "");
+    check_question(137,
+                   BYTES("\x20"
+                         "ABACFPFPENFDECFCEPFHFDEFFPFPACAB\0"),
                    "\\x01\\x02__MSBROWSE__\\x02", "");
-    check_question(137, BYTES("\x20" "CACACACACACACACACACACACACACACACA\0"),
+    check_question(137,
+                   BYTES("\x20"
+                         "CACACACACACACACACACACACACACACACA\0"),
                    "cacacacacacacacacacacacacacacaca", "");
 
     struct wire w = {.size = 0};
@@ -223,12 +263,9 @@ static void test_tables(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_prefixes),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_pointer_chain),
-        cmocka_unit_test(test_long_answers),
-        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_records),      cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_pointer_chain),
+        cmocka_unit_test(test_long_answers), cmocka_unit_test(test_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

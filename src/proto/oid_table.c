@@ -4,7 +4,10 @@
  * libcrypto. */
 #include "proto/oid.h"
 
-#define OID(bytes, short_name, long_name) {sizeof(bytes) - 1, bytes, short_name, long_name}
+#define OID(bytes, short_name, long_name)                                                          \
+    {                                                                                              \
+        sizeof(bytes) - 1, bytes, short_name, long_name                                            \
+    }
 
 /* clang-format off */
 const struct oid oid_table[] = {

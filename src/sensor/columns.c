@@ -1,4 +1,5 @@
-/* Extra columns: see columns.h. Community ID: version 1, seed 0 (the community-id specification). */
+/* Extra columns: see columns.h. Community ID: version 1, seed 0 (the community-id specification).
+ */
 #include "sensor/columns.h"
 
 #include <stdlib.h>
@@ -9,7 +10,8 @@
 
 static void put_id(struct rec *rec, const struct source *source, const char *encapsulation)
 {
-    if (source && source->has_id && strncmp(source->decoder->name, encapsulation, strlen(encapsulation)) == 0)
+    if (source && source->has_id &&
+        strncmp(source->decoder->name, encapsulation, strlen(encapsulation)) == 0)
         rec_count(rec, source->id);
     else
         rec_unset(rec);

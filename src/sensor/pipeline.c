@@ -172,7 +172,8 @@ static void packet_weird(struct pipeline *p, const struct packet *packet, const 
 
 static void no_connection(struct pipeline *p, const struct packet *packet, const char *weird)
 {
-    static const char *const sources[256] = {[1] = "ICMP", [6] = "TCP", [17] = "UDP", [58] = "ICMP"};
+    static const char *const sources[256] = {
+        [1] = "ICMP", [6] = "TCP", [17] = "UDP", [58] = "ICMP"};
     p->counters.n_no_connection++;
     if (weird && p->options.worker == 0)
         packet_weird(p, packet, weird, sources[packet->ip_proto]);
@@ -204,7 +205,8 @@ static const struct tunnel_decoder *guess_tunnel(const struct packet *packet, ui
     if (payload.len < 40)
         return NULL; /* shorter than any that can be guessed */
     for (size_t i = 0; tunnel_decoders[i]; i++)
-        if (tunnel_decoders[i]->detect && tunnel_decoders[i]->detect(rd_make(payload.at, payload.len)))
+        if (tunnel_decoders[i]->detect &&
+            tunnel_decoders[i]->detect(rd_make(payload.at, payload.len)))
             return tunnel_decoders[i];
     return NULL;
 }
@@ -213,8 +215,8 @@ static const struct tunnel_decoder *guess_tunnel(const struct packet *packet, ui
 static void confirm_tunnel(struct pipeline *p, struct flow *f, const struct packet *packet,
                            const struct tunnel_decoder *decoder)
 {
-    bool from_orig = addr_eq(&packet->src, flow_addr(f, FLOW_ORIG)) &&
-                     packet->sport == flow_port(f, FLOW_ORIG);
+    bool from_orig =
+        addr_eq(&packet->src, flow_addr(f, FLOW_ORIG)) && packet->sport == flow_port(f, FLOW_ORIG);
     f->tunnel_ok |= from_orig ? 1 : 2;
     if (decoder->service && (!decoder->both_ways || f->tunnel_ok == 3))
         flow_add_service(&p->context, f, decoder->service);
@@ -300,7 +302,8 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
     p->counters.n_packets++;
     if (packet->ts > TIME_LIMIT || packet->ts < -TIME_LIMIT)
         packet->ts = packet->ts > 0 ? TIME_LIMIT : -TIME_LIMIT;
-    if (p->options.filter && packet->kind != PACKET_FRAGMENT && !filter_passes(p->options.filter, packet)) {
+    if (p->options.filter && packet->kind != PACKET_FRAGMENT &&
+        !filter_passes(p->options.filter, packet)) {
         p->counters.n_filtered++;
         return;
     }
@@ -309,7 +312,8 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
     packet->network = parcel->source ? source_get(p->sources, parcel->source)->network : 0;
     if (packet->kind != PACKET_IP)
         return;
-    parcel->has_lookup = flow_lookup(p->context.table, packet, packet->network, &parcel->lookup, &parcel->weird);
+    parcel->has_lookup =
+        flow_lookup(p->context.table, packet, packet->network, &parcel->lookup, &parcel->weird);
     if (!parcel->has_lookup)
         return;
     flow_table_prefetch_index(p->context.table, parcel->lookup.hash);
@@ -373,7 +377,8 @@ static void process_more(struct pipeline *p, const struct parcel *first)
         parcel.source = first->source;
         parcel.has_sight = false;
         parcel.has_lookup = parcel.packet.kind == PACKET_IP &&
-                            flow_lookup(p->context.table, &parcel.packet, first->packet.network, &parcel.lookup, &parcel.weird);
+                            flow_lookup(p->context.table, &parcel.packet, first->packet.network,
+                                        &parcel.lookup, &parcel.weird);
         if (parcel.packet.kind == PACKET_IP)
             process(p, &parcel);
         before = parcel.packet;

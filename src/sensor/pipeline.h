@@ -20,16 +20,16 @@ struct weird_held;
 
 struct pipeline_options {
     struct stack_options stack;
-    bool mirror;            /* the capture was taken at a collector */
+    bool mirror;                         /* the capture was taken at a collector */
     const struct network_list *networks; /* with `mirror` */
-    size_t memory;          /* of this worker */
-    uint64_t hash_key;      /* the same for all workers of a run */
+    size_t memory;                       /* of this worker */
+    uint64_t hash_key;                   /* the same for all workers of a run */
     uint64_t uid_seed;
     unsigned worker, n_workers;
     bool validate_checksums;
-    bool community_id, ja3, ja4; /* extra columns */
-    const struct filter *filter; /* or NULL; shared, read only */
-    struct pcapng_sink *packets; /* where what passes is written to, or NULL; of one worker */
+    bool community_id, ja3, ja4;      /* extra columns */
+    const struct filter *filter;      /* or NULL; shared, read only */
+    struct pcapng_sink *packets;      /* where what passes is written to, or NULL; of one worker */
     struct x509_memory *certificates; /* of all workers; NULL: each has its own */
     struct weird_held *held;          /* the same */
 };

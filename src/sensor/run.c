@@ -130,14 +130,16 @@ static int start(struct run *run, const struct run_options *options, struct log_
         w->writer = log_writer_new(logs);
         w->pipeline = w->writer ? pipeline_new(&pipeline, w->writer) : NULL;
         if (!w->pipeline || !w->cursor)
-            return err_set(err, -ENOMEM, "out of memory for worker %u of %u; give fewer with -j", i + 1, n);
+            return err_set(err, -ENOMEM, "out of memory for worker %u of %u; give fewer with -j",
+                           i + 1, n);
     }
     for (unsigned i = 0; i < n; i++) {
         run->n_running++;
         int result = pthread_create(&run->workers[i].thread, NULL, work, &run->workers[i]);
         if (result != 0) {
             run->n_running--;
-            return err_set(err, -result, "cannot start worker %u of %u: %s", i + 1, n, strerror(result));
+            return err_set(err, -result, "cannot start worker %u of %u: %s", i + 1, n,
+                           strerror(result));
         }
         run->workers[i].started = true;
     }

@@ -10,14 +10,14 @@ struct run_options {
     unsigned n_workers;
     const char *const *files;
     size_t n_files;
-    const char *folder; /* of the logs */
+    const char *folder;        /* of the logs */
     const char *packet_folder; /* packets.pcapng is written there; NULL: not */
     enum log_format format;
 };
 
 struct run_result {
     struct pipeline_counters counters; /* sums */
-    uint64_t n_records, n_cut; /* of the logs; texts in them that were cut */
+    uint64_t n_records, n_cut;         /* of the logs; texts in them that were cut */
     bool interrupted;
     bool partial; /* a file could not be read to its end for a reason of this machine */
 };

@@ -17,7 +17,8 @@ void tunnels_free(struct tunnels *tunnels);
 struct flow_uid tunnels_over_ip(struct tunnels *tunnels, struct flow_context *context,
                                 const struct packet_layer *layer, bool owned);
 
-/* A connection to a SOCKS proxy asked for another: logged once for each pair of machines and port. */
+/* A connection to a SOCKS proxy asked for another: logged once for each pair of machines and port.
+ */
 void tunnels_proxied(struct tunnels *tunnels, struct flow_context *context, const struct flow *f);
 
 /* A UDP connection was found to carry packets: logged once. */

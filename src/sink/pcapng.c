@@ -76,7 +76,7 @@ static void put_interface(struct pcapng_sink *sink, uint16_t link)
     put32(sink, BLOCK_INTERFACE);
     put32(sink, 32);
     put32(sink, link);
-    put32(sink, 0); /* no snap length */
+    put32(sink, 0);            /* no snap length */
     put32(sink, 9 | 1u << 16); /* if_tsresol, one byte */
     put32(sink, 9);            /* 10^-9 s */
     put32(sink, 0);            /* end of options */
@@ -153,9 +153,10 @@ int pcapng_close(struct pcapng_sink *sink, struct err *err)
     if (close(sink->fd) < 0 && !sink->error)
         sink->error = errno;
     if (sink->error || sink->n_lost)
-        result = err_set(err, -EIO, "%s: %llu packets are not written: %s", sink->path,
-                         (unsigned long long)sink->n_lost,
-                         sink->error ? strerror(sink->error) : "too long, or of too many link types");
+        result =
+            err_set(err, -EIO, "%s: %llu packets are not written: %s", sink->path,
+                    (unsigned long long)sink->n_lost,
+                    sink->error ? strerror(sink->error) : "too long, or of too many link types");
     free(sink->path);
     free(sink);
     return result;

@@ -295,7 +295,8 @@ static bool same_place(const struct place *a, const struct place *b)
 
 /* The place's number in the entry. Of five places, the one that was silent longest is forgotten,
  * and taken for a new one, which owes all there is, if it speaks again. */
-static unsigned int find_place(struct entry *entry, const struct dedup_sight *sight, bool *out_is_new)
+static unsigned int find_place(struct entry *entry, const struct dedup_sight *sight,
+                               bool *out_is_new)
 {
     struct place here = {.channel_and_ttl = sight->channel_and_ttl, .macs = sight->macs};
     unsigned int oldest = 0;

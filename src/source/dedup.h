@@ -50,8 +50,9 @@ struct dedup_sight {
     uint16_t ip_id;
 };
 
-/* `flow_hash` is one of the addresses, their direction and the network, and the same for every copy; `source` is the
- * channel's number where source_of() has given one, or 0. False: the packet cannot be compared. */
+/* `flow_hash` is one of the addresses, their direction and the network, and the same for every
+ * copy; `source` is the channel's number where source_of() has given one, or 0. False: the packet
+ * cannot be compared. */
 bool dedup_look(struct dedup *dedup, const struct packet *packet, uint32_t flow_hash,
                 uint16_t source, int64_t now, struct dedup_sight *out);
 

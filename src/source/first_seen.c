@@ -1,4 +1,5 @@
-/* Packets that were seen once: see first_seen.h. Lines of four, the newest first; the oldest gives way. */
+/* Packets that were seen once: see first_seen.h. Lines of four, the newest first; the oldest gives
+ * way. */
 #include "source/first_seen.h"
 
 #include <stdlib.h>

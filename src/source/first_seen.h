@@ -28,7 +28,8 @@ struct first_seen_table {
 bool first_seen_init(struct first_seen_table *table, size_t memory);
 void first_seen_done(struct first_seen_table *table);
 
-static inline struct first_seen *first_seen_line(const struct first_seen_table *table, uint64_t hash)
+static inline struct first_seen *first_seen_line(const struct first_seen_table *table,
+                                                 uint64_t hash)
 {
     return table->lines[hash & table->mask];
 }

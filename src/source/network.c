@@ -68,7 +68,8 @@ void network_list_free(struct network_list *list)
 static int find_or_add(struct network_list *list, const char *name, size_t len, struct err *err)
 {
     if (len == 0 || len >= NETWORK_NAME_MAX)
-        return err_set(err, -EINVAL, "a network's name has 1 to %d characters", NETWORK_NAME_MAX - 1);
+        return err_set(err, -EINVAL, "a network's name has 1 to %d characters",
+                       NETWORK_NAME_MAX - 1);
     for (int i = 0; i < list->n_networks; i++)
         if (strlen(list->networks[i].name) == len && memcmp(list->networks[i].name, name, len) == 0)
             return i;
@@ -98,7 +99,8 @@ static bool parse_selector(char *text, struct selector *out)
 {
     uint64_t id;
     char *colon = strchr(text, ':');
-    const struct tunnel_decoder *decoder = colon ? tunnel_by_name(text, (size_t)(colon - text)) : NULL;
+    const struct tunnel_decoder *decoder =
+        colon ? tunnel_by_name(text, (size_t)(colon - text)) : NULL;
     if (decoder || !strpbrk(text, ".:")) {
         if (!options_number(decoder ? colon + 1 : text, UINT32_MAX, &id))
             return false;
@@ -127,9 +129,10 @@ int network_list_add(struct network_list *list, const char *text, struct err *er
         memcpy(one, p, len);
         one[len] = '\0';
         if (!parse_selector(one, &selector))
-            return err_set(err, -EINVAL,
-                           "network '%s': '%.*s' is neither KIND:ID, nor an ID, nor an outer address", text,
-                           (int)len, p);
+            return err_set(
+                err, -EINVAL,
+                "network '%s': '%.*s' is neither KIND:ID, nor an ID, nor an outer address", text,
+                (int)len, p);
         if (list->n_selectors == MAX_SELECTORS)
             return err_set(err, -EINVAL, "more than %d selectors of networks", MAX_SELECTORS);
         list->selectors[list->n_selectors++] = selector;

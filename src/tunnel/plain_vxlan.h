@@ -1,6 +1,6 @@
-/* The plain case of a mirror in one piece: a whole Ethernet, IPv4, UDP and VXLAN header, and inside it
- * Ethernet, IPv4 and TCP or UDP (net/plain.h). The loop of stack.c does all of this as well; nearly
- * every frame that a cloud mirrors is so. For the drawing of the header see vxlan.c. */
+/* The plain case of a mirror in one piece: a whole Ethernet, IPv4, UDP and VXLAN header, and inside
+ * it Ethernet, IPv4 and TCP or UDP (net/plain.h). The loop of stack.c does all of this as well;
+ * nearly every frame that a cloud mirrors is so. For the drawing of the header see vxlan.c. */
 #ifndef TUNNEL_PLAIN_VXLAN_H
 #define TUNNEL_PLAIN_VXLAN_H
 

@@ -36,7 +36,7 @@ struct stack {
     struct stack_counters counters;
     struct fragments *fragments;
     bool has_mirror;
-    bool is_vxlan; /* the mirror is, or may be, VXLAN alone */
+    bool is_vxlan;                              /* the mirror is, or may be, VXLAN alone */
     const struct tunnel_decoder *by_proto[256]; /* over IP, of the monitored traffic */
     uint32_t at_weird;
     struct packet_weird weirds[N_WEIRDS];
@@ -69,7 +69,8 @@ struct stack *stack_new(const struct stack_options *options, struct pool *pool)
         return NULL;
     s->options = *options;
     s->has_mirror = options->auto_mirror || options->n_mirror > 0;
-    s->is_vxlan = options->auto_mirror || (options->n_mirror == 1 && options->mirror[0] == &tunnel_vxlan);
+    s->is_vxlan =
+        options->auto_mirror || (options->n_mirror == 1 && options->mirror[0] == &tunnel_vxlan);
     s->fragments = fragments_new(pool, pool_limit(pool) / FRAGMENT_SHARE);
     if (!s->fragments) {
         free(s);
