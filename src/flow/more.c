@@ -201,6 +201,12 @@ void flow_flip(struct flow_context *context, struct flow *f)
         uint8_t seen = f->hist_seen[0];
         f->hist_seen[0] = f->hist_seen[1];
         f->hist_seen[1] = seen;
+        struct flow_more *more = more_of(f);
+        if (more) {
+            struct pending pending = more->pending[0];
+            more->pending[0] = more->pending[1];
+            more->pending[1] = pending;
+        }
     } /* the others' payload and history stay with the role, as in Zeek */
     uint32_t packets = f->n_packets[0];
     f->n_packets[0] = f->n_packets[1];
