@@ -27,7 +27,7 @@
 #define N_PLACES     4
 #define SECRET_SIZE  192
 #define HEAD_SIZE    72 /* a UDP header and 64 bytes */
-#define DEFAULT_SIZE ((size_t)4 << 20)
+#define DEFAULT_SIZE ((size_t)2 << 20)
 #define DEFAULT_MS   200
 #define MAX_MS       ((int64_t)30000) /* struct entry keeps milliseconds in 16 bits */
 

@@ -30,7 +30,7 @@
 struct dedup;
 
 struct dedup_options {
-    size_t memory;  /* bytes; 0: 4 MiB, which hold 130 000 packets */
+    size_t memory;  /* bytes; 0: 2 MiB, which hold 65 000 packets */
     int64_t window; /* ns between the copies, by packet time, at most 30 s; 0: 200 ms */
 };
 
