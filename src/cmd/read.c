@@ -211,6 +211,9 @@ static int split(const char **rest, size_t n, size_t *n_files, char *filter, str
     *n_files = at;
     if (at < n && looks_like_file(rest[at]))
         return err_set(err, -ENOENT, "%s: no such file", rest[at]);
+    if (at == 0 && n > 0 && tunnel_by_name(rest[0], strlen(rest[0])))
+        return err_set(err, -EINVAL, "%s: no such file; a mirror is named with '=': --mirror=%s",
+                       rest[0], rest[0]);
     if (at == 0)
         return err_set(err, -EINVAL, n ? "%s: no such file" : "no capture file is given",
                        n ? rest[0] : "");
