@@ -1,39 +1,17 @@
 /* Conversations with the DNS analyzer: which of its ports, TCP or UDP, then messages (or pieces of
  * a stream), each behind a byte for its side and two bytes of size; side 2 and 3 close a side. The
  * logs go nowhere; what an analyzer keeps must have a bound, and all of it must come back. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "flow/more.h"
 #include "flow/weird.h"
 #include "fuzz/frames.h"
+#include "fuzz/logs.h"
 #include "proto/analyzer.h"
 
 #define KEPT_MAX (4u << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-/* A folder in which the logs are /dev/null. */
-static struct log_writer *open_logs(void)
-{
-    static char folder[] = "/tmp/fuzz_dns.XXXXXX"; /* the log set keeps it */
-    char path[64];
-    if (!mkdtemp(folder))
-        abort();
-    static const char *const names[] = {"dns", "weird"};
-    for (unsigned i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s.log", folder, names[i]);
-        if (symlink("/dev/null", path) < 0)
-            abort();
-    }
-    struct log_set_options options = {.folder = folder};
-    struct log_set *set;
-    struct err err;
-    if (log_set_open(&options, &set, &err) < 0)
-        abort();
-    return log_writer_new(set);
-}
 
 static void talk(struct analysis *a, struct reader *r)
 {
@@ -56,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static struct flow_context context;
     if (!context.log) {
-        context.log = open_logs();
+        context.log = log_writer_new(logs_open(NULL, 0));
         context.pool = pool_new(64u << 20);
         context.weirds = weird_memory_new();
     }

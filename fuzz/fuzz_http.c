@@ -1,13 +1,12 @@
 /* Conversations with the HTTP analyzer: pieces of a stream, each behind a byte for its side and
  * what happens to it, and two bytes of size. The logs go nowhere; what the analyzer keeps must have
  * a bound, and all of it must come back. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "flow/more.h"
 #include "flow/weird.h"
 #include "fuzz/frames.h"
+#include "fuzz/logs.h"
 #include "proto/analyzer.h"
 #include "proto/file.h"
 
@@ -16,27 +15,6 @@
 enum { BY_RESPONDER = 1, LOST = 2, FIN = 4, LATER = 8 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-/* A folder in which the logs are /dev/null. */
-static struct log_writer *open_logs(void)
-{
-    static char folder[] = "/tmp/fuzz_http.XXXXXX"; /* the log set keeps it */
-    char path[64];
-    if (!mkdtemp(folder))
-        abort();
-    static const char *const names[] = {"http", "files", "weird"};
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s.log", folder, names[i]);
-        if (symlink("/dev/null", path) < 0)
-            abort();
-    }
-    struct log_set_options options = {.folder = folder};
-    struct log_set *set;
-    struct err err;
-    if (log_set_open(&options, &set, &err) < 0)
-        abort();
-    return log_writer_new(set);
-}
 
 static void talk(struct analysis *a, struct reader *r)
 {
@@ -63,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static struct flow_context context;
     if (!context.log) {
-        context.log = open_logs();
+        context.log = log_writer_new(logs_open(NULL, 0));
         context.pool = pool_new(64u << 20);
         context.weirds = weird_memory_new();
     }
