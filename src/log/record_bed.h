@@ -76,6 +76,29 @@ static inline char *log_bed_take(struct log_bed *b, const char *name)
     return log_bed_take_size(b, name, &size);
 }
 
+/* The rows of a log from the given column on (6: behind those of the connection), one a line; ""
+ * when there is no log. The file is removed; the caller frees what comes back. */
+static inline char *log_bed_take_rows(struct log_bed *b, const char *name, unsigned from)
+{
+    char *text = log_bed_take(b, name), *end = text;
+    for (char *line = text; *line;) {
+        size_t size = strcspn(line, "\n");
+        size += line[size] == '\n';
+        char *at = line, *next = line + size;
+        for (unsigned i = 0; i < from && at; i++) {
+            at = memchr(at, '\t', (size_t)(next - at));
+            at = at ? at + 1 : NULL;
+        }
+        if (*line != '#' && at) {
+            memmove(end, at, (size_t)(next - at));
+            end += next - at;
+        }
+        line = next;
+    }
+    *end = '\0';
+    return text;
+}
+
 static inline void log_bed_remove(struct log_bed *b)
 {
     DIR *dir = opendir(b->folder);

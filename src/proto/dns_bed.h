@@ -6,6 +6,7 @@
 
 #include "flow/more.h"
 #include "flow/weird.h"
+#include "log/record_bed.h"
 #include "proto/analyzer.h"
 #include "proto/dns_types.h"
 
@@ -112,8 +113,7 @@ static inline struct wire reply(unsigned id, const char *name, unsigned type, co
 /* ---- a connection, and the logs it leaves ---- */
 
 struct bed {
-    char folder[32];
-    struct log_set *set;
+    struct log_bed logs;
     struct flow_context context;
     struct flow flow;
     struct analysis analysis;
@@ -123,15 +123,11 @@ struct bed {
 static inline void bed_open(struct bed *b, enum flow_proto proto, uint16_t port)
 {
     memset(b, 0, sizeof *b);
-    memcpy(b->folder, "/tmp/dns_test.XXXXXX", sizeof "/tmp/dns_test.XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
-    struct err err;
-    struct log_set_options options = {.folder = b->folder};
-    assert_int_equal(log_set_open(&options, &b->set, &err), 0);
+    log_bed_open(&b->logs, LOG_FORMAT_TSV, NULL, 0);
     b->context = (struct flow_context){
         .now = 1000 * SECOND,
         .clock = 1000 * SECOND,
-        .log = log_writer_new(b->set),
+        .log = b->logs.writer,
         .pool = pool_new(16u << 20),
         .weirds = weird_memory_new(),
     };
@@ -161,40 +157,16 @@ static inline void say(struct bed *b, int dir, struct wire w)
     b->context.clock = b->context.now;
 }
 
-/* The rows of a log without the columns of the connection, one a line; "" when there is no log. */
-static inline char *read_rows(const char *folder, const char *name)
-{
-    char path[64];
-    snprintf(path, sizeof path, "%s/%s.log", folder, name);
-    char *rows = calloc(1, 1 << 22), *line = NULL;
-    size_t capacity = 0;
-    FILE *file = fopen(path, "r");
-    while (file && getline(&line, &capacity, file) > 0) {
-        char *at = line;
-        for (int i = 0; i < 6 && at; i++)
-            at = strchr(at, '\t') ? strchr(at, '\t') + 1 : NULL;
-        if (line[0] != '#' && at)
-            memcpy(rows + strlen(rows), at, strlen(at) + 1);
-    }
-    free(line);
-    if (file)
-        fclose(file);
-    unlink(path);
-    return rows;
-}
-
 static inline void bed_close(struct bed *b)
 {
     analyzer_dns.end(&b->analysis);
     free(b->analysis.state);
     flow_more_free(&b->context, &b->flow);
     assert_int_equal(pool_used(b->context.pool), 0);
-    log_writer_free(b->context.log);
-    struct err err;
-    assert_int_equal(log_set_close(b->set, &err), 0);
-    b->dns = read_rows(b->folder, "dns");
-    b->weird = read_rows(b->folder, "weird");
-    rmdir(b->folder);
+    log_bed_close(&b->logs);
+    b->dns = log_bed_take_rows(&b->logs, "dns", 6);
+    b->weird = log_bed_take_rows(&b->logs, "weird", 6);
+    rmdir(b->logs.folder);
     weird_memory_free(b->context.weirds);
     pool_free(b->context.pool);
 }

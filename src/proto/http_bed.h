@@ -5,6 +5,7 @@
 
 #include "flow/more.h"
 #include "flow/weird.h"
+#include "log/record_bed.h"
 #include "proto/analyzer.h"
 #include "proto/file.h"
 
@@ -19,8 +20,7 @@
 #define SECOND 1000000000ll
 
 struct bed {
-    char folder[32];
-    struct log_set *set;
+    struct log_bed logs;
     struct flow_context context;
     struct flow flow;
     struct analysis analysis;
@@ -43,15 +43,11 @@ static inline void bed_connect(struct bed *b, uint16_t port)
 static inline void bed_open(struct bed *b)
 {
     memset(b, 0, sizeof *b);
-    memcpy(b->folder, "/tmp/http_test.XXXXXX", sizeof "/tmp/http_test.XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
-    struct err err;
-    struct log_set_options options = {.folder = b->folder};
-    assert_int_equal(log_set_open(&options, &b->set, &err), 0);
+    log_bed_open(&b->logs, LOG_FORMAT_TSV, NULL, 0);
     b->context = (struct flow_context){
         .now = 1000 * SECOND,
         .clock = 1000 * SECOND,
-        .log = log_writer_new(b->set),
+        .log = b->logs.writer,
         .pool = pool_new(32u << 20),
         .weirds = weird_memory_new(),
     };
@@ -125,13 +121,11 @@ static inline void bed_close(struct bed *b)
     bed_disconnect(b);
     file_memory_end(&b->context);
     assert_int_equal(pool_used(b->context.pool), 0);
-    log_writer_free(b->context.log);
-    struct err err;
-    assert_int_equal(log_set_close(b->set, &err), 0);
-    b->http = read_rows(b->folder, "http", 6);
-    b->files = read_rows(b->folder, "files", 10);
-    b->weird = read_rows(b->folder, "weird", 6);
-    rmdir(b->folder);
+    log_bed_close(&b->logs);
+    b->http = read_rows(b->logs.folder, "http", 6);
+    b->files = read_rows(b->logs.folder, "files", 10);
+    b->weird = read_rows(b->logs.folder, "weird", 6);
+    rmdir(b->logs.folder);
     weird_memory_free(b->context.weirds);
     pool_free(b->context.pool);
 }

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "flow/more.h"
 #include "flow/weird.h"
+#include "log/record_bed.h"
 #include "proto/attach.h"
 #include "proto/quic_bed.h"
 
@@ -21,8 +22,7 @@
 /* ---- a connection, and what it leaves ---- */
 
 struct bed {
-    char folder[32];
-    struct log_set *set;
+    struct log_bed logs;
     struct flow_context context;
     struct flow flow;
     char *quic, *ssl, *weird; /* the rows, after bed_close */
@@ -32,15 +32,11 @@ struct bed {
 static void bed_open(struct bed *b, uint16_t port)
 {
     memset(b, 0, sizeof *b);
-    memcpy(b->folder, "/tmp/quic_test.XXXXXX", sizeof "/tmp/quic_test.XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
-    struct err err;
-    struct log_set_options options = {.folder = b->folder};
-    assert_int_equal(log_set_open(&options, &b->set, &err), 0);
+    log_bed_open(&b->logs, LOG_FORMAT_TSV, NULL, 0);
     b->context = (struct flow_context){
         .now = 1000 * SECOND,
         .clock = 1000 * SECOND,
-        .log = log_writer_new(b->set),
+        .log = b->logs.writer,
         .pool = pool_new(16u << 20),
         .weirds = weird_memory_new(),
     };
@@ -62,28 +58,6 @@ static void say(struct bed *b, int dir, const struct wire *w)
     b->context.clock = b->context.now;
 }
 
-/* The rows of a log without the columns of the connection, one a line; "" when there is no log. */
-static char *read_rows(const char *folder, const char *name)
-{
-    char path[64];
-    snprintf(path, sizeof path, "%s/%s.log", folder, name);
-    char *rows = calloc(1, 1 << 16), *line = NULL;
-    size_t capacity = 0;
-    FILE *file = fopen(path, "r");
-    while (file && getline(&line, &capacity, file) > 0) {
-        char *at = line;
-        for (int i = 0; i < 6 && at; i++)
-            at = strchr(at, '\t') ? strchr(at, '\t') + 1 : NULL;
-        if (line[0] != '#' && at)
-            memcpy(rows + strlen(rows), at, strlen(at) + 1);
-    }
-    free(line);
-    if (file)
-        fclose(file);
-    unlink(path);
-    return rows;
-}
-
 static void bed_close(struct bed *b)
 {
     attach_ops.end(&b->context, &b->flow);
@@ -94,13 +68,11 @@ static void bed_close(struct bed *b)
     flow_early_free(&b->context, &b->flow);
     flow_more_free(&b->context, &b->flow);
     assert_int_equal(pool_used(b->context.pool), 0);
-    log_writer_free(b->context.log);
-    struct err err;
-    assert_int_equal(log_set_close(b->set, &err), 0);
-    b->quic = read_rows(b->folder, "quic");
-    b->ssl = read_rows(b->folder, "ssl");
-    b->weird = read_rows(b->folder, "weird");
-    assert_int_equal(rmdir(b->folder), 0);
+    log_bed_close(&b->logs);
+    b->quic = log_bed_take_rows(&b->logs, "quic", 6);
+    b->ssl = log_bed_take_rows(&b->logs, "ssl", 6);
+    b->weird = log_bed_take_rows(&b->logs, "weird", 6);
+    assert_int_equal(rmdir(b->logs.folder), 0);
     weird_memory_free(b->context.weirds);
     aead_free(b->context.aead);
     pool_free(b->context.pool);

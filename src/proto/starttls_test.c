@@ -2,6 +2,7 @@
  * content, and where exactly TLS begins. */
 #include "flow/more.h"
 #include "flow/weird.h"
+#include "log/record_bed.h"
 #include "proto/attach.h"
 #include "proto/file.h"
 #include "proto/starttls.h"
@@ -187,8 +188,7 @@ static const struct talk talks[] = {
 /* ---- a connection ---- */
 
 struct bed {
-    char folder[32];
-    struct log_set *set;
+    struct log_bed logs;
     struct flow_context context;
     struct flow flow;
 };
@@ -196,15 +196,11 @@ struct bed {
 static void bed_open(struct bed *b, uint16_t port)
 {
     memset(b, 0, sizeof *b);
-    memcpy(b->folder, "/tmp/starttls.XXXXXX", sizeof "/tmp/starttls.XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
-    struct err err;
-    struct log_set_options options = {.folder = b->folder};
-    assert_int_equal(log_set_open(&options, &b->set, &err), 0);
+    log_bed_open(&b->logs, LOG_FORMAT_TSV, NULL, 0);
     b->context = (struct flow_context){
         .now = 1000,
         .clock = 1000,
-        .log = log_writer_new(b->set),
+        .log = b->logs.writer,
         .pool = pool_new(8u << 20),
         .weirds = weird_memory_new(),
     };
@@ -219,16 +215,14 @@ static void bed_close(struct bed *b)
     flow_more_free(&b->context, &b->flow);
     file_memory_end(&b->context);
     assert_int_equal(pool_used(b->context.pool), 0);
-    log_writer_free(b->context.log);
-    struct err err;
-    assert_int_equal(log_set_close(b->set, &err), 0);
+    log_bed_close(&b->logs);
     static const char *const names[] = {"ssl", "http", "files", "weird", "x509"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[64];
-        snprintf(path, sizeof path, "%s/%s.log", b->folder, names[i]);
+        snprintf(path, sizeof path, "%s/%s.log", b->logs.folder, names[i]);
         unlink(path);
     }
-    rmdir(b->folder);
+    rmdir(b->logs.folder);
     weird_memory_free(b->context.weirds);
     pool_free(b->context.pool);
 }

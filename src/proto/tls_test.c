@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "flow/more.h"
 #include "flow/weird.h"
+#include "log/record_bed.h"
 
 #define SECOND 1000000000ll
 
@@ -133,8 +134,7 @@ struct turn {
 };
 
 struct bed {
-    char folder[32];
-    struct log_set *set;
+    struct log_bed logs;
     struct flow_context context;
     struct flow flow;
     struct analysis analysis;
@@ -144,14 +144,10 @@ struct bed {
 static void bed_open(struct bed *b, const struct analyzer *analyzer)
 {
     memset(b, 0, sizeof *b);
-    memcpy(b->folder, "/tmp/tls_test.XXXXXX", sizeof "/tmp/tls_test.XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
-    struct err err;
-    struct log_set_options options = {.folder = b->folder};
-    assert_int_equal(log_set_open(&options, &b->set, &err), 0);
+    log_bed_open(&b->logs, LOG_FORMAT_TSV, NULL, 0);
     b->context = (struct flow_context){
         .now = 1000 * SECOND,
-        .log = log_writer_new(b->set),
+        .log = b->logs.writer,
         .pool = pool_new(16u << 20),
         .weirds = weird_memory_new(),
     };
@@ -179,7 +175,7 @@ static void feed(struct bed *b, int dir, const uint8_t *bytes, size_t size)
 static void read_rows(const struct bed *b, const char *name, char *out, size_t size)
 {
     char path[64];
-    snprintf(path, sizeof path, "%s/%s.log", b->folder, name);
+    snprintf(path, sizeof path, "%s/%s.log", b->logs.folder, name);
     char line[4096];
     FILE *file = fopen(path, "r");
     size_t len = 0;
@@ -202,12 +198,10 @@ static void bed_close(struct bed *b)
     free(b->analysis.state);
     flow_more_free(&b->context, &b->flow);
     assert_int_equal(pool_used(b->context.pool), 0);
-    log_writer_free(b->context.log);
-    struct err err;
-    assert_int_equal(log_set_close(b->set, &err), 0);
+    log_bed_close(&b->logs);
     read_rows(b, "ssl", b->ssl, sizeof b->ssl);
     read_rows(b, "weird", b->weird, sizeof b->weird);
-    rmdir(b->folder);
+    rmdir(b->logs.folder);
     weird_memory_free(b->context.weirds);
     pool_free(b->context.pool);
 }
