@@ -33,6 +33,7 @@
 
 /* Doubling places: pairs of MAC addresses in a channel. */
 #define N_PAIRS       1024
+#define PAIR_WAYS     4
 #define TWIN_MS       5
 #define TWINS_NEEDED  32   /* packets seen of a pair before it is believed to double */
 #define PAIR_HALVE_AT 1024 /* counts are halved here: what was long ago weighs less */
@@ -315,14 +316,27 @@ static unsigned int find_place(struct entry *entry, const struct dedup_sight *si
     return i;
 }
 
+/* Four pairs share a set: of a fifth, the one that was seen least is forgotten. */
+static struct pair *find_pair(struct dedup *dedup, uint32_t key)
+{
+    struct pair *set = &dedup->pairs[key % (N_PAIRS / PAIR_WAYS) * PAIR_WAYS];
+    struct pair *least = set;
+    for (unsigned int i = 0; i < PAIR_WAYS; i++) {
+        if (set[i].key == key)
+            return &set[i];
+        if (set[i].n_seen < least->n_seen)
+            least = &set[i];
+    }
+    *least = (struct pair){.key = key};
+    return least;
+}
+
 /* Counts how many of the packets between two MAC addresses come twice; true when they all do. */
 static bool pair_doubles(struct dedup *dedup, const struct dedup_sight *sight, bool is_twin)
 {
     if (sight->ip_id == 0)
         return false;
-    struct pair *pair = &dedup->pairs[sight->pair % N_PAIRS];
-    if (pair->key != sight->pair)
-        *pair = (struct pair){.key = sight->pair};
+    struct pair *pair = find_pair(dedup, sight->pair);
     if (pair->n_seen == PAIR_HALVE_AT) {
         pair->n_seen /= 2;
         pair->n_twins /= 2;
@@ -436,6 +450,17 @@ bool dedup_is_copy(struct dedup *dedup, const struct packet *packet, int64_t now
     return dedup_look(dedup, packet, flow_hash, 0, now, &sight) && dedup_ask(dedup, &sight);
 }
 
+static bool make_secret(struct dedup *dedup, uint64_t seed)
+{
+    if (seed == 0)
+        return getrandom(dedup->secret, SECRET_SIZE, 0) == SECRET_SIZE;
+    for (size_t i = 0; i < SECRET_SIZE / sizeof seed; i++) {
+        uint64_t word = XXH3_64bits_withSeed(&i, sizeof i, seed);
+        memcpy(dedup->secret + i * sizeof word, &word, sizeof word);
+    }
+    return true;
+}
+
 struct dedup *dedup_new(const struct dedup_options *options)
 {
     size_t memory = options && options->memory ? options->memory : DEFAULT_SIZE;
@@ -454,7 +479,7 @@ struct dedup *dedup_new(const struct dedup_options *options)
     dedup->tags = aligned_alloc(64, n_buckets * sizeof(struct tags));
     dedup->entries = aligned_alloc(64, n_buckets * N_WAYS * sizeof(struct entry));
     if (!first_seen_init(&dedup->first, memory / 2) || !dedup->tags || !dedup->entries ||
-        getrandom(dedup->secret, SECRET_SIZE, 0) != SECRET_SIZE) {
+        !make_secret(dedup, options ? options->seed : 0)) {
         dedup_free(dedup);
         return NULL;
     }

@@ -32,6 +32,7 @@ struct dedup;
 struct dedup_options {
     size_t memory;  /* bytes; 0: 2 MiB, which hold 65 000 packets */
     int64_t window; /* ns between the copies, by packet time, at most 30 s; 0: 200 ms */
+    uint64_t seed;  /* of the hashes' secret; 0: one of the kernel's, which nobody can guess */
 };
 
 /* `options` may be NULL. NULL when the system has no memory. */
