@@ -34,6 +34,7 @@ struct frame {
     uint32_t size;      /* captured */
     uint32_t wire_size; /* as sent */
     uint16_t link;      /* enum link_type */
+    uint16_t input;     /* live: which listener or interface gave it, from 1 on; files: 0 */
 };
 
 #define PACKET_MAX_LAYERS 8

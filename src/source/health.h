@@ -1,0 +1,100 @@
+/* How a monitored machine is, and why: the verdict over its three witnesses (its own traffic, the
+ * other machines' traffic with it, the canary). One `struct health` belongs to one machine; whoever
+ * counts packets calls health_update at an even pace (four times a second) with the totals so far.
+ * All times come from the caller (ns since the epoch, and monotonic), so that tests have their own
+ * clock. No memory is allocated here. */
+#ifndef SOURCE_HEALTH_H
+#define SOURCE_HEALTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* In order of gravity: the gravest that holds is the machine's state. */
+enum health_state {
+    HEALTH_NEW, /* heard for the first time a moment ago: nothing is learned yet */
+    HEALTH_OK,
+    HEALTH_QUIET,   /* alive (its canary comes back), nothing to mirror */
+    HEALTH_UNKNOWN, /* nothing is heard, and nothing proves anything */
+    HEALTH_TRUNCATED,
+    HEALTH_DROPPING,
+    HEALTH_ONE_SIDED,
+    HEALTH_MUTED,
+    HEALTH_SILENT,
+    HEALTH_N_STATES
+};
+
+/* "NEW", "ok", "quiet", "UNKNOWN", "TRUNCATED", "DROPPING", "ONE-SIDED", "MUTED", "SILENT". */
+const char *health_state_name(enum health_state state);
+
+/* Whether someone should look at it: exit code 4 of `cloudspan sources`. */
+bool health_is_bad(enum health_state state);
+
+#define HEALTH_REASON_MAX 200
+
+/* Totals since the start, over all channels and workers of the machine. */
+struct health_totals {
+    uint64_t n_packets, n_bytes; /* of the monitored traffic; canaries are not among them */
+    uint64_t n_in, n_out;        /* to and from the machine's own addresses */
+    uint64_t n_cut;              /* packets that arrived shorter than they were sent */
+    uint32_t cut_size;           /* the largest size such a packet was cut to; 0: none */
+    uint32_t largest_size;       /* the largest packet's size as it was sent */
+    uint64_t n_lost;             /* gaps in the mirror's sequence numbers (GRE, ERSPAN) */
+    uint64_t n_reordered;        /* came later than one with a higher number */
+    uint64_t n_dropped;          /* packets of this machine that we ourselves had to drop */
+    int64_t last_packet;         /* ns since the epoch; 0: none yet */
+
+    /* Packets between this machine and other monitored machines of the same network. */
+    uint64_t n_shared_here;  /* seen in its own mirror */
+    uint64_t n_shared_there; /* seen in the other's */
+    uint64_t n_shared_both;  /* seen in both: copies that were recognised */
+    const char *peer;        /* name of the machine that shows most of what is missing; or NULL */
+};
+
+/* What the probe said last; see canary.h. */
+enum canary_answer {
+    CANARY_NONE,     /* not answered (yet) */
+    CANARY_REPLIED,  /* the machine itself answered, so it is up */
+    CANARY_NO_ROUTE, /* this host, or a router, says that there is no way */
+    CANARY_HOST_GONE /* the last router, or this host's ARP, says that nobody is there */
+};
+
+struct canary_state {
+    bool enabled;             /* off by configuration, or no address of the machine is known */
+    bool ever_came_back;      /* through the mirror, since the machine is known */
+    uint32_t n_sent, n_back;  /* of all time */
+    uint32_t n_missed_in_row; /* sent, waited for in vain, since the last that came back */
+    int64_t last_sent, last_back;
+    enum canary_answer answer; /* to the probes that were missed */
+    char from[46];             /* this collector's address that it is sent from; "" unknown */
+};
+
+struct health_options {
+    bool expects_both_directions; /* false where the mirror was asked for one only */
+    bool expects_copies;          /* false where its mirror has a filter */
+    int64_t canary_interval;      /* ns; 0: 30 s */
+};
+
+struct health; /* one machine's */
+
+/* Bytes and alignment of one are those of `struct health` in health.c: made on the heap. */
+struct health *health_new(const struct health_options *options, int64_t now);
+void health_free(struct health *health);
+
+struct health_verdict {
+    enum health_state state;
+    char reason[HEALTH_REASON_MAX]; /* a sentence; "" for ok */
+    int64_t since;                  /* when this state began */
+    bool changed;                   /* since the last call: an alarm is due if it is bad, an
+                                       all-clear if it was */
+    bool wants_canary;              /* send one now */
+    double usual_bytes_per_second;  /* learned */
+};
+
+/* `now`: ns since the epoch, for the words; `ticks`: monotonic ns, for the judgement (a step of the
+ * clock is no silence). */
+void health_update(struct health *health, const char *name, const struct health_totals *totals,
+                   const struct canary_state *canary, int64_t now, int64_t ticks,
+                   struct health_verdict *out);
+
+#endif
