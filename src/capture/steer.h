@@ -84,6 +84,10 @@ int steer_program_gre(const struct steer_group *group, unsigned worker, bool is_
                       const struct steer_excluded *excluded, struct bpf_code *out,
                       struct err *err) MUST_CHECK;
 
+/* For SO_ATTACH_FILTER: takes all but what is excluded. */
+int steer_program_excluded(const struct steer_excluded *excluded, struct bpf_code *out,
+                           struct err *err) MUST_CHECK;
+
 struct steer_port {
     uint16_t port; /* of the destination */
     enum steer_kind kind;

@@ -117,7 +117,7 @@ static inline void bed_gre(struct frame_bed *b, uint16_t proto, uint64_t *state,
     flags |= (uint16_t)(bed_random(state, 2) << 15 | bed_random(state, 2) << 13);
     size_t size = 4u * ((flags >> 15 & 1) + (flags >> 13 & 1) + (flags >> 12 & 1));
     frame_put(b, noise, size);
-    uint8_t h[4];
+    uint8_t h[4] = {0};
     frame_put(b, h, 4);
     frame_set16(b, 0, flags);
     frame_set16(b, 2, proto);

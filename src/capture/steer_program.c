@@ -90,6 +90,20 @@ int steer_program_gre(const struct steer_group *group, unsigned worker, bool is_
     return bpf_finish(&b, out, err);
 }
 
+int steer_program_excluded(const struct steer_excluded *excluded, struct bpf_code *out,
+                           struct err *err)
+{
+    static const struct steer_group nobody = {.n_workers = 1};
+    struct bpf_asm b;
+    struct maker m;
+    if (excluded->n > STEER_MAX_EXCLUDED)
+        return refuse_many(err, "interfaces", excluded->n, STEER_MAX_EXCLUDED);
+    begin(&m, &b, &nobody);
+    put_excluded(&m, excluded, 0);
+    bpf_put(&b, BPF_RET | BPF_K, UINT32_MAX);
+    return bpf_finish(&b, out, err);
+}
+
 /* The outer IP header at X: to the kind that its port or protocol says, or it is plain traffic and
  * the inner packet itself. */
 static void put_outer_ip(struct maker *m, const struct steer_ring *ring, unsigned ip)
