@@ -302,9 +302,10 @@ bool segment_finish_checksum(uint8_t *frame, uint32_t size)
     uint16_t found = rd_be16(&field);
     uint64_t sum = pseudo_header(frame + shape.ip_at, shape.is_v4, shape.proto, transport_size);
     uint64_t without = sum - transport_size; /* as some drivers leave it for large frames */
+    uint32_t unfinished = 0xffffu - checksum_fold(sum);
+    uint32_t unfinished_too = 0xffffu - checksum_fold(without);
     bool is_none = found == 0 && !(shape.is_v4 && shape.proto == PROTO_UDP);
-    if (!is_none && found != (checksum_fold(sum) ^ 0xffff) &&
-        found != (checksum_fold(without) ^ 0xffff))
+    if (!is_none && found != unfinished && found != unfinished_too)
         return false;
     set16(transport + at, 0);
     uint16_t right = checksum_fold(checksum_add(sum, transport, transport_size));
