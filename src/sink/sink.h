@@ -109,8 +109,8 @@ void sink_flush(struct sink_writer *writer);
 /* Flushes and frees it. NULL is accepted, here and below. */
 void sink_detach(struct sink_writer *writer);
 
-/* When all writers are detached. Waits for a disk, never for a reader. The sink is freed in any
- * case; a negative errno says that the last packets could not be written. */
+/* When all writers are detached. Waits for a disk; for a reader only while he goes on reading. The
+ * sink is freed in any case; a negative errno says that the last packets could not be written. */
 int sink_close(struct sink *sink, struct err *err) MUST_CHECK;
 
 /* At any time, from any thread. */
