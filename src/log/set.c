@@ -36,12 +36,20 @@ int log_set_open(const struct log_set_options *options, struct log_set **out, st
         (void)snprintf(set->names[i], sizeof set->names[i], "mirror_%s", set->extra[i].name);
         set->renamed[i] = (struct log_column){set->names[i], set->extra[i].type};
     }
+    if (options->live) {
+        int result = log_live_open(set, options->live, err);
+        if (result < 0) {
+            free(set->folder);
+            free(set);
+            return result;
+        }
+    }
     pthread_mutex_init(&set->lock, NULL);
     *out = set;
     return 0;
 }
 
-bool log_file_write(struct log_file *file, const char *bytes, size_t size)
+static bool flat_write(struct log_file *file, const char *bytes, size_t size)
 {
     pthread_mutex_lock(&file->lock);
     off_t begin = lseek(file->fd, 0, SEEK_END);
@@ -65,12 +73,28 @@ bool log_file_write(struct log_file *file, const char *bytes, size_t size)
     return ok;
 }
 
-static size_t stamp_line(char *out, size_t max, const char *name)
+bool log_file_write(struct log_set *set, struct log_file *file, const char *bytes, size_t size,
+                    uint64_t n_lines)
 {
-    time_t now = time(NULL);
-    struct tm tm;
+    return set->live ? log_live_write(set, file, bytes, size, n_lines)
+                     : flat_write(file, bytes, size);
+}
+
+void log_file_lose(struct log_file *file, size_t size)
+{
+    pthread_mutex_lock(&file->lock);
+    if (!file->error)
+        file->refused = EMSGSIZE;
+    file->n_lost_bytes += size;
+    file->n_lost++;
+    file->lost_error = EMSGSIZE;
+    pthread_mutex_unlock(&file->lock);
+}
+
+size_t log_stamp(char *out, size_t max, const char *name, int64_t seconds, bool utc)
+{
+    struct tm tm = log_period_tm(seconds, utc);
     char text[40];
-    localtime_r(&now, &tm);
     strftime(text, sizeof text, "%Y-%m-%d-%H-%M-%S", &tm);
     return (size_t)snprintf(out, max, "%s\t%s\n", name, text);
 }
@@ -87,31 +111,29 @@ const struct log_column *log_set_column(const struct log_set *set, const struct 
     return extra;
 }
 
-static void write_header(struct log_set *set, struct log_file *file)
+size_t log_header(const struct log_set *set, const struct log_schema *s, int64_t seconds, bool utc,
+                  char out[LOG_HEADER_MAX])
 {
-    const struct log_schema *s = file->schema;
-    char text[16384];
-    size_t at = (size_t)snprintf(text, sizeof text,
+    size_t at = (size_t)snprintf(out, LOG_HEADER_MAX,
                                  "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n"
                                  "#unset_field\t-\n#path\t%s\n",
                                  s->name);
-    at += stamp_line(text + at, sizeof text - at, "#open");
+    at += log_stamp(out + at, LOG_HEADER_MAX - at, "#open", seconds, utc);
     uint16_t n = (uint16_t)(s->n_columns + (s->of_connection ? set->n_extra : 0));
     for (int types = 0; types < 2; types++) {
-        at += (size_t)snprintf(text + at, sizeof text - at, types ? "#types" : "#fields");
+        at += (size_t)snprintf(out + at, LOG_HEADER_MAX - at, types ? "#types" : "#fields");
         for (uint16_t i = 0; i < n; i++) {
             const struct log_column *c = log_set_column(set, s, i);
-            at += (size_t)snprintf(text + at, sizeof text - at, "\t%s",
+            at += (size_t)snprintf(out + at, LOG_HEADER_MAX - at, "\t%s",
                                    types ? log_type_name(c->type) : c->name);
         }
-        at += (size_t)snprintf(text + at, sizeof text - at, "\n");
+        at += (size_t)snprintf(out + at, LOG_HEADER_MAX - at, "\n");
     }
-    (void)log_file_write(file, text, at); /* a refusal is kept in the file and said at the close */
+    return at;
 }
 
-/* The file of this schema, opened by whichever worker needs it first. */
 /* A pipe that nobody reads is refused, not waited for. */
-static int open_file(const char *path)
+static int open_path(const char *path)
 {
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC;
     int fd = open(path, flags | O_NONBLOCK, 0640);
@@ -120,6 +142,21 @@ static int open_file(const char *path)
     return fd;
 }
 
+static void flat_open(struct log_set *set, struct log_file *file)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/%s.log", set->folder, file->schema->name);
+    file->fd = open_path(path);
+    if (file->fd < 0)
+        file->error = errno;
+    if (file->fd < 0 || set->format != LOG_FORMAT_TSV)
+        return;
+    char text[LOG_HEADER_MAX];
+    size_t size = log_header(set, file->schema, time(NULL), false, text);
+    (void)flat_write(file, text, size); /* a refusal is kept in the file and said at the close */
+}
+
+/* The file of this schema, opened by whichever worker needs it first (live: at its first write). */
 struct log_file *log_set_file(struct log_set *set, const struct log_schema *schema)
 {
     pthread_mutex_lock(&set->lock);
@@ -132,13 +169,9 @@ struct log_file *log_set_file(struct log_set *set, const struct log_schema *sche
         file = &set->files[set->n_files++];
         file->schema = schema;
         pthread_mutex_init(&file->lock, NULL);
-        char path[4096];
-        (void)snprintf(path, sizeof path, "%s/%s.log", set->folder, schema->name);
-        file->fd = open_file(path);
-        if (file->fd < 0)
-            file->error = errno;
-        else if (set->format == LOG_FORMAT_TSV)
-            write_header(set, file);
+        file->fd = -1;
+        if (!set->live)
+            flat_open(set, file);
     }
     pthread_mutex_unlock(&set->lock);
     return file;
@@ -147,15 +180,19 @@ struct log_file *log_set_file(struct log_set *set, const struct log_schema *sche
 int log_set_close(struct log_set *set, struct err *err)
 {
     int result = 0;
+    if (set->live && !set->live->finished)
+        result = log_set_finish(set, err);
     for (size_t i = 0; i < set->n_files; i++) {
         struct log_file *file = &set->files[i];
-        if (file->fd >= 0 && set->format == LOG_FORMAT_TSV) {
+        if (file->fd >= 0 && !set->live && set->format == LOG_FORMAT_TSV) {
             char text[80];
-            (void)log_file_write(file, text, stamp_line(text, sizeof text, "#close"));
+            (void)flat_write(file, text, log_stamp(text, sizeof text, "#close", time(NULL), false));
         }
         if (file->fd >= 0 && close(file->fd) < 0 && !file->error)
             file->error = errno;
-        if (!file->error)
+        if (set->live)
+            file->error = file->lost_error;
+        else if (!file->error)
             file->error = file->refused;
         if (file->error && result == 0)
             result = err_set(err, -EIO, "%s/%s.log: %s; %llu bytes of log lines are lost",
@@ -164,6 +201,7 @@ int log_set_close(struct log_set *set, struct err *err)
         pthread_mutex_destroy(&file->lock);
     }
     pthread_mutex_destroy(&set->lock);
+    log_live_close(set);
     free(set->folder);
     free(set);
     return result;

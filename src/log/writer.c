@@ -17,6 +17,7 @@ struct log_stream {
     char *buffer;
     char *start; /* of the record being written */
     size_t capacity;
+    uint64_t n_lines; /* whole ones in the buffer */
 };
 
 struct log_writer {
@@ -41,9 +42,11 @@ struct log_writer *log_writer_new(struct log_set *set)
 static void flush_lines(struct log_stream *stream)
 {
     size_t size = (size_t)(stream->start - stream->buffer);
-    if (size)
-        (void)log_file_write(stream->file, stream->buffer,
-                             size); /* kept in the file, said at the close */
+    if (size == 0)
+        return;
+    (void)log_file_write(stream->writer->set, stream->file, stream->buffer, size,
+                         stream->n_lines); /* kept in the file, said at the close */
+    stream->n_lines = 0;
     size_t partial = (size_t)(stream->rec.at - stream->start);
     memmove(stream->buffer, stream->start, partial);
     stream->start = stream->buffer;
@@ -131,16 +134,6 @@ struct rec *log_begin(struct log_writer *writer, const struct log_schema *schema
     return rec;
 }
 
-/* A line that cannot be written, whatever the disk does. */
-static void lose_line(struct log_file *file, size_t size)
-{
-    pthread_mutex_lock(&file->lock);
-    if (!file->error)
-        file->refused = EMSGSIZE;
-    file->n_lost_bytes += size;
-    pthread_mutex_unlock(&file->lock);
-}
-
 void log_end(struct rec *rec)
 {
     struct log_stream *stream = rec->stream;
@@ -150,8 +143,9 @@ void log_end(struct rec *rec)
             *rec->at++ = '}';
         *rec->at++ = '\n';
         stream->writer->n_records++;
+        stream->n_lines++;
     } else {
-        lose_line(stream->file, (size_t)(rec->at - stream->start));
+        log_file_lose(stream->file, (size_t)(rec->at - stream->start));
         rec->at = stream->start;
     }
     stream->start = rec->at;
@@ -170,6 +164,7 @@ struct str log_cut(struct rec *rec)
     if (stream->writer->n_records == n)
         return (struct str){.at = "", .len = 0}; /* too long: it is gone already */
     stream->writer->n_records--;
+    stream->n_lines--;
     /* The record began where its line does: the last newline but one is the one before it. */
     char *end = rec->at, *begin = end - 1;
     while (begin > stream->buffer && begin[-1] != '\n')
@@ -183,12 +178,15 @@ void log_line(struct log_writer *writer, const struct log_schema *schema, struct
     struct log_stream *stream = find_stream(writer, schema);
     struct rec *rec = &stream->rec;
     stream->start = rec->at;
-    if (!rec_room(rec, line.len))
+    if (!rec_room(rec, line.len)) {
+        log_file_lose(stream->file, line.len);
         return;
+    }
     memcpy(rec->at, line.at, line.len);
     rec->at += line.len;
     stream->start = rec->at;
     writer->n_records++;
+    stream->n_lines++;
 }
 
 const struct log_column *log_stream_column(const struct log_stream *stream, uint16_t index)
