@@ -134,6 +134,62 @@ static inline char *live_bed_archived(struct live_bed *b, const char *name)
     return live_bed_unpack(path);
 }
 
+/* What a file of rows begins with. */
+#define LIVE_HEADER(opened)                                                                        \
+    "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n"                \
+    "#path\trows\n#open\t" opened "\n#fields\tts\tn\n#types\ttime\tcount\n"
+
+static const struct log_column live_columns[] = {{"ts", LOG_TIME}, {"n", LOG_COUNT}};
+static const struct log_schema live_schema = {.name = "rows", LOG_COLUMNS(live_columns)};
+static const struct log_schema live_other = {.name = "conn", LOG_COLUMNS(live_columns)};
+
+static inline void live_bed_row(struct live_bed *b, const struct log_schema *of, uint64_t n)
+{
+    struct rec *rec = log_begin(b->writer, of);
+    rec_time(rec, b->now);
+    rec_count(rec, n);
+    log_end(rec);
+    log_writer_flush(b->writer);
+}
+
+/* A whole file: its header's and closing line's times, and its rows' numbers from `first` on. */
+static inline void live_bed_check(char *text, const char *opened, const char *closed,
+                                  uint64_t first, size_t n_rows)
+{
+    assert_non_null(text);
+    char line[80];
+    assert_int_equal(strncmp(text, "#separator \\x09\n", 16), 0);
+    snprintf(line, sizeof line, "\n#open\t%s\n#fields\tts\tn\n#types\ttime\tcount\n", opened);
+    if (!strstr(text, line))
+        fail_msg("no %s in: %s", line, text);
+    assert_null(strstr(text + 1, "#separator"));
+    snprintf(line, sizeof line, "\n#close\t%s\n", closed);
+    if (closed[0]) {
+        assert_true(strlen(text) > strlen(line));
+        if (strcmp(text + strlen(text) - strlen(line), line) != 0)
+            fail_msg("does not end with %s: %s", line, text);
+    } else {
+        assert_null(strstr(text, "#close"));
+    }
+    assert_int_equal(log_rows(text), n_rows);
+    for (size_t i = 0; i < n_rows; i++) {
+        char want[24];
+        snprintf(want, sizeof want, "%llu", (unsigned long long)(first + i));
+        CHECK_CELL(text, i, "n", want);
+    }
+    free(text);
+}
+
+static inline struct log_stats live_bed_stats(struct live_bed *b, const char *name)
+{
+    struct log_stats all[8], none = {.name = NULL};
+    size_t n = log_set_stats(b->set, all, 8);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(all[i].name, name) == 0)
+            return all[i];
+    return none;
+}
+
 /* How many files (or folders) there are directly in a folder, "." and ".." left out. */
 static inline unsigned live_bed_count(struct live_bed *b, const char *folder)
 {
@@ -151,7 +207,7 @@ static inline unsigned live_bed_count(struct live_bed *b, const char *folder)
 
 static inline void live_bed_put(struct live_bed *b, const char *file, const char *text)
 {
-    char path[200];
+    char path[300];
     snprintf(path, sizeof path, "%s/%s", b->folder, file);
     FILE *out = fopen(path, "w");
     assert_non_null(out);

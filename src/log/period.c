@@ -39,7 +39,9 @@ static int64_t align(int64_t now, int64_t at, int64_t period, bool utc)
     struct tm here = log_period_tm(now, utc);
     int64_t moved = at - (then.tm_gmtoff - here.tm_gmtoff);
     struct tm there = log_period_tm(moved, utc);
-    return into(&there, period) == 0 ? moved : at;
+    if (into(&there, period) == 0)
+        return moved;
+    return moved > at ? moved : at; /* the clock passes over the moment: when it does */
 }
 
 int64_t log_period_begin(int64_t now, int64_t period, bool utc)
