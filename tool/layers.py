@@ -33,7 +33,7 @@ MAY_INCLUDE = {
     "flow": "base net log",  # the flow layer writes conn.log and weird.log
     "sink": "base net",
     "proto": "base net flow log",
-    "sensor": "base net capture tunnel source flow log sink proto",
+    "sensor": "base net capture tunnel source flow log sink proto linux web",
     "linux": "base net",
     "cloud": "base",
     "mirror": "base net linux cloud",

@@ -1,3 +1,4 @@
 /* One line for each subcommand; no guard: included with different COMMAND. */
 COMMAND(read)
 COMMAND(sources)
+COMMAND(watch)

@@ -13,7 +13,7 @@
 #include "capture/datagrams.h"
 #include "capture/pcap_over_ip.h"
 #include "capture/rawip.h"
-#include "linux/host.h"
+#include "linux/interface.h"
 #include "tunnel/tunnel.h"
 
 #define DUMP_MAX    ((off_t)16 << 20)
