@@ -100,7 +100,14 @@ struct snapshot {
     size_t n_alarms;
     struct snapshot_log *logs;
     size_t n_logs;
+
+    char *words; /* where the constant texts above lie when it was read from JSON; NULL: they are
+                    the program's own */
+    size_t words_size;
 };
+
+/* A copy of its own in `out` (not freed first); false, and `out` is empty: no memory. */
+bool snapshot_copy(const struct snapshot *snapshot, struct snapshot *out);
 
 /* Frees what it points to, not itself. */
 void snapshot_done(struct snapshot *snapshot);
