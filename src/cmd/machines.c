@@ -166,7 +166,8 @@ void machines_head(const struct machines_layout *layout, struct line *line)
     for (int i = 0; i < MACHINES_N_COLUMNS; i++) {
         if (!layout->width[i])
             continue;
-        if (i == MACHINES_REASON)
+        bool is_last = i == MACHINES_STATE && !layout->width[MACHINES_REASON];
+        if (i == MACHINES_REASON || is_last)
             line_put(line, STYLE_DIM, columns[i].head);
         else
             line_field(line, STYLE_DIM, columns[i].head, layout->width[i], columns[i].right);

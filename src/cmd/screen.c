@@ -23,6 +23,7 @@ struct screen {
     const struct snapshot *s;
     struct line line;
     unsigned n_lines;
+    size_t kept; /* bytes of these lines */
     struct machines_layout layout;
 };
 
@@ -32,13 +33,19 @@ struct parts {
     bool with_reasons; /* a line below each machine whose reason is cut */
 };
 
+/* What finds no room is taken back. */
 static void end(struct screen *screen)
 {
+    struct text *out = screen->line.out;
     if (screen->n_lines < screen->options->rows) {
         if (screen->options->padded)
             line_to(&screen->line, screen->options->columns);
         line_end(&screen->line);
         screen->n_lines++;
+        screen->kept = out->size;
+    } else if (out->size > screen->kept) {
+        out->size = screen->kept;
+        out->at[out->size] = '\0';
     }
     screen->line.used = 0;
 }
@@ -355,6 +362,7 @@ void screen_draw(const struct screen_options *options, const struct snapshot *s,
     struct screen screen = {
         .options = options,
         .s = s,
+        .kept = out->size,
         .line = {.out = out,
                  .width = options->columns,
                  .color = options->color,

@@ -12,7 +12,11 @@
 
 static inline void bed_text(char *out, size_t size, const char *text)
 {
-    (void)snprintf(out, size, "%s", text);
+    size_t len = strlen(text);
+    if (len >= size)
+        len = size - 1;
+    memcpy(out, text, len);
+    out[len] = '\0';
 }
 #define BED_TEXT(field, text) bed_text(field, sizeof(field), text)
 
