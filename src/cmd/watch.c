@@ -159,7 +159,8 @@ static int add_sink(struct run *run, int result, struct sink *sink, struct err *
         return result;
     if (run->n_sinks == WATCH_MAX_SINKS) {
         struct err closing;
-        (void)sink_close(sink, &closing);
+        if (sink_close(sink, &closing) < 0)
+            note(NOTE_ERROR, "%s", closing.text);
         return err_set(err, -E2BIG, "more than %d outputs of packets", WATCH_MAX_SINKS);
     }
     run->sinks[run->n_sinks++] = sink;
