@@ -243,4 +243,55 @@ static inline void bed_wrap(struct frame_bed *b, const struct bed_flow *f, enum 
     }
 }
 
+static const struct steer_port bed_ports[] = {
+    {4789, STEER_VXLAN},  {8472, STEER_VXLAN},        {4790, STEER_VXLAN_GPE},
+    {6081, STEER_GENEVE}, {6082, STEER_GENEVE_VXLAN}, {4754, STEER_GRE},
+    {37008, STEER_TZSP},  {9999, STEER_ETHERNET},
+};
+#define BED_N_PORTS (sizeof bed_ports / sizeof *bed_ports)
+
+static inline uint16_t bed_port(enum steer_kind kind)
+{
+    for (size_t i = 0; i < BED_N_PORTS; i++)
+        if (bed_ports[i].kind == kind)
+            return bed_ports[i].port;
+    return 0;
+}
+
+/* False: as plain traffic it would look like a mirror's. */
+static inline bool bed_is_plain(const struct bed_flow *f)
+{
+    return f->proto != 47 && !steer_is_tunnel_port(f->sport) && !steer_is_tunnel_port(f->dport);
+}
+
+/* An IP packet on the wire, without a link header: a mirror's, or (kind -1) the flow's own. */
+static inline void bed_wire_ip(struct frame_bed *b, const struct bed_flow *f, int kind, bool back,
+                               size_t size, uint64_t *seed)
+{
+    bed_ip(b, f, back, size, seed);
+    if (kind < 0)
+        return;
+    bool v6 = bed_random(seed, 3) == 0;
+    struct addr src = bed_addr(seed, v6), dst = bed_addr(seed, v6);
+    if (kind == STEER_GRE && bed_random(seed, 2)) {
+        bed_wrap_gre(b, f, seed);
+        frame_ip(b, &src, &dst, 47);
+    } else {
+        bed_wrap(b, f, (enum steer_kind)kind, seed);
+        frame_udp(b, (uint16_t)bed_random(seed, 65536), bed_port((enum steer_kind)kind));
+        frame_ip(b, &src, &dst, 17);
+    }
+}
+
+/* The same with an Ethernet header and up to two tags. */
+static inline void bed_wire(struct frame_bed *b, const struct bed_flow *f, int kind, bool back,
+                            size_t size, uint64_t *seed)
+{
+    struct bed_flow outer = *f;
+    bed_wire_ip(b, f, kind, back, size, seed);
+    if (kind >= 0)
+        outer.n_tags = (uint8_t)bed_random(seed, 3);
+    bed_ethernet(b, &outer);
+}
+
 #endif

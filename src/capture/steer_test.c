@@ -18,21 +18,6 @@ u_int bpf_filter(const struct sock_filter *program, const u_char *bytes, u_int w
 int bpf_validate(const struct sock_filter *program, int n);
 
 static const struct steer_excluded nothing;
-static const struct steer_port all_ports[] = {
-    {4789, STEER_VXLAN},  {8472, STEER_VXLAN},        {4790, STEER_VXLAN_GPE},
-    {6081, STEER_GENEVE}, {6082, STEER_GENEVE_VXLAN}, {4754, STEER_GRE},
-    {37008, STEER_TZSP},  {9999, STEER_ETHERNET},
-};
-#define N_ALL_PORTS (sizeof all_ports / sizeof *all_ports)
-
-static uint16_t port_of(enum steer_kind kind)
-{
-    for (size_t i = 0; i < N_ALL_PORTS; i++)
-        if (all_ports[i].kind == kind)
-            return all_ports[i].port;
-    return 0;
-}
-
 /* What the program says to a packet of exactly this size. */
 static unsigned run_bytes(const struct bpf_code *code, const uint8_t *bytes, size_t size)
 {
@@ -138,44 +123,17 @@ static void test_prefixes(void **state)
     }
 }
 
-/* The frame of one mirror, or plain traffic, as a file has it: run through the program for rings.
- */
-static unsigned ring_run(const struct bpf_code *code, const struct bed_flow *f, int kind, bool back,
-                         uint64_t *seed)
-{
-    static struct frame_bed b;
-    struct bed_flow outer = {.n_tags = (uint8_t)bed_random(seed, 3)};
-    bed_ip(&b, f, back, bed_random(seed, 100), seed);
-    if (kind >= 0) {
-        bool v6 = bed_random(seed, 3) == 0;
-        outer.src = bed_addr(seed, v6);
-        outer.dst = bed_addr(seed, v6);
-        outer.proto = 17;
-        if (kind == STEER_GRE && bed_random(seed, 2)) {
-            bed_wrap_gre(&b, f, seed);
-            frame_ip(&b, &outer.src, &outer.dst, 47);
-        } else {
-            bed_wrap(&b, f, (enum steer_kind)kind, seed);
-            frame_udp(&b, (uint16_t)bed_random(seed, 65536), port_of((enum steer_kind)kind));
-            frame_ip(&b, &outer.src, &outer.dst, 17);
-        }
-        bed_ethernet(&b, &outer);
-    } else {
-        bed_ethernet(&b, f);
-    }
-    return run(code, &b);
-}
-
 static void test_ring(void **state)
 {
     (void)state;
+    static struct frame_bed b;
     uint64_t seed = 4;
     struct steer_key key;
     steer_key_init(&key, 4);
     const struct steer_group group = {.key = &key, .n_workers = 7};
     const struct steer_ring ring = {.link = STEER_RING_AS_WRITTEN,
-                                    .ports = all_ports,
-                                    .n_ports = N_ALL_PORTS,
+                                    .ports = bed_ports,
+                                    .n_ports = BED_N_PORTS,
                                     .takes_gre = true};
     struct bpf_code code;
     assert_int_equal(steer_program_ring(&group, &ring, &code, NULL), 0);
@@ -183,13 +141,12 @@ static void test_ring(void **state)
     for (int kind = -1; kind < STEER_N_KINDS; kind++)
         for (unsigned i = 0; i < 6000 && kind != STEER_IP; i++) {
             struct bed_flow f = bed_flow(&seed);
-            /* Plain traffic on a mirror's port is a mirror. */
-            if (kind < 0 && (port_of(STEER_VXLAN) == f.dport || f.proto == 47 ||
-                             steer_is_tunnel_port(f.dport) || steer_is_tunnel_port(f.sport)))
+            if (kind < 0 && !bed_is_plain(&f))
                 continue;
             unsigned expected = steer_worker(bed_hash(&key, &f), 7);
             for (unsigned back = 0; back < 2; back++) {
-                unsigned found = ring_run(&code, &f, kind, back, &seed);
+                bed_wire(&b, &f, kind, back, bed_random(&seed, 100), &seed);
+                unsigned found = run(&code, &b);
                 if (found != expected)
                     fail_msg("kind %d packet %u: worker %u, not %u", kind, i, found, expected);
             }
