@@ -21,9 +21,9 @@
  *
  * All paths are opened beneath descriptors of DIR that log_set_open() made, and files are renamed
  * within their folder only: that works in a process which may no longer reach anything else. After
- * log_set_open() it takes openat, read, write, pread64, pwrite64, lseek, ftruncate, fsync, fchmod,
- * utimensat, fstat, newfstatat, fstatfs, getdents64, mkdirat, renameat, renameat2, unlinkat and
- * close.
+ * log_set_open() it takes openat, fcntl (F_GETFL), read, write, pread64, pwrite64, lseek,
+ * ftruncate, fsync, fchmod, utimensat, fstat, newfstatat, fstatfs, getdents64, mkdirat, renameat,
+ * renameat2, unlinkat and close.
  *
  * The functions below are for sets that were opened with log_live_options. */
 #ifndef LOG_LIVE_H
