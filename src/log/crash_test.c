@@ -12,11 +12,12 @@
 #include <sys/wait.h>
 
 enum {
-    N_ROUNDS = 60,
+    N_ROUNDS = 120,
     N_WORKERS = 3,
     N_LOGS = N_WORKERS + 1, /* one of each worker, and one that all write to */
     N_LINES = 1 << 18,      /* of a worker in one log in one round, at most */
     PERIOD = 60,
+    PERIOD_LINES = 1000, /* of each worker, so that the archiver can follow */
 };
 
 /* What the killed process tells, and the clock, which only goes on. */
@@ -25,6 +26,7 @@ struct shared {
     uint64_t n_counted[N_ROUNDS][N_LOGS];
     uint64_t n_opened; /* rounds that came so far */
     uint64_t n_rotated, n_archived, n_removed, n_pending;
+    uint64_t n_allowed;             /* lines of each worker in this round */
     struct log_recovered recovered; /* the sum */
     char failure[200];
 };
@@ -84,6 +86,8 @@ static void *work(void *with)
     struct child *child = with;
     struct log_writer *writer = log_writer_new(child->set);
     for (uint64_t n = 0; n < N_LINES; n++) {
+        while (n >= __atomic_load_n(&child->shared->n_allowed, __ATOMIC_RELAXED))
+            sched_yield();
         for (int all = 0; all < 2; all++) {
             struct rec *rec = log_begin(writer, &schemas[all ? N_WORKERS : child->worker]);
             rec_time(rec, shared_clock(child->shared));
@@ -138,6 +142,7 @@ static void run_child(struct shared *shared, const char *folder, uint64_t round)
     shared->recovered.n_empty += r.n_empty;
     shared->recovered.n_waiting += r.n_waiting;
     shared->n_opened++;
+    shared->n_allowed = PERIOD_LINES;
     shared->n_pending = r.n_waiting + r.n_files;
     pthread_t thread;
     struct child children[N_WORKERS];
@@ -149,12 +154,14 @@ static void run_child(struct shared *shared, const char *folder, uint64_t round)
     if (pthread_create(&thread, NULL, archive, &children[0]) != 0)
         give_up(shared, "no thread");
     for (;;) {
-        if (__atomic_load_n(&shared->n_pending, __ATOMIC_RELAXED) < 20)
+        if (__atomic_load_n(&shared->n_pending, __ATOMIC_RELAXED) < 60)
             __atomic_fetch_add(&shared->now, 7 * LIVE_SECOND, __ATOMIC_RELAXED);
         int result = log_set_rotate(set, &err);
         if (result < 0)
             give_up(shared, err.text);
         shared->n_rotated += result > 0;
+        if (result > 0)
+            __atomic_fetch_add(&shared->n_allowed, PERIOD_LINES, __ATOMIC_RELAXED);
         sched_yield();
     }
 }
@@ -182,7 +189,7 @@ static void kill_at_random(struct shared *shared, pid_t pid, uint64_t round, uin
     const uint64_t *watched[] = {NULL, &shared->n_archived, &shared->n_archived, &shared->n_removed,
                                  NULL};
     const uint64_t *at = watched[round % 5];
-    uint64_t n_lines = round % 5 == 0 ? next_random(random) % 50000 : 0;
+    uint64_t n_lines = round % 5 == 0 ? next_random(random) % 20000 : 0;
     uint64_t until = at ? *at + 1 + next_random(random) % 8 : 0;
     int status = 0;
     bool gone = false;

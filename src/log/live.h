@@ -19,8 +19,13 @@
  * files that everybody may read (and so passes by the live ones when it walks all of DIR); who may
  * come near them at all is for the folders to say.
  *
- * All paths are opened beneath descriptors of DIR that log_set_open() made, by openat, renameat and
- * unlinkat: that works in a process which may no longer open anything else. */
+ * All paths are opened beneath descriptors of DIR that log_set_open() made, and files are renamed
+ * within their folder only: that works in a process which may no longer reach anything else. After
+ * log_set_open() it takes openat, fcntl (F_GETFL), read, write, pread64, pwrite64, lseek,
+ * ftruncate, fsync, fchmod, utimensat, fstat, newfstatat, fstatfs, getdents64, mkdirat, renameat,
+ * renameat2, unlinkat and close.
+ *
+ * The functions below are for sets that were opened with log_live_options. */
 #ifndef LOG_LIVE_H
 #define LOG_LIVE_H
 
