@@ -1,2 +1,3 @@
 /* One line for each subcommand; no guard: included with different COMMAND. */
 COMMAND(read)
+COMMAND(doctor)
