@@ -2,3 +2,4 @@
 COMMAND(read)
 COMMAND(sources)
 COMMAND(watch)
+COMMAND(doctor)

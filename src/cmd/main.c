@@ -15,6 +15,7 @@ static const struct command *const commands[] = {
 
 /* Said plainly instead of "unknown command". */
 static const char *const to_come[] = {"hunt", "mirror", "doctor", "demo", NULL};
+static const char *const to_come[] = {"watch", "hunt", "mirror", "sources", "demo", NULL};
 
 void command_help(const struct command *command)
 {
