@@ -76,7 +76,9 @@ static int take_count(const struct taker *t, const struct yaml_row *row, uint32_
 {
     uint64_t value;
     uint64_t max = row->max ? row->max : UINT32_MAX;
-    if (!options_number(yaml_text(t->doc, node), max, &value) || value < row->min) {
+    const char *text = yaml_text(t->doc, node);
+    bool octal = text[0] == '0' && text[1]; /* to some readers */
+    if (octal || !options_number(text, max, &value) || value < row->min) {
         char wants[80];
         (void)snprintf(wants, sizeof wants, "a number from %" PRIu64 " to %" PRIu64, row->min, max);
         return refuse_value(t, row, node, wants);

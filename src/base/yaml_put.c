@@ -53,7 +53,6 @@ static bool put_value(const struct yaml_row *row, const void *at, FILE *out)
     case YAML_TEXT:
         if (!*(char *const *)at)
             return false;
-        /* A text that is spelled like the word for none could not be told from it. */
         yaml_put_text(*(char *const *)at, out);
         return true;
     case YAML_BOOL:

@@ -91,13 +91,18 @@ static bool is_tab_indent(struct reader rest)
     return rd_left(&rest) > 0 && c != '\n' && c != '\r' && c != '#';
 }
 
-static int check_text(const char *bytes, size_t size, const char *name, struct err *err)
+/* What stands behind the % of a directive that says which YAML this is. */
+static bool is_version(struct reader rest)
 {
-    struct reader r = rd_make(bytes, size);
+    const uint8_t *word = rd_bytes(&rest, 5);
+    return word && memcmp(word, "YAML ", 5) == 0;
+}
+
+/* `r` begins behind the byte-order mark. */
+static int check_text(struct reader r, const char *name, struct err *err)
+{
     size_t line = 1, column = 1;
     bool indent = true; /* nothing but spaces so far in this line */
-    if (size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
-        rd_skip(&r, 3);
     while (rd_left(&r) > 0) {
         uint32_t c = next_character(&r);
         if (c == UINT32_MAX)
@@ -105,13 +110,17 @@ static int check_text(const char *bytes, size_t size, const char *name, struct e
         if (c == '\t' && indent && is_tab_indent(r))
             return refuse_at(name, line, column, err,
                              "a tab in the indentation; YAML wants spaces");
+        /* libyaml's time for tags grows with the square of their number. */
+        if (c == '%' && column == 1 && !is_version(r))
+            return refuse_at(name, line, column, err, "directives (%…) are not used here");
         bool lf = c == '\n', cr = c == '\r';
         if ((c < 0x20 && c != '\t' && !lf && !cr) || (c >= 0x7f && c < 0xa0))
             return refuse_at(name, line, column, err, "a control character");
         if (c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff)
             return refuse_at(name, line, column, err,
                              "a character that cannot be seen (a line separator or the like)");
-        indent = lf || cr || (indent && (c == ' ' || c == '\t'));
+        /* Of a line's tabs only the first is looked at: the rest of it has been seen then. */
+        indent = lf || cr || (indent && c == ' ');
         column++;
         if (lf || (cr && rd_peek_u8(&r, 0) != '\n')) {
             line++;
@@ -358,13 +367,13 @@ static int refuse_syntax(const struct builder *b, const yaml_parser_t *parser)
                      b->err, what);
 }
 
-static int build(struct builder *b, const char *bytes, size_t size)
+static int build(struct builder *b, struct reader text)
 {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return no_memory(b->err);
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, size);
+    yaml_parser_set_input_string(&parser, text.at, rd_left(&text));
     int result = 0;
     for (bool more = true; more && result == 0;) {
         yaml_event_t event;
@@ -412,13 +421,12 @@ int yaml_parse(const char *bytes, size_t size, const char *name, struct yaml_doc
 {
     if (size > YAML_MAX_SIZE)
         return err_set(err, -EFBIG, "%s: larger than %u bytes", name, YAML_MAX_SIZE);
-    int result = check_text(bytes, size, name, err);
+    struct reader text = rd_make(bytes, size), mark = text;
+    if (rd_be24(&mark) == 0xefbbbf) /* it would count as a column */
+        text = mark;
+    int result = check_text(text, name, err);
     if (result < 0)
         return result;
-    if (size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) { /* it would count as a column */
-        bytes += 3;
-        size -= 3;
-    }
     struct builder *b = calloc(1, sizeof *b);
     struct yaml_doc *doc = doc_new(name);
     if (!b || !doc) {
@@ -427,7 +435,7 @@ int yaml_parse(const char *bytes, size_t size, const char *name, struct yaml_doc
     }
     b->doc = doc;
     b->err = err;
-    result = build(b, bytes, size);
+    result = build(b, text);
     if (result == 0) {
         *out = doc;
         doc = NULL;

@@ -101,9 +101,9 @@ static int set_network(struct config *config, struct config_source *source, stru
         static const struct addr nobody;
         const struct config_channel *c = source->channels;
         if (source->n_channels > 0)
-            source->network = network_of(
-                config->network_list, c->erspan ? &tunnel_erspan2 : c->decoder,
-                c->has_outer ? &c->outer.net : &nobody, c->has_id, c->id);
+            source->network =
+                network_of(config->network_list, c->erspan ? &tunnel_erspan2 : c->decoder,
+                           c->has_outer ? &c->outer.net : &nobody, c->has_id, c->id);
         return 0;
     }
     for (size_t i = 0; i < config->n_networks; i++) {

@@ -428,7 +428,9 @@ const struct yaml_row config_rows[] = {
     {.key = "listen",
      .value = "LISTENER, ...",
      .help = "where packets come from. Short: vxlan, \"geneve:6081\", gre, \"-\",\n"
-             "\"udp::0.0.0.0:4789:vxlan\", \"pcap-over-ip:host:57012\", interface:eth1",
+             "\"udp::0.0.0.0:4789:vxlan\", \"pcap-over-ip:host:57012\", interface:eth1.\n"
+             "Empty: VXLAN on 4789, GENEVE on 6081, and GRE and the interface of the\n"
+             "default route where the program may",
      .kind = YAML_MAP,
      .shape = YAML_LIST,
      LIST_AT(config, listeners, n_listeners),
