@@ -176,18 +176,18 @@ void machines_head(const struct machines_layout *layout, struct line *line)
     }
 }
 
-enum style machines_style(enum health_state state)
+enum style machines_style(enum health_state state, bool is_bad)
 {
     if (state == HEALTH_SILENT || state == HEALTH_MUTED)
         return STYLE_RED;
-    return health_is_bad(state) ? STYLE_YELLOW : STYLE_PLAIN;
+    return is_bad ? STYLE_YELLOW : STYLE_PLAIN;
 }
 
 /* The last column is not filled with spaces. */
 void machines_row(const struct machines_layout *layout, const struct snapshot_machine *machine,
                   int64_t now, bool with_reason, struct line *line)
 {
-    enum style style = machines_style(machine->state);
+    enum style style = machines_style(machine->state, snapshot_is_bad(machine));
     for (int i = 0; i < MACHINES_STATE; i++) {
         char text[256];
         if (!layout->width[i])
@@ -236,8 +236,8 @@ void machines_count(const struct snapshot *s, struct line *line)
         if (!count[i])
             continue;
         line_put(line, STYLE_PLAIN, between);
-        line_format(line, machines_style((enum health_state)i), "%zu %s", count[i],
-                    health_state_name((enum health_state)i));
+        line_format(line, machines_style((enum health_state)i, health_is_bad((enum health_state)i)),
+                    "%zu %s", count[i], health_state_name((enum health_state)i));
         between = ", ";
     }
 }

@@ -39,7 +39,7 @@ void machines_row(const struct machines_layout *layout, const struct snapshot_ma
 /* Whether the reason is longer than its column. */
 bool machines_is_cut(const struct machines_layout *layout, const struct snapshot_machine *machine);
 
-enum style machines_style(enum health_state state);
+enum style machines_style(enum health_state state, bool is_bad);
 
 /* "vxlan 77 from 10.9.8.7", as it may come from the wire. */
 void machines_channel(const struct snapshot_channel *channel, char out[128]);

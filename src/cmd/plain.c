@@ -53,7 +53,7 @@ static void put_bad_machines(struct line *line, const struct snapshot *s)
     enum health_state state = HEALTH_N_STATES;
     for (size_t i = 0; i < s->n_machines; i++) {
         const struct snapshot_machine *m = &s->machines[i];
-        if (!health_is_bad(m->state))
+        if (!snapshot_is_bad(m))
             continue;
         if (++n_bad > NAMED_MAX)
             continue;
@@ -297,7 +297,7 @@ void summary_text(const struct snapshot *s, bool utf8, struct text *out)
     put_drops(s, utf8, false, "left out: ", out);
     for (size_t i = 0; i < s->n_machines; i++) {
         const struct snapshot_machine *m = &s->machines[i];
-        if (!health_is_bad(m->state))
+        if (!snapshot_is_bad(m))
             continue;
         line_format(&line, STYLE_PLAIN, "%s: ", health_state_name(m->state));
         line_put_upto(&line, STYLE_PLAIN, m->name, sizeof m->name);

@@ -239,7 +239,8 @@ static void put_alarms(struct screen *screen, unsigned n)
         terminal_time(alarm->ts, screen->s->now, screen->options->utc, at);
         line_format(&screen->line, STYLE_PLAIN, "%s  ", at);
         line_put_upto(&screen->line,
-                      health_is_bad(alarm->state) ? machines_style(alarm->state) : STYLE_GREEN,
+                      health_is_bad(alarm->state) ? machines_style(alarm->state, true)
+                                                  : STYLE_GREEN,
                       alarm->text, sizeof alarm->text);
         end(screen);
     }

@@ -85,6 +85,27 @@ static int take(int row, const char *value, void *with, struct err *err)
 
 /* ---- the table ---- */
 
+/* In as many lines as it takes. */
+static void put_words(struct line *line, const char *text, size_t size)
+{
+    size_t len = strnlen(text, size);
+    line_space(line, 2);
+    for (size_t at = 0; at < len;) {
+        const char *end = memchr(text + at, ' ', len - at);
+        size_t word = end ? (size_t)(end - text) - at : len - at;
+        if (line->used > 2 &&
+            line->used + 1 + terminal_width(text + at, word, line->utf8) > line->width) {
+            line_end(line);
+            line_space(line, 2);
+        }
+        if (line->used > 2)
+            line_space(line, 1);
+        line_put_upto(line, STYLE_PLAIN, text + at, word);
+        at += word + 1;
+    }
+    line_end(line);
+}
+
 static void put_refused(const struct snapshot *s, struct line *line)
 {
     for (size_t i = 0; i < s->n_refused && i < REFUSED_MAX; i++) {
@@ -165,9 +186,7 @@ static void put_table(const struct settings *settings, const struct snapshot *s,
         line_end(&line);
         if (!below)
             continue;
-        line_space(&line, 2);
-        line_put_upto(&line, STYLE_PLAIN, machine->reason, sizeof machine->reason);
-        line_end(&line);
+        put_words(&line, machine->reason, sizeof machine->reason);
     }
     put_refused(s, &line);
     if (s->learning && s->n_machines) {
@@ -183,7 +202,7 @@ static void put_table(const struct settings *settings, const struct snapshot *s,
 static bool is_unhealthy(const struct snapshot *s)
 {
     for (size_t i = 0; i < s->n_machines; i++)
-        if (health_is_bad(s->machines[i].state))
+        if (snapshot_is_bad(&s->machines[i]))
             return true;
     return false;
 }

@@ -96,24 +96,31 @@ int view_open(const struct view_options *options, struct view **out, struct err 
     return 0;
 }
 
+/* A terminal that takes nothing (nobody reads, or Ctrl-S) has what waits thrown away, so that the
+ * sequences that restore find room. The first of them begins with ESC, which ends one that was cut.
+ */
 void view_restore(const struct view *view)
 {
     if (!view)
         return;
     int kept = errno;
-    (void)!write(view->fd, LEAVE, sizeof LEAVE - 1);
+    size_t at = 0, size = sizeof LEAVE - 1;
+    for (int tries = 0; at < size && tries < 3; tries++) {
+        ssize_t n = write(view->fd, LEAVE + at, size - at);
+        if (n > 0)
+            at += (size_t)n;
+        else if (tcflush(view->fd, TCOFLUSH) < 0)
+            break;
+    }
     if (view->has_termios)
         (void)tcsetattr(view->options.fd_in, TCSANOW, &view->before);
     errno = kept;
 }
 
-/* What waits is thrown away, so that the way is free for the sequences that restore. */
 void view_close(struct view *view)
 {
     if (!view)
         return;
-    if (view_is_behind(view))
-        (void)tcflush(view->fd, TCOFLUSH);
     view_restore(view);
     if (view->own_fd)
         (void)close(view->fd);

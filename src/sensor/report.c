@@ -253,7 +253,7 @@ static void put_object(struct text *out, const struct field *fields, const void 
     put_fields(out, fields, object);
     if (fields == machine_fields) {
         const struct snapshot_machine *machine = object;
-        text_format(out, ",\"bad\":%s", health_is_bad(machine->state) ? "true" : "false");
+        text_format(out, ",\"bad\":%s", snapshot_is_bad(machine) ? "true" : "false");
     }
     if (fields == machine_fields || fields == refused_fields)
         text_format(out, ",\"refused\":%s", fields == refused_fields ? "true" : "false");
@@ -447,12 +447,13 @@ static void take_fields(const struct field *fields, const json_t *from, void *ob
         take_value(f, json_object_get(from, f->name), object, words);
 }
 
-/* A state that this version has no word for is not lost. */
-static void name_unknown_state(const json_t *from, struct snapshot_machine *machine)
+/* Whether it is bad; and a state that this version has no word for is not lost. */
+static void take_verdict(const json_t *from, struct snapshot_machine *machine)
 {
     const json_t *state = json_object_get(from, "state"), *reason = json_object_get(from, "reason");
     bool known = true;
     (void)state_of(state, &known);
+    machine->is_bad = json_is_true(json_object_get(from, "bad"));
     if (known || !json_is_string(state))
         return;
     struct text text;
@@ -483,7 +484,7 @@ static int take_list(const struct list *list, const json_t *root, struct snapsho
         const json_t *object = json_array_get(from, i);
         take_fields(list->fields, object, at + i * list->size, words);
         if (list->fields == machine_fields)
-            name_unknown_state(object, &out->machines[i]);
+            take_verdict(object, &out->machines[i]);
     }
     return 0;
 }

@@ -42,6 +42,7 @@ static void test_round_trip(void **state)
     s.machines[1].channel.id = 0;
     BED_TEXT(s.machines[1].channel.interface, "eth0");
     s.machines[2].last_packet = 0;
+    s.machines[2].is_bad = true;
     s.learning = true;
     char *json = write_read(&s, &back);
     char *again = report_snapshot(&back, &size);
@@ -53,6 +54,7 @@ static void test_round_trip(void **state)
         assert_string_equal(a->name, b->name);
         assert_string_equal(a->reason, b->reason);
         assert_int_equal(a->state, b->state);
+        assert_true(snapshot_is_bad(b));
         assert_int_equal(a->last_packet, b->last_packet);
         assert_int_equal(a->channel.id, b->channel.id);
         assert_int_equal(a->channel.has_id, b->channel.has_id);

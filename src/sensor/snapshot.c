@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool snapshot_is_bad(const struct snapshot_machine *machine)
+{
+    return machine->is_bad || health_is_bad(machine->state);
+}
+
 static bool copy_list(void *at, const void *from, size_t n, size_t size)
 {
     void *copy = calloc(n ? n : 1, size);
