@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <grp.h>
+#include <jansson.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -101,6 +102,7 @@ static void load_early(void)
     void *frames[1];
     (void)backtrace(frames, 1);
     tzset();
+    json_object_seed(0); /* from /dev/urandom, or else from nothing better than the time */
 }
 
 static int check_single(struct err *err)

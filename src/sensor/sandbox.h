@@ -28,10 +28,10 @@ int sandbox_find_user(const char *name, struct sandbox_user *out, struct err *er
 struct sandbox_options {
     struct sandbox_user user;
 
-    /* Both end with NULL, and may be NULL. Folders (or files) that exist; names are followed when
-     * the sandbox is entered, and stay what they were then. */
-    const char *const *write_dirs; /* read, write, create, rename, remove beneath */
-    const char *const *read_dirs;  /* read beneath */
+    /* Both end with NULL, and may be NULL. Folders or files; names are followed when the sandbox is
+     * entered, and stay what they were then. */
+    const char *const *write_dirs; /* read, write, create, rename, remove beneath; must exist */
+    const char *const *read_dirs;  /* read beneath; those that do not exist are passed over */
 
     bool allow_udp_sockets; /* make UDP sockets of its own: canaries */
     int death_signal;       /* sent to this process when its parent dies; 0: none */

@@ -38,7 +38,7 @@
 struct place {
     char root[64], logs[96], config[96], secret[96];
     struct sandbox_options options;
-    const char *write_dirs[2], *read_dirs[2];
+    const char *write_dirs[2], *read_dirs[3];
     int udp, words[2];
     uint16_t port; /* of `udp`, in network order */
     struct sandbox_report report;
@@ -66,7 +66,8 @@ static void place_init(struct place *p)
         close(fd);
     }
     p->write_dirs[0] = p->logs;
-    p->read_dirs[0] = p->config;
+    p->read_dirs[0] = "/nonexistent/zone";
+    p->read_dirs[1] = p->config;
     p->options.write_dirs = p->write_dirs;
     p->options.read_dirs = p->read_dirs;
     struct err err;
