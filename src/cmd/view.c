@@ -106,7 +106,7 @@ void view_restore(const struct view *view)
     int kept = errno;
     size_t at = 0, size = sizeof LEAVE - 1;
     for (int tries = 0; at < size && tries < 3; tries++) {
-        ssize_t n = write(view->fd, LEAVE + at, size - at);
+        ssize_t n = write(view->fd, &LEAVE[at], size - at);
         if (n > 0)
             at += (size_t)n;
         else if (tcflush(view->fd, TCOFLUSH) < 0)
