@@ -1,3 +1,4 @@
+/* The option that tells where a forwarded packet came from. */
 #include "net/origin.h"
 
 #include "net/frames.h"

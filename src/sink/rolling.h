@@ -1,8 +1,10 @@
 /* Packets into a folder of pcapng files that are begun anew by size and by time, of which the
  * oldest are removed: `--pcap DIR`. See folder.h for their names.
  *
- * Each source (and link type) is an interface in the file, named as the source is: Wireshark's
- * frame.interface_name. Times are in nanoseconds.
+ * Each source is an interface in the file, named as the source is: Wireshark's
+ * frame.interface_name. Times are in nanoseconds. A file has packets of one link type, since
+ * libpcap (tcpdump, Zeek, Suricata) reads no others: what is not Ethernet goes into files of its
+ * own, whose names say "link-101".
  *
  * Writers fill buffers of whole blocks; a thread of the sink's own writes them, so that a slow disk
  * never stops a worker: when all buffers are full, packets are dropped (SINK_FULL). The file that

@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "base/version.h"
+#include "net/packet.h"
 #include "sink/block.h"
 #include "sink/folder.h"
 
 #define MAX_PIECES     512
 #define MAX_INTERFACES 1024 /* in a file; more begin a new one */
+#define MAX_LINKS      4    /* files at a time, without per_source */
 #define NO_INTERFACE   UINT32_MAX
 #define SECOND         1000000000ll
 
@@ -29,6 +31,7 @@ struct interface {
 struct open_file {
     int fd; /* -1: this place is free */
     char name[FOLDER_NAME_MAX];
+    uint16_t link;              /* of all its packets: libpcap reads no others */
     char source[SINK_NAME_MAX]; /* with per_source */
     uint64_t size;
     uint64_t n_packets;
@@ -76,7 +79,9 @@ int rolling_disk_open(const struct rolling_options *options, struct sink *sink,
         return result;
     struct rolling_disk *disk = calloc(1, sizeof *disk);
     if (disk) {
-        disk->n_files = !options->per_source ? 1 : options->max_open ? options->max_open : 64;
+        disk->n_files = !options->per_source ? MAX_LINKS
+                        : options->max_open  ? options->max_open
+                                             : 64;
         disk->files = calloc(disk->n_files, sizeof *disk->files);
     }
     if (!disk || !disk->files) {
@@ -195,17 +200,30 @@ static void put_waiting(struct rolling_disk *disk, struct open_file *file, int64
     disk->size = disk->bytes = 0;
 }
 
-static int begin_file(struct rolling_disk *disk, struct open_file *file, const char *source,
-                      int64_t now)
+/* What a name says besides the time: the source, with per_source, and a link type that is not the
+ * usual one. */
+static void make_label(const struct rolling_disk *disk, const char *source, uint16_t link,
+                       char *out, size_t size)
 {
+    const char *name = !disk->options.per_source ? "" : source[0] ? source : "unknown";
+    if (link == LINK_ETHERNET)
+        (void)snprintf(out, size, "%s", name);
+    else
+        (void)snprintf(out, size, "%.48s%slink-%u", name, name[0] ? "." : "", link);
+}
+
+static int begin_file(struct rolling_disk *disk, struct open_file *file, const char *source,
+                      uint16_t link, int64_t now)
+{
+    char label[SINK_NAME_MAX + 16];
     uint8_t block[BLOCK_HEAD_MAX];
     char comment[SINK_NAME_MAX + 16];
-    struct open_file fresh = {.begun = now, .last_used = disk->turn};
+    struct open_file fresh = {.link = link, .begun = now, .last_used = disk->turn};
     fresh.interfaces = calloc(MAX_INTERFACES, sizeof *fresh.interfaces);
     if (!fresh.interfaces)
         return -ENOMEM;
-    struct str label = disk->options.per_source ? str_c(source[0] ? source : "unknown") : STR("");
-    while ((fresh.fd = folder_create(disk->folder, label, now, fresh.name)) < 0)
+    make_label(disk, source, link, label, sizeof label);
+    while ((fresh.fd = folder_create(disk->folder, str_c(label), now, fresh.name)) < 0)
         if (!is_full(fresh.fd) || !folder_remove_oldest(disk->folder)) {
             free(fresh.interfaces);
             return fresh.fd;
@@ -222,14 +240,15 @@ static int begin_file(struct rolling_disk *disk, struct open_file *file, const c
 }
 
 /* The source's file; NULL: there can be none now. */
-static struct open_file *file_of(struct rolling_disk *disk, const char *source, int64_t now)
+static struct open_file *file_of(struct rolling_disk *disk, const char *source, uint16_t link,
+                                 int64_t now)
 {
     struct open_file *place = &disk->files[0];
     if (!disk->options.per_source)
         source = "";
     for (uint32_t i = 0; i < disk->n_files; i++) {
         struct open_file *file = &disk->files[i];
-        if (file->fd >= 0 && strcmp(file->source, source) == 0) {
+        if (file->fd >= 0 && file->link == link && strcmp(file->source, source) == 0) {
             file->last_used = disk->turn;
             return file;
         }
@@ -239,7 +258,7 @@ static struct open_file *file_of(struct rolling_disk *disk, const char *source, 
     if (disk->stopped_until > now)
         return NULL;
     finish_file(disk, place);
-    int code = begin_file(disk, place, source, now);
+    int code = begin_file(disk, place, source, link, now);
     if (code < 0)
         stop(disk, code, now);
     return code < 0 ? NULL : place;
@@ -302,11 +321,12 @@ static struct open_file *add_block(struct rolling_disk *disk, struct open_file *
         (file->size + disk->size + size > file_limit(disk) ||
          (file->n_interfaces == MAX_INTERFACES && disk->interface_of[slot] == NO_INTERFACE))) {
         char source[SINK_NAME_MAX];
+        uint16_t link = file->link;
         memcpy(source, file->source, sizeof source);
         put_waiting(disk, file, now);
         finish_file(disk, file);
         forget_interfaces(disk);
-        file = file_of(disk, source, now);
+        file = file_of(disk, source, link, now);
     }
     if (!file)
         return NULL;
@@ -331,13 +351,14 @@ static struct open_file *add_block(struct rolling_disk *disk, struct open_file *
     return file;
 }
 
-/* The packets of those slots whose `mine` is set. */
-static void write_source(struct rolling_disk *disk, struct rolling_buffer *buffer,
-                         const bool mine[ROLLING_MAX_SLOTS], const char *source, int64_t now)
+/* The packets of those slots whose `mine` is set: of one file. */
+static void write_slots(struct rolling_disk *disk, struct rolling_buffer *buffer,
+                        const bool mine[ROLLING_MAX_SLOTS], const struct rolling_slot *slot_of_file,
+                        int64_t now)
 {
     disk->turn++;
     forget_interfaces(disk);
-    struct open_file *file = file_of(disk, source, now);
+    struct open_file *file = file_of(disk, slot_of_file->source, slot_of_file->link, now);
     for (uint32_t at = 0, size; at < buffer->used; at += size) {
         uint8_t *block = buffer->bytes + at;
         uint32_t slot;
@@ -380,22 +401,23 @@ static void keep_limit(struct rolling_disk *disk)
     }
 }
 
+static bool same_file(const struct rolling_disk *disk, const struct rolling_slot *a,
+                      const struct rolling_slot *b)
+{
+    return a->link == b->link && (!disk->options.per_source || strcmp(a->source, b->source) == 0);
+}
+
 void rolling_disk_write(struct rolling_disk *disk, struct rolling_buffer *buffer, int64_t now)
 {
     bool done[ROLLING_MAX_SLOTS] = {0};
-    if (!disk->options.per_source) {
-        memset(done, true, sizeof done);
-        write_source(disk, buffer, done, "", now);
-    } else {
-        for (uint32_t i = 0; i < buffer->n_slots; i++) {
-            if (done[i])
-                continue;
-            bool mine[ROLLING_MAX_SLOTS] = {0};
-            for (uint32_t j = i; j < buffer->n_slots; j++)
-                if (strcmp(buffer->slots[j].source, buffer->slots[i].source) == 0)
-                    done[j] = mine[j] = true;
-            write_source(disk, buffer, mine, buffer->slots[i].source, now);
-        }
+    for (uint32_t i = 0; i < buffer->n_slots; i++) {
+        if (done[i])
+            continue;
+        bool mine[ROLLING_MAX_SLOTS] = {0};
+        for (uint32_t j = i; j < buffer->n_slots; j++)
+            if (same_file(disk, &buffer->slots[i], &buffer->slots[j]))
+                done[j] = mine[j] = true;
+        write_slots(disk, buffer, mine, &buffer->slots[i], now);
     }
     keep_limit(disk);
     sink_publish(disk->sink, &disk->counters);
