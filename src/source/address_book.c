@@ -298,6 +298,23 @@ void address_book_free(struct address_book *book)
     free(book);
 }
 
+bool address_book_pick(const struct address_book *book, uint16_t machine, uint64_t random,
+                       struct addr *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < book->n_entries; i++)
+        n += book->entries[i].machine == machine;
+    if (n == 0 || machine == 0)
+        return false;
+    size_t skip = random % n;
+    for (size_t i = 0; i < book->n_entries; i++)
+        if (book->entries[i].machine == machine && skip-- == 0) {
+            *out = book->entries[i].addr;
+            return true;
+        }
+    return false;
+}
+
 size_t address_book_count(const struct address_book *book)
 {
     return book->n_entries;

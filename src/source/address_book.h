@@ -58,7 +58,11 @@ void address_book_free(struct address_book *book);
 uint16_t address_book_find(const struct address_book *book, uint16_t network,
                            const struct addr *addr);
 
-/* All entries, a machine's together; for the canary and for tables. */
+/* One of the machine's addresses, by a random number: for the canary. False: none is known. */
+bool address_book_pick(const struct address_book *book, uint16_t machine, uint64_t random,
+                       struct addr *out);
+
+/* All entries; for tables. Those of machine 0 are disputed: nobody's. */
 size_t address_book_count(const struct address_book *book);
 const struct address_entry *address_book_entry(const struct address_book *book, size_t n);
 

@@ -97,6 +97,15 @@ static void test_configured(void **state)
     assert_int_equal(find(book, "2001:db8::1"), 1);
     assert_int_equal(find(book, "10.0.0.2"), 0);
     assert_true(address_book_entry(book, 0)->configured);
+    unsigned int n_v6 = 0;
+    for (uint64_t i = 0; i < 10; i++) {
+        struct addr a;
+        assert_true(address_book_pick(book, 1, i, &a));
+        assert_int_equal(address_book_find(book, 0, &a), 1);
+        assert_false(address_book_pick(book, 3, i, &a));
+        n_v6 += !addr_is_v4(&a);
+    }
+    assert_int_equal(n_v6, 5);
     address_book_free(book);
 }
 

@@ -1,6 +1,13 @@
 /* How a monitored machine is, and why: the verdict over its three witnesses (its own traffic, the
  * other machines' traffic with it, the canary). One `struct health` belongs to one machine; whoever
  * counts packets calls health_update at an even pace (four times a second) with the totals so far.
+ *
+ *     witness_book_fill(book, m, ..., shared, &totals);     what others saw of it
+ *     health_update(health, name, &totals, canary_state(canary, m), now, ticks, &verdict);
+ *     if (verdict.wants_canary)
+ *         canary_send(...);
+ *     if (verdict.changed && verdict.is_bad)                an alarm; if it was bad, an all-clear
+ *
  * All times come from the caller (ns since the epoch, and monotonic), so that tests have their own
  * clock. No memory is allocated here. */
 #ifndef SOURCE_HEALTH_H
