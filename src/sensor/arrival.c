@@ -1,6 +1,9 @@
 /* The arrival of live packets: see arrival.h. */
 #include "sensor/arrival.h"
 
+#include "source/address_book.h"
+#include "source/canary_watch.h"
+#include "source/witness.h"
 #include "tunnel/tunnel.h"
 
 #define PROTO_UDP 17
@@ -40,24 +43,63 @@ static uint64_t sent_size(const struct packet *packet)
                                                         : packet->frame_size;
 }
 
-static void count(struct source *s, const struct packet *packet)
+#define PROTO_TCP 6
+
+/* To or from the machine itself: by its addresses, where they are known, or by the mirror's sender,
+ * which often is the machine. */
+static void count_direction(struct source *s, const struct packet *packet, uint64_t size,
+                            const struct arrival_found *found)
+{
+    struct source_counters *c = &s->counters;
+    bool is_out = found->machine && found->src == found->machine;
+    bool is_in = found->machine && found->dst == found->machine;
+    if (!is_out && !is_in && s->decoder) {
+        is_out = addr_eq(&packet->src, &s->outer);
+        is_in = addr_eq(&packet->dst, &s->outer);
+    }
+    c->n_out += is_out;
+    c->n_in += is_in;
+    c->n_out_bytes += is_out ? size : 0;
+    c->n_in_bytes += is_in ? size : 0;
+    if (packet->ip_proto == PROTO_TCP) {
+        c->n_tcp_out += is_out;
+        c->n_tcp_in += is_in;
+    }
+}
+
+static void count(struct source *s, const struct packet *packet, const struct arrival_found *found)
 {
     struct source_counters *c = &s->counters;
     uint64_t size = sent_size(packet);
     c->n_packets++;
     c->n_bytes += size;
-    if (size > c->largest_size)
-        c->largest_size = size;
+    if (packet->kind == PACKET_IP) {
+        count_direction(s, packet, size, found);
+        if (packet->ip_len > c->largest_size)
+            c->largest_size = packet->ip_len;
+    }
     bool is_cut = packet->frame_size < size ||
                   (packet->kind == PACKET_IP && packet->payload_size < packet->payload_len);
     if (is_cut) {
         c->n_cut++;
-        if (packet->frame_size > c->cut_size)
-            c->cut_size = packet->frame_size;
+        if (packet->kind == PACKET_IP && packet->ip_size > c->cut_size)
+            c->cut_size = packet->ip_size;
     }
     if (packet->ts > c->last)
         c->last = packet->ts;
     source_look_at_seq(s, packet);
+}
+
+/* Every packet at first, then one in a few: addresses do not change often. */
+#define LEARN_ALL    4096
+#define LEARN_ONE_IN 8
+
+static void learn(const struct arrival *a, const struct source *s, uint16_t machine,
+                  const struct packet *packet)
+{
+    if (a->learner && machine && s->decoder &&
+        (s->counters.n_packets < LEARN_ALL || s->counters.n_packets % LEARN_ONE_IN == 0))
+        address_learner_see(a->learner, machine, packet);
 }
 
 /* The leaked tag of a switch: bytes are those of a live capture, and ours to move. */
@@ -80,18 +122,18 @@ static void drop_tag(struct packet *packet)
     packet->inner_vlan = 0;
 }
 
-bool arrival_accept(struct arrival *a, struct packet *packet, uint16_t *source)
+bool arrival_accept(struct arrival *a, struct packet *packet, struct arrival_found *out)
 {
     const struct arrival_rules *rules = a->rules;
-    *source = 0;
+    *out = (struct arrival_found){.source = 0};
     packet->network = 0;
     bool is_ip = packet->kind == PACKET_IP;
     if (is_ip && is_own(rules, packet)) {
         a->counters.n_own++;
         return false;
     }
-    *source = source_of_live(a->sources, packet);
-    struct source *s = source_get(a->sources, *source);
+    out->source = source_of_live(a->sources, packet);
+    struct source *s = source_get(a->sources, out->source);
     if (!s) {
         a->counters.n_unknown++;
         return false;
@@ -103,23 +145,44 @@ bool arrival_accept(struct arrival *a, struct packet *packet, uint16_t *source)
         return false;
     }
     packet->network = s->network;
+    out->machine = __atomic_load_n(&s->machine, __ATOMIC_RELAXED);
     if (is_loop(rules, packet)) {
         a->counters.n_loops++;
         s->counters.n_loops++;
         return false;
     }
+    if (is_ip && rules->canaries && canary_is(rules->canaries, packet, out->machine)) {
+        a->counters.n_canaries++;
+        return false;
+    }
     if (s->drop_vlan ||
         (packet->input && packet->input <= rules->n_inputs && rules->drop_vlan[packet->input - 1]))
         drop_tag(packet);
-    count(s, packet);
+    if (is_ip && a->book) {
+        out->src = address_book_find(a->book, s->network, &packet->src);
+        out->dst = address_book_find(a->book, s->network, &packet->dst);
+    }
+    count(s, packet, out);
+    if (is_ip)
+        learn(a, s, out->machine, packet);
     return true;
 }
 
-void arrival_sighted(struct arrival *a, const struct packet *packet, uint16_t source, bool is_copy)
+void arrival_sighted(struct arrival *a, const struct packet *packet,
+                     const struct arrival_found *found, bool is_copy)
 {
-    struct source *s = source_get(a->sources, source);
+    struct source *s = source_get(a->sources, found->source);
     if (!s)
         return;
-    (void)packet;
     s->counters.n_copies += is_copy;
+    if (!a->witness || !found->src || !found->dst || found->src == found->dst)
+        return;
+    struct witness_packet sight = {.src = found->src,
+                                   .dst = found->dst,
+                                   .seen_by = found->machine,
+                                   .is_copy = is_copy,
+                                   .proto = packet->ip_proto,
+                                   .sport = packet->sport,
+                                   .dport = packet->dport};
+    witness_sight(a->witness, &sight);
 }

@@ -8,6 +8,7 @@
 #include "tunnel/stack.h"
 
 struct address_book;
+struct address_learner;
 struct canary_watch;
 struct witness;
 
@@ -25,7 +26,7 @@ struct arrival_rules {
     struct addr_set own;               /* this host's addresses */
     uint16_t ports[ARRIVAL_MAX_PORTS]; /* UDP ports that mirrors are sent to */
     size_t n_ports;
-    const struct canary_watch *canaries; /* or NULL */
+    struct canary_watch *canaries; /* or NULL */
 };
 
 struct arrival_counters {
@@ -41,16 +42,24 @@ struct arrival {
     const struct arrival_rules *rules;
     struct source_table *sources;
     const struct address_book *book; /* or NULL: nothing is learned yet */
-    struct witness *witness;         /* or NULL */
+    struct address_learner *learner; /* or NULL; this worker's, as the next one */
+    struct witness *witness;
     struct arrival_counters counters;
 };
 
-/* Whether the packet goes on to its connection; sets *source, packet->network. Packets that are no
- * IP are counted, and go on. */
-bool arrival_accept(struct arrival *arrival, struct packet *packet, uint16_t *source);
+/* Whose packet it is, as far as that is known. */
+struct arrival_found {
+    uint16_t source;
+    uint16_t machine;  /* of its mirror; 0: not known yet */
+    uint16_t src, dst; /* machines that the inner addresses are of; 0: nobody's */
+};
 
-/* The packet was accepted, and then left out as a copy of one that came before; or it was not. */
-void arrival_sighted(struct arrival *arrival, const struct packet *packet, uint16_t source,
-                     bool is_copy);
+/* Whether the packet goes on to its connection; sets *out and packet->network. Packets that are no
+ * IP are counted, and go on. */
+bool arrival_accept(struct arrival *arrival, struct packet *packet, struct arrival_found *out);
+
+/* An accepted packet that the recogniser of copies has looked at. */
+void arrival_sighted(struct arrival *arrival, const struct packet *packet,
+                     const struct arrival_found *found, bool is_copy);
 
 #endif

@@ -10,19 +10,23 @@
 #include <string.h>
 
 #include "sensor/machines_parts.h"
+#include "sensor/workers.h"
 #include "source/network.h"
-#include "tunnel/tunnel.h"
 
-#define SECOND     1000000000ll
-#define RATE_SPAN  (2 * SECOND) /* rates are those of the last two to four seconds */
-#define MAX_TABLES 64
+#define SECOND    1000000000ll
+#define RATE_SPAN (2 * SECOND) /* rates are those of the last two to four seconds */
 
 struct machines *machines_new(const struct machines_options *options)
 {
     struct machines *m = calloc(1, sizeof *m);
-    if (m)
-        m->options = *options;
-    return m;
+    if (!m)
+        return NULL;
+    m->options = *options;
+    m->witnesses = witness_book_new(workers_n(options->workers), MACHINES_MAX);
+    if (m->witnesses)
+        return m;
+    free(m);
+    return NULL;
 }
 
 void machines_free(struct machines *m)
@@ -35,6 +39,8 @@ void machines_free(struct machines *m)
     }
     for (size_t i = 0; i < MACHINES_MAX_TABLES; i++)
         free(m->maps[i].channels);
+    witness_book_free(m->witnesses);
+    address_book_free(m->book); /* the workers are stopped */
     free(m->machines);
     free(m->channels);
     free(m);
@@ -81,6 +87,7 @@ static uint32_t find_machine(struct machines *m, const struct machine_want *want
     machine->configured = configured;
     machine->overhead = want->overhead;
     machine->wants_canary = want->has_canary;
+    machine->network_number = want->network_number;
     if (want->n_addresses &&
         (machine->addresses = calloc(want->n_addresses, sizeof *machine->addresses))) {
         memcpy(machine->addresses, want->addresses, want->n_addresses * sizeof *machine->addresses);
@@ -199,9 +206,9 @@ static void add_source(struct machine_channel *channel, const struct source_coun
     source_seq_add(&channel->seq, c);
 }
 
-static void add_channels(struct machines *m, struct source_table *const *tables, unsigned n_tables,
-                         int64_t now)
+static void add_channels(struct machines *m, int64_t now)
 {
+    unsigned n_tables = workers_n(m->options.workers);
     for (size_t i = 0; i < m->n_channels; i++) {
         memset(&m->channels[i].sum, 0, sizeof m->channels[i].sum);
         m->channels[i].last_epoch = m->channels[i].seq.epoch;
@@ -209,10 +216,11 @@ static void add_channels(struct machines *m, struct source_table *const *tables,
         m->channels[i].seq = (struct source_seq){0};
     }
     for (unsigned t = 0; t < n_tables && t < MACHINES_MAX_TABLES; t++) {
-        map_channels(m, t, tables[t], now);
+        struct source_table *table = workers_sources(m->options.workers, t);
+        map_channels(m, t, table, now);
         for (size_t i = 0; i < m->maps[t].n; i++)
             add_source(&m->channels[m->maps[t].channels[i] - 1],
-                       &source_get(tables[t], (uint16_t)(i + 1))->counters);
+                       &source_get(table, (uint16_t)(i + 1))->counters);
     }
     for (size_t i = 0; i < m->n_channels; i++) {
         struct machine_channel *channel = &m->channels[i];
@@ -332,11 +340,10 @@ static void judge(struct machines *m, struct machine *machine, int64_t now, int6
         machines_send_canary(m, machine, now, ticks);
 }
 
-void machines_update(struct machines *m, struct source_table *const *tables, unsigned n_tables,
-                     int64_t now, int64_t ticks)
+void machines_update(struct machines *m, int64_t now, int64_t ticks)
 {
     m->now = now;
-    add_channels(m, tables, n_tables, now);
+    add_channels(m, now);
     add_machines(m);
     machines_collect(m, now, ticks);
     for (size_t i = 0; i < m->n_machines; i++) {

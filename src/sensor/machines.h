@@ -7,6 +7,9 @@
 #include "source/source.h"
 
 struct machines;
+struct address_book;
+struct canary;
+struct workers;
 
 #define MACHINE_WANT_ROOM 32
 
@@ -14,6 +17,7 @@ struct machines;
 struct machine_want {
     const char *name;
     const char *network;
+    uint16_t network_number;
     const struct addr *addresses; /* its own, inside; the canary goes to the first */
     size_t n_addresses;
     struct health_options health;
@@ -33,10 +37,15 @@ struct machines_options {
     const char *(*input_name)(const void *with, uint16_t input); /* "eth0" */
     const void *with;
 
+    struct workers *workers;
+    struct canary *canary; /* or NULL: there are none */
+
     /* A machine's state changed for the worse, or for the better again. */
     void (*alarm)(void *alarm_with, const struct snapshot_alarm *alarm);
     void *alarm_with;
 };
+
+#define MACHINES_MAX 16384
 
 /* `options` is copied. NULL: no memory. */
 struct machines *machines_new(const struct machines_options *options);
@@ -49,9 +58,8 @@ void machines_set_options(struct machines *machines, const struct machines_optio
 /* A configured machine: it is there even before it is heard. */
 void machines_expect(struct machines *machines, const struct machine_want *want, int64_t now);
 
-/* `tables`: of each worker. `now`: ns since the epoch; `ticks`: monotonic ns. */
-void machines_update(struct machines *machines, struct source_table *const *tables,
-                     unsigned n_tables, int64_t now, int64_t ticks);
+/* `now`: ns since the epoch; `ticks`: monotonic ns. */
+void machines_update(struct machines *machines, int64_t now, int64_t ticks);
 
 /* Fills in machines, refused senders and alarms. False: no memory. */
 bool machines_snapshot(const struct machines *machines, struct snapshot *out);

@@ -4,8 +4,10 @@
 #define SENSOR_MACHINES_PARTS_H
 
 #include "sensor/machines.h"
+#include "source/address_book.h"
+#include "source/canary.h"
+#include "source/witness.h"
 
-#define MACHINES_MAX        16384
 #define MACHINES_MAX_TABLES 64
 #define MACHINES_ALARMS     32
 
@@ -23,7 +25,10 @@ struct machine {
     size_t n_addresses;
     struct health *health;
     struct health_verdict verdict;
-    struct canary_state canary;
+    struct canary_state canary; /* a copy */
+    uint16_t network_number;
+    bool has_address; /* one is known that a canary can be sent to */
+    struct health_shared shared[HEALTH_SHARED_MAX];
 
     struct source_counters sum; /* of its channels */
     uint64_t n_lost;
@@ -57,14 +62,17 @@ struct machines {
     struct machine_map maps[MACHINES_MAX_TABLES];
     struct snapshot_alarm alarms[MACHINES_ALARMS]; /* a ring */
     size_t n_alarms;                               /* since the start */
+    struct witness_book *witnesses;
+    struct address_book *book; /* that the workers have */
+    int64_t next_book;
+    uint64_t n_canaries_refused;
     int64_t now;
 };
 
 /* What came in from the canaries and from the witnesses since the last time. */
 void machines_collect(struct machines *m, int64_t now, int64_t ticks);
 /* What other machines' mirrors show of this one's traffic. */
-void machines_add_shared(struct machines *m, const struct machine *machine,
-                         struct health_totals *totals);
+void machines_add_shared(struct machines *m, struct machine *machine, struct health_totals *totals);
 void machines_send_canary(struct machines *m, struct machine *machine, int64_t now, int64_t ticks);
 
 #endif

@@ -27,7 +27,8 @@ struct parcel {
     struct packet packet;
     struct flow_lookup lookup;
     uint16_t source;
-    const char *weird; /* why there is no connection */
+    struct arrival_found found; /* of live packets */
+    const char *weird;          /* why there is no connection */
     struct dedup_sight sight;
     bool has_sight;
     bool wanted;
@@ -312,7 +313,9 @@ static bool accept(struct pipeline *p, struct parcel *parcel, bool was_handed_on
             return false;
         }
     }
-    return arrival_accept(live->arrival, packet, &parcel->source);
+    bool is_accepted = arrival_accept(live->arrival, packet, &parcel->found);
+    parcel->source = parcel->found.source;
+    return is_accepted;
 }
 
 /* Stage one: everything that needs no memory of connections. */
@@ -383,7 +386,8 @@ static void process(struct pipeline *p, struct parcel *parcel)
         return;
     bool is_copy = parcel->has_sight && dedup_ask(p->dedup, &parcel->sight);
     if (p->options.live) {
-        arrival_sighted(p->options.live->arrival, packet, parcel->source, is_copy);
+        if (parcel->has_sight)
+            arrival_sighted(p->options.live->arrival, packet, &parcel->found, is_copy);
         is_copy = is_copy && !p->options.live->keep_copies;
     }
     if (is_copy) {

@@ -101,7 +101,7 @@ static struct stack_options way_of(const struct config_listener *listener,
 
 struct rules *rules_new(const struct config *config, const struct rules_input *inputs,
                         size_t n_inputs, const struct addr *own, size_t n_own,
-                        const struct canary_watch *canaries)
+                        struct canary_watch *canaries)
 {
     struct rules *rules = calloc(1, sizeof *rules);
     if (!rules)
@@ -174,6 +174,7 @@ void rules_want_configured(const struct rules *rules, size_t index, struct machi
     *out = (struct machine_want){
         .name = source->name,
         .network = network_name(config->network_list, source->network),
+        .network_number = source->network,
         .addresses = addresses,
         .n_addresses = n,
         .has_canary = source->canary && config->canary.enabled,
@@ -201,11 +202,13 @@ bool rules_want(const void *with, const struct source *channel, struct machine_w
         return false;
     }
     const char *network = out->network;
-    uint16_t overhead = out->overhead;
+    uint16_t network_number = out->network_number, overhead = out->overhead;
     rules_want_configured(rules, (size_t)index, out, out->room, MACHINE_WANT_ROOM);
     out->overhead = overhead;
-    if (!rules->config->sources[index].network_name)
+    if (!rules->config->sources[index].network_name) {
         out->network = network; /* its channel's */
+        out->network_number = network_number;
+    }
     return true;
 }
 

@@ -29,7 +29,7 @@ struct rules {
  * stay as long as the rules; the rest is copied. NULL: no memory. */
 struct rules *rules_new(const struct config *config, const struct rules_input *inputs,
                         size_t n_inputs, const struct addr *own, size_t n_own,
-                        const struct canary_watch *canaries);
+                        struct canary_watch *canaries);
 void rules_free(struct rules *rules);
 
 /* For machines_options: `with` is a struct rules. */

@@ -14,6 +14,7 @@
 
 #include "log/live.h"
 #include "sensor/watch_parts.h"
+#include "source/canary.h"
 
 #define SECOND       1000000000ll
 #define UPDATE_EVERY (SECOND / 4)
@@ -65,6 +66,8 @@ static struct machines_options machines_options_of(struct watch *w, const struct
         .admit = rules_admit,
         .input_name = rules_input_name,
         .with = rules,
+        .workers = w->workers,
+        .canary = w->canary,
         .alarm = watch_alarm,
         .alarm_with = w,
     };
@@ -84,7 +87,8 @@ static struct rules *make_rules(struct watch *w, const struct config *config)
 {
     struct rules_input given[RULES_MAX_INPUTS];
     size_t n = inputs_given(w->inputs, given);
-    return rules_new(config, given, n, w->host.own, w->host.n_own, NULL);
+    return rules_new(config, given, n, w->host.own, w->host.n_own,
+                     w->canary ? canary_watch(w->canary) : NULL);
 }
 
 /* The workers take new rules; the old ones go. False: no memory, the old ones hold. */
@@ -178,15 +182,6 @@ static bool due(int64_t *next, int64_t every, int64_t ticks)
     return true;
 }
 
-static void update(struct watch *w, int64_t ticks)
-{
-    struct source_table *tables[WORKERS_MAX];
-    unsigned n = workers_n(w->workers);
-    for (unsigned i = 0; i < n; i++)
-        tables[i] = workers_sources(w->workers, i);
-    machines_update(w->machines, tables, n, watch_now(), ticks);
-}
-
 static void rotate(struct watch *w)
 {
     struct err err;
@@ -202,7 +197,7 @@ static void do_what_is_due(struct watch *w)
 {
     int64_t ticks = watch_ticks();
     if (due(&w->next_update, UPDATE_EVERY, ticks))
-        update(w, ticks);
+        machines_update(w->machines, watch_now(), ticks);
     if (due(&w->next_open, OPEN_EVERY, ticks)) {
         size_t n_open = inputs_open(w->inputs, ticks);
         /* A capture from standard input or a connection that ended for good: nothing can come. */
@@ -281,6 +276,7 @@ static int start_workers(struct watch *w, struct err *err)
         .rules = &w->rules->arrival,
         .dedup_window = config->duplicates.window,
         .keep_copies = !config->duplicates.remove,
+        .max_machine = MACHINES_MAX,
         .with = w,
     };
     steer_key_init(&options.steer_key, w->options.steer_secret);
@@ -296,6 +292,21 @@ static int start_workers(struct watch *w, struct err *err)
     return workers_start(&options, &w->workers, err);
 }
 
+static struct canary *make_canary(const struct config *config)
+{
+    struct canary_options options = {.max_machine = MACHINES_MAX};
+    for (size_t i = 0; i < config->canary.n_from && i < CANARY_MAX_FROM; i++)
+        options.from[options.n_from++] = config->canary.from[i].addr;
+    for (size_t i = 0; i < config->canary.n_ports; i++) {
+        uint16_t port = (uint16_t)config->canary.ports[i];
+        if (!options.port_low || port < options.port_low)
+            options.port_low = port;
+        if (port > options.port_high)
+            options.port_high = port;
+    }
+    return canary_new(&options);
+}
+
 static int start(struct watch *w, struct err *err)
 {
     int result = services_list_init(&w->list, w->config, w->host.interface, err);
@@ -305,7 +316,8 @@ static int start(struct watch *w, struct err *err)
     struct rules_input none[1] = {{0}};
     w->rules = rules_new(w->config, none, 0, w->host.own, w->host.n_own, NULL);
     w->log = log_writer_new(w->options.logs);
-    if (!w->rules || !w->log)
+    w->canary = w->config->canary.enabled ? make_canary(w->config) : NULL;
+    if (!w->rules || !w->log || (w->config->canary.enabled && !w->canary))
         return err_set(err, -ENOMEM, "out of memory");
     result = start_workers(w, err);
     if (result < 0)
@@ -340,6 +352,7 @@ static void stop(struct watch *w)
     log_writer_free(w->log);
     inputs_free(w->inputs);
     machines_free(w->machines);
+    canary_free(w->canary);
     rules_free(w->rules);
     services_list_done(&w->list);
     config_free(w->config);

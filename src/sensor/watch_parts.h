@@ -19,6 +19,7 @@ struct watch {
     struct workers *workers;
     struct inputs *inputs;
     struct machines *machines;
+    struct canary *canary;
     struct log_writer *log; /* the control thread's own */
     struct control *control;
     struct web *web;

@@ -12,6 +12,8 @@
 
 #include "flow/weird.h"
 #include "proto/x509_memory.h"
+#include "source/address_book.h"
+#include "source/witness.h"
 
 #define MAX_INPUTS    64 /* of one worker */
 #define MAX_BROKEN    64
@@ -380,6 +382,8 @@ static void free_worker(struct worker *w)
     if (w->output && w->all->options.output_free)
         w->all->options.output_free(w->output);
     handoff_free(w->handoff);
+    address_learner_free(w->arrival.learner);
+    witness_free(w->arrival.witness);
     if (w->wake > 0)
         close(w->wake);
 }
@@ -418,12 +422,15 @@ static int make_worker(struct workers *all, unsigned number, struct err *err)
     pipeline.certificates = all->certificates;
     pipeline.memory = options->pipeline.memory / all->n;
     w->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    w->arrival.learner = address_learner_new(options->max_machine);
+    w->arrival.witness = witness_new();
     w->handoff = handoff_new(HANDOFF_SIZE);
     w->log = log_writer_new(options->logs);
     w->pipeline = w->log ? pipeline_new(&pipeline, w->log) : NULL;
     if (options->output_new)
         w->output = options->output_new(options->with, number);
-    if (w->wake < 0 || !w->handoff || !w->pipeline || (options->output_new && !w->output))
+    if (w->wake < 0 || !w->handoff || !w->arrival.learner || !w->arrival.witness || !w->pipeline ||
+        (options->output_new && !w->output))
         return err_set(err, -ENOMEM, "out of memory for worker %u of %u; give fewer with -j",
                        number + 1, all->n);
     return 0;
@@ -567,6 +574,16 @@ void workers_count_input(struct workers *all, uint16_t input, struct live_counte
 unsigned workers_n(const struct workers *all)
 {
     return all->n;
+}
+
+struct address_learner *workers_learner(struct workers *all, unsigned worker)
+{
+    return all->workers[worker].arrival.learner;
+}
+
+struct witness *workers_witness(struct workers *all, unsigned worker)
+{
+    return all->workers[worker].arrival.witness;
 }
 
 struct source_table *workers_sources(struct workers *all, unsigned worker)

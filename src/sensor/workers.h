@@ -22,6 +22,7 @@ struct workers_options {
     struct steer_key steer_key;        /* as the programs in the kernel have it */
     int64_t dedup_window;              /* ns; 0: the default */
     bool keep_copies;
+    uint16_t max_machine; /* the highest number that a machine may have */
 
     /* Packets for other tools; any may be NULL. Each worker has an object of its own. */
     void *(*output_new)(void *with, unsigned worker);
@@ -65,6 +66,9 @@ void workers_count(struct workers *workers, struct pipeline_counters *out,
 void workers_count_input(struct workers *workers, uint16_t input, struct live_counters *out);
 
 unsigned workers_n(const struct workers *workers);
+/* What a worker has learned and seen, for the control thread to read while it works on. */
+struct address_learner *workers_learner(struct workers *workers, unsigned worker);
+struct witness *workers_witness(struct workers *workers, unsigned worker);
 /* A worker's channels: for source_count_shared and source_get, keys and counters only. */
 struct source_table *workers_sources(struct workers *workers, unsigned worker);
 
