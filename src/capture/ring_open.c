@@ -195,16 +195,18 @@ static int open_one(const struct ring_options *options, const struct interface *
     return 0;
 }
 
-/* The first ring founds the group; with no id given, the kernel says which it has. */
+/* The first ring founds the group; with no id given, the kernel says which it has (0 may be one).
+ */
 static int join(const int *fds, const struct ring_options *options)
 {
     unsigned id = options->fanout_id;
     for (unsigned i = 0; i < options->group.n_workers; i++) {
-        unsigned type = PACKET_FANOUT_CBPF | (id == 0 ? PACKET_FANOUT_FLAG_UNIQUEID : 0u);
+        bool asks = i == 0 && options->fanout_id == 0;
+        unsigned type = PACKET_FANOUT_CBPF | (asks ? PACKET_FANOUT_FLAG_UNIQUEID : 0u);
         int code = set_number(fds[i], PACKET_FANOUT, (int)(id | type << 16));
         if (code < 0)
             return code;
-        if (id == 0) {
+        if (asks) {
             int got = 0;
             socklen_t size = sizeof got;
             if (getsockopt(fds[i], SOL_PACKET, PACKET_FANOUT, &got, &size) < 0)

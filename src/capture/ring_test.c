@@ -157,6 +157,18 @@ static void test_sizes(void **state)
 
 #define N_FLOWS 1500
 
+/* All in one group: else each would see everything. */
+static void check_one_group(struct live_source **sources)
+{
+    unsigned ids[N_WORKERS];
+    for (unsigned i = 0; i < N_WORKERS; i++) {
+        socklen_t size = sizeof ids[i];
+        assert_int_equal(getsockopt(live_fd(sources[i]), SOL_PACKET, PACKET_FANOUT, &ids[i], &size),
+                         0);
+        assert_int_equal(ids[i] & 0xffff, ids[0] & 0xffff);
+    }
+}
+
 /* Both directions of a connection, one coming in and one going out, meet; with Ethernet, and
  * without. */
 static void group_run(const char *name, bool is_tun)
@@ -170,6 +182,7 @@ static void group_run(const char *name, bool is_tun)
     const struct ring_options options = options_of(name, N_WORKERS);
     struct ring_shape shape = rings_open(&options, sources);
     assert_int_equal(shape.link, is_tun ? LINK_RAW : LINK_ETHERNET);
+    check_one_group(sources);
     uint64_t seed = 11;
     for (int kind = -1; kind < STEER_IP; kind++) {
         unsigned n_sent = 0, n_seen = 0, counts[N_WORKERS] = {0};
