@@ -358,6 +358,9 @@ static int refuse_syntax(const struct builder *b, const yaml_parser_t *parser)
     if (parser->error == YAML_MEMORY_ERROR)
         return no_memory(b->err);
     const char *problem = parser->problem ? parser->problem : "this is not YAML";
+    /* What an IPv6 address in brackets gives. */
+    if (strcmp(problem, "did not find expected node content") == 0)
+        problem = "a text that begins with [ or the like stands in quotation marks";
     if (parser->context)
         (void)snprintf(what, sizeof what, "%s, %s that begins in line %zu", problem,
                        parser->context, parser->context_mark.line + 1);
