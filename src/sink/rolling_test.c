@@ -137,12 +137,13 @@ static void test_written_and_read(void **state)
     assert_int_equal(sink_close(sink, &err), 0);
     look(bed);
     assert_int_equal(bed->n_names, 2); /* each link type has its own: libpcap wants it so */
-    assert_non_null(strstr(bed->names[0], "-000.link-101.pcapng"));
-    const struct found *found = read_back(path_of(bed, bed->names[0]));
+    bool is_first = strstr(bed->names[0], "-000.link-101.pcapng") != NULL;
+    assert_true(is_first || strstr(bed->names[1], "-000.link-101.pcapng"));
+    const struct found *found = read_back(path_of(bed, bed->names[is_first ? 0 : 1]));
     assert_int_equal(found->n_packets, 1);
     assert_int_equal(found->n_interfaces, 1);
     assert_string_equal(found->interfaces[0], "unknown");
-    found = read_back(path_of(bed, bed->names[1]));
+    found = read_back(path_of(bed, bed->names[is_first ? 1 : 0]));
     assert_int_equal(found->n_packets, 5000);
     assert_int_equal(found->n_interfaces, 2);
     assert_int_equal(found->of_interface[0], 2500);
