@@ -336,11 +336,11 @@ static void test_names_are_made_fit(void **state)
     struct err err;
     char name[FOLDER_NAME_MAX];
     static const char *const labels[] = {"../../etc/x", ".hidden", "a b\n\x01\xff", "2001:db8::1",
-                                         "0123456789012345678901234567890123456789"
-                                         "0123456789012345678901234567890123456789"};
+                                         ("0123456789012345678901234567890123456789"
+                                          "0123456789012345678901234567890123456789")};
     static const char *const names[] = {"_._.._etc_x", "_hidden", "a_b___", "2001_db8__1",
-                                        "0123456789012345678901234567890123456789"
-                                        "012345678901234567890123"};
+                                        ("0123456789012345678901234567890123456789"
+                                         "012345678901234567890123")};
     assert_int_equal(folder_open(bed->path, &folder, &err), 0);
     for (size_t i = 0; i < 5; i++) {
         int fd = folder_create(folder, str_c(labels[i]), NOW, name);
