@@ -137,12 +137,13 @@ static void test_written_and_read(void **state)
     assert_int_equal(sink_close(sink, &err), 0);
     look(bed);
     assert_int_equal(bed->n_names, 2); /* each link type has its own: libpcap wants it so */
-    assert_non_null(strstr(bed->names[0], "-000.link-101.pcapng"));
-    const struct found *found = read_back(path_of(bed, bed->names[0]));
+    bool is_first = strstr(bed->names[0], "-000.link-101.pcapng") != NULL;
+    assert_true(is_first || strstr(bed->names[1], "-000.link-101.pcapng"));
+    const struct found *found = read_back(path_of(bed, bed->names[is_first ? 0 : 1]));
     assert_int_equal(found->n_packets, 1);
     assert_int_equal(found->n_interfaces, 1);
     assert_string_equal(found->interfaces[0], "unknown");
-    found = read_back(path_of(bed, bed->names[1]));
+    found = read_back(path_of(bed, bed->names[is_first ? 1 : 0]));
     assert_int_equal(found->n_packets, 5000);
     assert_int_equal(found->n_interfaces, 2);
     assert_int_equal(found->of_interface[0], 2500);
@@ -335,11 +336,11 @@ static void test_names_are_made_fit(void **state)
     struct err err;
     char name[FOLDER_NAME_MAX];
     static const char *const labels[] = {"../../etc/x", ".hidden", "a b\n\x01\xff", "2001:db8::1",
-                                         "0123456789012345678901234567890123456789"
-                                         "0123456789012345678901234567890123456789"};
+                                         ("0123456789012345678901234567890123456789"
+                                          "0123456789012345678901234567890123456789")};
     static const char *const names[] = {"_._.._etc_x", "_hidden", "a_b___", "2001_db8__1",
-                                        "0123456789012345678901234567890123456789"
-                                        "012345678901234567890123"};
+                                        ("0123456789012345678901234567890123456789"
+                                         "012345678901234567890123")};
     assert_int_equal(folder_open(bed->path, &folder, &err), 0);
     for (size_t i = 0; i < 5; i++) {
         int fd = folder_create(folder, str_c(labels[i]), NOW, name);
