@@ -118,6 +118,7 @@ static void place_channel(struct machines *m, struct machine_channel *channel, i
     struct machine_want want = {
         .name = channel->key.name,
         .network = network_name(m->options.networks, channel->key.network),
+        .network_number = channel->key.network,
         .has_canary = true,
         .health = {.expects_both_directions = true, .expects_copies = true}};
     bool configured = m->options.want && m->options.want(m->options.with, &channel->key, &want);

@@ -30,6 +30,7 @@ static void show_machine(const struct machines *m, const struct machine *machine
         .configured = machine->configured,
         .n_channels = machine->n_channels,
         .state = machine->verdict.state,
+        .is_bad = machine->verdict.is_bad,
         .since = machine->verdict.since,
         .first_packet = machine->first_packet,
         .last_packet = sum->last,
@@ -60,10 +61,9 @@ static void show_machine(const struct machines *m, const struct machine *machine
 static int by_gravity(const void *a, const void *b)
 {
     const struct snapshot_machine *x = a, *y = b;
-    bool x_bad = health_is_bad(x->state), y_bad = health_is_bad(y->state);
-    if (x_bad != y_bad)
-        return x_bad ? -1 : 1;
-    if (x_bad && x->state != y->state)
+    if (x->is_bad != y->is_bad)
+        return x->is_bad ? -1 : 1;
+    if (x->is_bad && x->state != y->state)
         return x->state > y->state ? -1 : 1;
     int order = strcmp(x->network, y->network);
     return order ? order : strcmp(x->name, y->name);

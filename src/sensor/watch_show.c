@@ -214,10 +214,10 @@ static char *metrics(size_t *out_size, void *with)
 static bool is_healthy(void *with)
 {
     struct watch *w = with;
-    bool bad = false;
     pthread_mutex_lock(&w->lock);
+    bool bad = false;
     for (size_t i = 0; i < w->current.n_machines; i++)
-        bad |= health_is_bad(w->current.machines[i].state);
+        bad |= snapshot_is_bad(&w->current.machines[i]);
     pthread_mutex_unlock(&w->lock);
     return !bad;
 }
