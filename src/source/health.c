@@ -5,7 +5,6 @@
  * than a second for more than a second: after a suspended host nobody was silent for hours. */
 #include "source/health.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -14,12 +13,12 @@
 
 #define NS NS_PER_SECOND
 
-#define LEARN_SPAN    (600 * NS) /* the usual rate is an average over this */
-#define FAST_SPAN     (5 * NS)
-#define BUSY_SPAN     (30 * NS)
-#define GAP_HALF_LIFE (4 * 3600 * NS)
-#define FREEZE_AFTER  (60 * NS) /* a rate is not unlearned by silence */
-#define MAX_STEP      NS
+#define LEARN_SPAN   (600 * NS) /* the usual rate is an average over this */
+#define FAST_SPAN    (5 * NS)
+#define BUSY_SPAN    (30 * NS)
+#define GAP_LIFE     (6 * 3600 * NS) /* a long gap is forgotten over this */
+#define FREEZE_AFTER (60 * NS)       /* a rate is not unlearned by silence */
+#define MAX_STEP     NS
 
 #define NEW_FOR       (10 * NS)
 #define LITTLE_AFTER  (5 * NS) /* nothing heard for so long is too little */
@@ -101,7 +100,7 @@ static void learn(struct health *health, const struct health_totals *totals, int
     uint64_t bytes = totals->n_bytes - health->last.n_bytes;
     bool heard = totals->n_packets > health->last.n_packets;
     health->heard_now = heard;
-    health->longest_gap *= exp2(-(double)step / (double)GAP_HALF_LIFE);
+    health->longest_gap *= 1 - (double)step / (double)GAP_LIFE;
     if (heard) {
         double gap = (double)(health->clock - health->last_heard);
         if (health->ever_heard && gap > health->longest_gap)

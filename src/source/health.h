@@ -53,10 +53,12 @@ struct health_totals {
     int64_t last_packet;         /* ns since the epoch; 0: none yet */
 
     /* Packets between this machine and other monitored machines of the same network. */
-    uint64_t n_shared_here;  /* seen in its own mirror */
-    uint64_t n_shared_there; /* seen in the other's */
-    uint64_t n_shared_both;  /* seen in both: copies that were recognised */
-    const char *peer;        /* name of the machine that shows most of what is missing; or NULL */
+    uint64_t n_shared_here;        /* seen in its own mirror */
+    uint64_t n_shared_there;       /* seen in the other's */
+    uint64_t n_shared_both;        /* seen in both: copies that were recognised */
+    uint64_t shared_missing_bytes; /* of those only the other's mirror showed; 0s: not counted */
+    uint64_t shared_alone_bytes;   /* of those only its own showed */
+    const char *peer; /* name of the machine that shows most of what is missing; or NULL */
 
     /* The same by peer and service, those of which most is missing lately first: see
      * witness_shared(). Only with these can it be said what is hidden. May be NULL. */
@@ -84,6 +86,10 @@ struct health_shared {
     uint64_t n_there[2];     /* the peer's mirror showed them */
     uint64_t n_both[2];      /* of these, its own did as well */
     uint64_t n_only_here[2]; /* its own mirror showed them, the peer's did not */
+    /* Bytes of what only the peer showed, and of what only it showed itself; 0s: not counted. Where
+     * one mirror shows large segments that the other shows in pieces, nothing is recognised, and
+     * the bytes tell that nothing is hidden. */
+    uint64_t missing_bytes[2], alone_bytes[2];
 };
 
 /* What the probe said last; see canary.h. */

@@ -35,8 +35,11 @@ static struct health_mark mark_of(const struct health_totals *totals)
         .lost = totals->n_lost,
         .reordered = totals->n_reordered,
         .dropped = totals->n_dropped,
+        .shared_here = totals->n_shared_here,
         .shared_there = totals->n_shared_there,
         .shared_both = totals->n_shared_both,
+        .missing_bytes = totals->shared_missing_bytes,
+        .alone_bytes = totals->shared_alone_bytes,
     };
 }
 
@@ -52,8 +55,11 @@ static struct health_mark minus(const struct health_mark *a, const struct health
         .lost = less(a->lost, b->lost),
         .reordered = less(a->reordered, b->reordered),
         .dropped = less(a->dropped, b->dropped),
+        .shared_here = less(a->shared_here, b->shared_here),
         .shared_there = less(a->shared_there, b->shared_there),
         .shared_both = less(a->shared_both, b->shared_both),
+        .missing_bytes = less(a->missing_bytes, b->missing_bytes),
+        .alone_bytes = less(a->alone_bytes, b->alone_bytes),
     };
 }
 
@@ -83,6 +89,11 @@ static bool dropping(const struct health *health, const struct health_mark *sum,
     if (!health->options.expects_copies || !health->options.expects_both_directions)
         return false;
     uint64_t missing = less(sum->shared_there, sum->shared_both);
+    uint64_t alone = less(sum->shared_here, sum->shared_both);
+    /* Much on both sides is no loss: copies that are not recognised. */
+    if (10 * missing > sum->shared_there &&
+        (alone > missing / 3 || sum->alone_bytes > sum->missing_bytes / 3))
+        return false;
     return missing >= COPIES_MIN &&
            (double)missing > (was ? COPIES_SHARE_OVER : COPIES_SHARE) * (double)sum->shared_there;
 }

@@ -13,7 +13,7 @@
 
 struct health_mark {
     uint64_t packets, in, out, tcp_in, tcp_out, cut, lost, reordered, dropped;
-    uint64_t shared_there, shared_both;
+    uint64_t shared_here, shared_there, shared_both, missing_bytes, alone_bytes;
 };
 
 struct health_recent {

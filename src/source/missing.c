@@ -44,6 +44,7 @@ static void start_over(struct missing_slot *slot)
     slot->score = 0;
     slot->n_there = slot->n_alone = slot->n_dropped = 0;
     slot->n_missing[0] = slot->n_missing[1] = 0;
+    slot->missing_bytes = slot->alone_bytes = 0;
     slot->found = false;
 }
 
@@ -60,7 +61,9 @@ static bool is_hidden(const struct missing_slot *slot, const struct shares *shar
     double n = slot->n_missing[0] + slot->n_missing[1];
     return slot->score > SCORE_FOUND && n >= MIN_MISSING && n >= shares->least * slot->n_there &&
            slot->n_dropped < n / 2 && /* else we lost it ourselves */
-           slot->n_alone < n / 3; /* else both ends lack some: copies are not recognised, lost */
+           /* Else both ends lack some: copies are not recognised, since they are in other pieces
+            * (bytes tell) or too many. */
+           slot->n_alone < n / 3 && slot->alone_bytes <= slot->missing_bytes / 3;
 }
 
 static void judge(struct missing_slot *slot, bool is_all, double there, double missing,
@@ -100,8 +103,12 @@ static void update_slot(struct missing_slot *slot, bool is_all, const struct hea
         double seen = take(n_there, &slot->last_there[d]);
         double missed = take(n_there - n_both, &slot->last_missing[d]);
         double alone = take(shared->n_only_here[d], &slot->last_alone[d]);
+        double missed_bytes = take(shared->missing_bytes[d], &slot->last_missing_bytes[d]);
+        double alone_bytes = take(shared->alone_bytes[d], &slot->last_alone_bytes[d]);
         if (!was_primed || !input->expects[d])
             continue;
+        slot->missing_bytes += missed_bytes;
+        slot->alone_bytes += alone_bytes;
         there += seen;
         missing += missed;
         slot->n_missing[d] += missed;
@@ -160,6 +167,8 @@ void missing_update(struct missing *missing, const struct missing_input *input)
             .n_there = {totals->n_shared_there},
             .n_both = {both},
             .n_only_here = {totals->n_shared_here > both ? totals->n_shared_here - both : 0},
+            .missing_bytes = {totals->shared_missing_bytes},
+            .alone_bytes = {totals->shared_alone_bytes},
         };
         update_slot(&missing->all, true, &all, input);
         if (missing->all.score == 0 || totals->peer)
@@ -226,7 +235,7 @@ bool missing_found(const struct missing *missing, struct missing_finding *out)
             worst = slot;
     }
     /* Some of everything is loss; where nobody says of what, a clear step has to be enough. */
-    if (!worst && missing->all.found && (!knows_services || share_of(&missing->all) >= SHARE_WHOLE))
+    if (!worst && missing->all.found && !knows_services)
         worst = &missing->all;
     if (!worst)
         return false;

@@ -20,13 +20,15 @@ struct missing_slot {
     bool is_primed; /* last_* are set */
     char peer[MISSING_PEER_MAX];
     uint64_t last_there[2], last_missing[2], last_alone[2];
+    uint64_t last_missing_bytes[2], last_alone_bytes[2];
     double score;
-    double usual;                     /* share that is missing in good times, learned */
-    double n_there;                   /* since the score left 0: */
-    double n_missing[2];              /* by direction, as in struct health_shared */
-    double n_alone;                   /* its own mirror showed them, the peer's did not */
-    double n_dropped;                 /* we ourselves lost meanwhile, of the whole machine */
-    int64_t last_update, last_missed; /* clock */
+    double usual;                      /* share that is missing in good times, learned */
+    double n_there;                    /* since the score left 0: */
+    double n_missing[2];               /* by direction, as in struct health_shared */
+    double n_alone;                    /* its own mirror showed them, the peer's did not */
+    double n_dropped;                  /* we ourselves lost meanwhile, of the whole machine */
+    double missing_bytes, alone_bytes; /* the same in bytes; 0: not counted */
+    int64_t last_update, last_missed;  /* clock */
 };
 
 struct missing {

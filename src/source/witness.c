@@ -39,9 +39,10 @@ uint64_t witness_crowded(const struct witness *witness)
 }
 
 /* Only the worker writes: adding needs no locked instruction. */
-static void count(uint32_t *counter)
+static void count(struct witness_slot *slot, unsigned int n, uint32_t size)
 {
-    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->n[n], slot->n[n] + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->bytes[n], slot->bytes[n] + size, __ATOMIC_RELAXED);
 }
 
 /* The reader looks at the key before and behind the counters: see witness_book.c. */
@@ -49,8 +50,10 @@ static void give_to(struct witness_slot *slot, uint64_t key)
 {
     __atomic_store_n(&slot->key, 0, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         __atomic_store_n(&slot->n[i], 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&slot->bytes[i], 0, __ATOMIC_RELAXED);
+    }
     __atomic_store_n(&slot->generation, slot->generation + 1, __ATOMIC_RELAXED);
     slot->weight = 1;
     __atomic_store_n(&slot->key, key, __ATOMIC_RELEASE);
@@ -96,8 +99,8 @@ void witness_sight(struct witness *witness, const struct witness_packet *packet)
     unsigned int n = witness_counter(packet->is_copy, swapped, by);
     struct witness_slot *slot = find(witness, 0, WITNESS_PAIR_SETS, pair);
     if (slot)
-        count(&slot->n[n]);
+        count(slot, n, packet->size);
     slot = find(witness, WITNESS_PAIR_SETS * WITNESS_WAYS, WITNESS_SERVICE_SETS, service);
     if (slot)
-        count(&slot->n[n]);
+        count(slot, n, packet->size);
 }

@@ -27,7 +27,7 @@
 
 struct witness;
 
-/* One worker's, with a fixed size of about 100 KiB. NULL when the system has no memory. */
+/* One worker's, with a fixed size of about 200 KiB. NULL when the system has no memory. */
 struct witness *witness_new(void);
 void witness_free(struct witness *witness);
 
@@ -37,6 +37,7 @@ struct witness_packet {
     bool is_copy;
     uint8_t proto;
     uint16_t sport, dport; /* 0 where the protocol has none */
+    uint32_t size;         /* of the IP packet as it was sent */
 };
 
 void witness_sight(struct witness *witness, const struct witness_packet *packet);

@@ -16,8 +16,8 @@
 #define IDLE_AFTER  2400 /* collections: ten minutes */
 #define RECENT_KEPT 0.98 /* of each collection's share in the next: about 12 s */
 
-struct line {
-    uint64_t key;         /* 0: free */
+/* Packets, or bytes. */
+struct tally {
     uint64_t first[2][2]; /* [direction][by], totals */
     uint64_t copies[2][2];
     uint64_t first_ago[N_AGO][2][2]; /* the same, 1 … N_AGO collections ago */
@@ -25,6 +25,11 @@ struct line {
     uint64_t there[2][2]; /* [direction][machine]: what the other's mirror showed */
     uint64_t missing[2][2];
     uint64_t surplus[2][2];
+};
+
+struct line {
+    uint64_t key; /* 0: free */
+    struct tally packets, bytes;
     double recent[2], recent_there[2]; /* [machine]: missing, shown by the other; fading */
     uint32_t used;                     /* collection */
     uint32_t generation;
@@ -32,12 +37,13 @@ struct line {
 
 struct last {
     uint64_t key;
-    uint32_t n[8];
+    uint32_t n[8], bytes[8];
     uint32_t generation;
 };
 
 struct of_machine {
     uint64_t here, there, both;
+    uint64_t missing_bytes, alone_bytes;
     uint32_t top[HEALTH_SHARED_MAX]; /* lines */
     uint32_t n_top;
 };
@@ -107,11 +113,25 @@ static bool read_slot(const struct witness_slot *slot, struct last *out)
     if (out->key == 0)
         return false;
     /* Copies before first sights: what is read late may only look more complete than it is. */
-    for (int i = 7; i >= 0; i--)
+    for (int i = 7; i >= 0; i--) {
         out->n[i] = __atomic_load_n(&slot->n[i], __ATOMIC_RELAXED);
+        out->bytes[i] = __atomic_load_n(&slot->bytes[i], __ATOMIC_RELAXED);
+    }
     out->generation = __atomic_load_n(&slot->generation, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return __atomic_load_n(&slot->key, __ATOMIC_RELAXED) == out->key;
+}
+
+/* `last` is all 0 for a slot that has a new key. */
+static void add(struct tally *tally, const uint32_t now[8], const uint32_t last[8])
+{
+    for (unsigned int d = 0; d < 2; d++)
+        for (unsigned int by = 0; by < 2; by++) {
+            unsigned int first = witness_counter(false, d, by);
+            unsigned int copy = witness_counter(true, d, by);
+            tally->first[d][by] += (uint32_t)(now[first] - last[first]);
+            tally->copies[d][by] += (uint32_t)(now[copy] - last[copy]);
+        }
 }
 
 static void collect_slot(struct witness_book *book, const struct witness_slot *slot,
@@ -120,68 +140,74 @@ static void collect_slot(struct witness_book *book, const struct witness_slot *s
     struct last now;
     if (!read_slot(slot, &now))
         return;
-    bool same = last->key == now.key && last->generation == now.generation;
-    if (same && memcmp(last->n, now.n, sizeof now.n) == 0)
+    if (last->key != now.key || last->generation != now.generation)
+        memset(last, 0, sizeof(*last));
+    else if (memcmp(last->n, now.n, sizeof now.n) == 0)
         return;
     struct line *line = line_of(book, now.key);
     if (line) {
         line->used = book->n_collections;
-        for (unsigned int d = 0; d < 2; d++)
-            for (unsigned int by = 0; by < 2; by++) {
-                unsigned int first = witness_counter(false, d, by);
-                unsigned int copy = witness_counter(true, d, by);
-                line->first[d][by] += (uint32_t)(now.n[first] - (same ? last->n[first] : 0));
-                line->copies[d][by] += (uint32_t)(now.n[copy] - (same ? last->n[copy] : 0));
-            }
+        add(&line->packets, now.n, last->n);
+        add(&line->bytes, now.bytes, last->bytes);
     }
     *last = now;
 }
 
 /* [direction][machine] of the line; gives what is newly known to be missing. */
-static uint64_t settle_missing(struct line *line, unsigned int d, unsigned int machine)
+static uint64_t settle_missing(struct tally *tally, unsigned int d, unsigned int machine)
 {
     unsigned int other = !machine;
-    uint64_t then = line->first_ago[N_AGO - 1][d][other], now = line->first[d][other];
+    uint64_t then = tally->first_ago[N_AGO - 1][d][other], now = tally->first[d][other];
     int64_t open = (int64_t)(now - then);
-    int64_t least = (int64_t)then - (int64_t)(line->copies[d][machine] - line->surplus[d][machine]);
-    int64_t below = (int64_t)line->missing[d][machine] - least;
+    int64_t least =
+        (int64_t)then - (int64_t)(tally->copies[d][machine] - tally->surplus[d][machine]);
+    int64_t below = (int64_t)tally->missing[d][machine] - least;
     if (below > open)
-        line->surplus[d][machine] += (uint64_t)(below - open);
+        tally->surplus[d][machine] += (uint64_t)(below - open);
     if (below >= 0)
         return 0;
-    line->missing[d][machine] += (uint64_t)-below;
+    tally->missing[d][machine] += (uint64_t)-below;
     return (uint64_t)-below;
 }
 
-/* Gives how much more of it is known to be missing, or shown, than before. */
+/* Gives, for each machine, how much more is known to be shown by the other, and missing. */
+static void settle_tally(struct tally *tally, uint64_t there[2], uint64_t missing[2])
+{
+    there[0] = there[1] = missing[0] = missing[1] = 0;
+    for (unsigned int d = 0; d < 2; d++)
+        for (unsigned int m = 0; m < 2; m++) {
+            uint64_t now = tally->first_ago[N_AGO - 1][d][!m] + tally->copies_ago[N_AGO - 1][d][!m];
+            there[m] += now - tally->there[d][m];
+            tally->there[d][m] = now;
+            missing[m] += settle_missing(tally, d, m);
+        }
+    for (unsigned int ago = N_AGO - 1; ago > 0; ago--) {
+        memcpy(tally->first_ago[ago], tally->first_ago[ago - 1], sizeof tally->first);
+        memcpy(tally->copies_ago[ago], tally->copies_ago[ago - 1], sizeof tally->copies);
+    }
+    memcpy(tally->first_ago[0], tally->first, sizeof tally->first);
+    memcpy(tally->copies_ago[0], tally->copies, sizeof tally->copies);
+}
+
 static void settle(struct witness_book *book, struct line *line)
 {
     uint16_t machine[2] = {(uint16_t)(line->key >> 48), (uint16_t)(line->key >> 32)};
     bool is_pair = (line->key & 0xffffff) == 0;
-    uint64_t there[2] = {0, 0}, missing[2] = {0, 0};
-    for (unsigned int d = 0; d < 2; d++)
-        for (unsigned int m = 0; m < 2; m++) {
-            uint64_t now = line->first_ago[N_AGO - 1][d][!m] + line->copies_ago[N_AGO - 1][d][!m];
-            there[m] += now - line->there[d][m];
-            line->there[d][m] = now;
-            missing[m] += settle_missing(line, d, m);
-        }
+    uint64_t there[2], missing[2], bytes[2], missing_bytes[2];
+    settle_tally(&line->packets, there, missing);
+    settle_tally(&line->bytes, bytes, missing_bytes);
     for (unsigned int m = 0; m < 2; m++) {
         line->recent[m] = line->recent[m] * RECENT_KEPT + (double)missing[m];
         line->recent_there[m] = line->recent_there[m] * RECENT_KEPT + (double)there[m];
-        if (is_pair && machine[m] <= book->max_machine) {
-            book->machines[machine[m]].there += there[m];
-            book->machines[machine[m]].both += there[m] - missing[m];
-        }
-        if (is_pair && machine[!m] <= book->max_machine)
-            book->machines[machine[!m]].here += there[m];
+        if (!is_pair || machine[m] > book->max_machine)
+            continue;
+        struct of_machine *of = &book->machines[machine[m]];
+        of->there += there[m];
+        of->both += there[m] - missing[m];
+        of->here += there[!m];
+        of->missing_bytes += missing_bytes[m];
+        of->alone_bytes += missing_bytes[!m];
     }
-    for (unsigned int ago = N_AGO - 1; ago > 0; ago--) {
-        memcpy(line->first_ago[ago], line->first_ago[ago - 1], sizeof line->first);
-        memcpy(line->copies_ago[ago], line->copies_ago[ago - 1], sizeof line->copies);
-    }
-    memcpy(line->first_ago[0], line->first, sizeof line->first);
-    memcpy(line->copies_ago[0], line->copies, sizeof line->copies);
 }
 
 static bool is_before(const struct line *line, const struct line *than, uint16_t machine)
@@ -244,6 +270,8 @@ void witness_book_fill(const struct witness_book *book, uint16_t machine,
     totals->n_shared_here = of->here;
     totals->n_shared_there = of->there;
     totals->n_shared_both = of->both;
+    totals->shared_missing_bytes = of->missing_bytes;
+    totals->shared_alone_bytes = of->alone_bytes;
     for (uint32_t i = 0; i < of->n_top; i++) {
         const struct line *line = &book->lines[of->top[i]];
         uint16_t a = (uint16_t)(line->key >> 48), b = (uint16_t)(line->key >> 32);
@@ -257,9 +285,12 @@ void witness_book_fill(const struct witness_book *book, uint16_t machine,
         };
         for (unsigned int way = 0; way < 2; way++) { /* 0: it sent them */
             unsigned int d = way ^ m;
-            out->n_there[way] = line->there[d][m];
-            out->n_both[way] = line->there[d][m] - line->missing[d][m];
-            out->n_only_here[way] = line->missing[d][!m];
+            const struct tally *packets = &line->packets;
+            out->n_there[way] = packets->there[d][m];
+            out->n_both[way] = packets->there[d][m] - packets->missing[d][m];
+            out->n_only_here[way] = packets->missing[d][!m];
+            out->missing_bytes[way] = line->bytes.missing[d][m];
+            out->alone_bytes[way] = line->bytes.missing[d][!m];
         }
         if (!totals->peer && out->proto == 0 && line->recent[m] >= 0.5)
             totals->peer = out->peer;
@@ -281,9 +312,9 @@ void witness_book_each(const struct witness_book *book,
             .port = (uint16_t)line->key,
         };
         for (int d = 0; d < 2; d++) {
-            out.n_seen_by_a[d] = line->there[d][1];
-            out.n_seen_by_b[d] = line->there[d][0];
-            out.n_by_both[d] = line->there[d][0] - line->missing[d][0];
+            out.n_seen_by_a[d] = line->packets.there[d][1];
+            out.n_seen_by_b[d] = line->packets.there[d][0];
+            out.n_by_both[d] = line->packets.there[d][0] - line->packets.missing[d][0];
         }
         take(context, &out);
     }

@@ -11,7 +11,8 @@
 
 struct witness_slot {
     _Alignas(64) uint64_t key; /* 0: free */
-    uint32_t n[8];             /* by witness_counter(); they wrap */
+    uint32_t n[8];             /* packets, by witness_counter(); they wrap */
+    uint32_t bytes[8];         /* the same in bytes */
     uint32_t generation;       /* how many keys it had */
     uint32_t weight;           /* the worker's own */
 };

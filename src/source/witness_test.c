@@ -57,6 +57,7 @@ static void sight(struct bench *b, int worker, uint16_t src, uint16_t dst, uint1
 {
     struct witness_packet p = {
         .src = src, .dst = dst, .seen_by = seen_by, .is_copy = is_copy, .proto = 6};
+    p.size = 100;
     p.sport = src < dst ? 50000 : port;
     p.dport = src < dst ? port : 50000;
     witness_sight(b->workers[worker], &p);
@@ -167,6 +168,75 @@ static void test_muted_in_the_middle(void **state)
     const struct health_shared *l = line(b, A, 6, 22);
     assert_int_equal(l->n_there[0], 20000);
     assert_int_equal(l->n_both[0], 10000);
+}
+
+/* One mirror shows segments of 64 KB, the other what the wire had. */
+static void test_pieces(void **state)
+{
+    struct bench *b = *state;
+    struct health_options options = {
+        .expects_both_directions = true, .expects_copies = true, .seed = 1};
+    struct health *health = health_new(&options, 0);
+    struct canary_state canary = {.enabled = false};
+    struct health_verdict verdict;
+    int64_t now = 0;
+    for (int round = 0; round < 400; round++) {
+        struct witness_packet p = {.src = A, .dst = B, .seen_by = A, .proto = 6};
+        p.sport = 50000;
+        p.dport = 443;
+        p.size = 45 * 1448 + 52;
+        witness_sight(b->workers[0], &p);
+        for (int i = 0; i < 45; i++) {
+            p.seen_by = B;
+            p.size = 1500;
+            witness_sight(b->workers[0], &p);
+        }
+        collect(b, 1);
+        b->totals.n_packets += 1;
+        witness_book_fill(b->book, A, name_of, NULL, b->shared, &b->totals);
+        now += 250000000;
+        health_update(health, "a", &b->totals, &canary, now, now, &verdict);
+        assert_false(verdict.is_bad);
+    }
+    assert_true(b->totals.n_shared_there > 10000);
+    health_free(health);
+}
+
+/* From the packets to the verdict: A begins to hide a port, after a good hour. */
+static void test_the_verdict(void **state)
+{
+    struct bench *b = *state;
+    struct health_options options = {
+        .expects_both_directions = true, .expects_copies = true, .seed = 1};
+    struct health *health = health_new(&options, 0);
+    struct canary_state canary = {.enabled = false};
+    struct health_verdict verdict;
+    int64_t now = 0;
+    const int begin = 4 * 3600;
+    int took = 0;
+    for (int round = 0; took == 0 && round < begin + 40; round++) {
+        for (int i = 0; i < 60; i++) {
+            uint16_t port = i % 20 == 0 ? 443 : 22;
+            bool hides = round >= begin && port == 443;
+            uint16_t src = i & 1 ? A : B, dst = i & 1 ? B : A;
+            sight(b, i & 1, src, dst, B, false, port);
+            if (!hides)
+                sight(b, i & 1, src, dst, A, true, port);
+        }
+        collect(b, 1);
+        b->totals.n_packets += 60;
+        witness_book_fill(b->book, A, name_of, NULL, b->shared, &b->totals);
+        now += 250000000;
+        health_update(health, "a", &b->totals, &canary, now, now, &verdict);
+        if (round < begin)
+            assert_false(verdict.is_bad);
+        else if (verdict.state == HEALTH_MUTED)
+            took = round - begin + 1;
+    }
+    print_message("%.2f s: %s\n", took / 4.0, verdict.reason);
+    assert_true(took > 0);
+    assert_non_null(strstr(verdict.reason, "a hides TCP port 443 from its mirror: "));
+    health_free(health);
 }
 
 /* B's mirror shows all twice: that makes up for nothing that A's does not show. */
@@ -294,6 +364,8 @@ int main(void)
         TEST(test_one_port_is_hidden),
         TEST(test_late_copies),
         TEST(test_muted_in_the_middle),
+        TEST(test_pieces),
+        TEST(test_the_verdict),
         TEST(test_one_that_doubles),
         TEST(test_a_scan),
         TEST(test_what_is_ignored),
