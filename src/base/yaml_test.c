@@ -296,7 +296,9 @@ static void test_refusals(void **state)
         {"text: a\xe2\x80\xa8"
          "b",
          "f: a character that cannot be seen (a line separator or the like) (line 1, column 8)"},
-        {"text: \"a\\0\"", "f: a NUL character in a text (line 1, column 7)"},
+        {"text: \"a\\0\"", "f: a control character in a text (line 1, column 7)"},
+        {"text: \"a\\x82\"", "f: a control character in a text (line 1, column 7)"},
+        {"text: \"a\\P\"", "f: a control character in a text (line 1, column 7)"},
         {"x-a: &a [*a]", "f: an alias inside of what it stands for (line 1, column 10)"},
         {"text: *a", "f: an alias without an anchor before it (line 1, column 7)"},
         {"x-a: &a 1\nx-b: &a 2", "f: an anchor of this name is there already (line 2, column 6)"},
@@ -423,9 +425,9 @@ static void test_put(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "plain", "no",  "12:30", "1e3", "0x1", "a b",   " a",       "a: b",  "#a", "-",  "- a",
-        "[a]",   "{a}", "&a",    "*a",  "!a",  "\"a\"", "a\\b",     "a\nb",  "\t", "~",  "null",
-        ".",     "y",   "a:",    "::",  "%a",  "@a",    "\xc3\xa4", "a\x1b", "<<", "a,b"};
+        "plain", "no",  "12:30", "1e3", "0x1", "a b",   " a",       "a: b", "#a", "-", "- a",
+        "[a]",   "{a}", "&a",    "*a",  "!a",  "\"a\"", "a\\b",     "a\nb", "\t", "~", "null",
+        ".",     "y",   "a:",    "::",  "%a",  "@a",    "\xc3\xa4", "<<",   "a,b"};
     struct thing a = {0}, b = {0};
     take_good("flag: yes\ncount: 3\nsize: 3M\ntime: 90m\nshare: 7%\nword: green\nnamed: {no: {}}\n"
               "items: [{number: 2}, {}]\n",

@@ -82,6 +82,18 @@ static uint32_t next_character(struct reader *r)
     return c < least[more] || c > 0x10ffff || surrogate ? bad : c;
 }
 
+/* Line feeds and tabs aside. */
+static bool is_control(uint32_t c)
+{
+    return (c < 0x20 && c != '\t' && c != '\n') || (c >= 0x7f && c < 0xa0);
+}
+
+/* Line breaks that no editor shows, and what is no character. */
+static bool is_hidden(uint32_t c)
+{
+    return c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff;
+}
+
 /* After the spaces that a line begins with comes a tab, and then something. */
 static bool is_tab_indent(struct reader rest)
 {
@@ -114,9 +126,9 @@ static int check_text(struct reader r, const char *name, struct err *err)
         if (c == '%' && column == 1 && !is_version(r))
             return refuse_at(name, line, column, err, "directives (%…) are not used here");
         bool lf = c == '\n', cr = c == '\r';
-        if ((c < 0x20 && c != '\t' && !lf && !cr) || (c >= 0x7f && c < 0xa0))
+        if (is_control(c) && !cr)
             return refuse_at(name, line, column, err, "a control character");
-        if (c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff)
+        if (is_hidden(c))
             return refuse_at(name, line, column, err,
                              "a character that cannot be seen (a line separator or the like)");
         /* Of a line's tabs only the first is looked at: the rest of it has been seen then. */
@@ -169,8 +181,12 @@ static int add_text(struct builder *b, const yaml_event_t *event, struct yaml_no
     struct yaml_doc *doc = b->doc;
     size_t len = event->data.scalar.length;
     const char *text = (const char *)event->data.scalar.value;
-    if (memchr(text, '\0', len))
-        return refuse_event(b, event, "a NUL character in a text");
+    /* Escapes make what cannot be written as it is. */
+    for (struct reader r = rd_make(text, len); rd_left(&r) > 0;) {
+        uint32_t c = next_character(&r);
+        if (is_control(c) || is_hidden(c) || c == UINT32_MAX)
+            return refuse_event(b, event, "a control character in a text");
+    }
     /* A text of the document is at most twice as long as it is written: sizes do not overflow. */
     if (doc->texts_room - doc->texts_size < len + 1) {
         size_t room = 2 * ((size_t)doc->texts_room + len + 1);

@@ -31,7 +31,7 @@ struct yaml_doc {
     char *name; /* the file's, for errors */
     struct yaml_node *nodes;
     uint32_t n_nodes, n_places;
-    char *texts; /* each ended by a NUL, and holds none */
+    char *texts; /* each ended by a NUL; no control characters but tabs and line feeds */
     uint32_t texts_size, texts_room;
     uint32_t root; /* 0: the document is empty */
 };

@@ -134,7 +134,7 @@ void yaml_put_text(const char *text, FILE *out)
         unsigned char c = (unsigned char)*p;
         if (c == '"' || c == '\\')
             fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
+        else if (c < 0x20)
             fprintf(out, "\\x%02x", c);
         else
             fputc(c, out);
