@@ -183,6 +183,7 @@ void arrival_sighted(struct arrival *a, const struct packet *packet,
                                    .is_copy = is_copy,
                                    .proto = packet->ip_proto,
                                    .sport = packet->sport,
-                                   .dport = packet->dport};
+                                   .dport = packet->dport,
+                                   .size = packet->ip_len};
     witness_sight(a->witness, &sight);
 }
