@@ -277,9 +277,10 @@ static int open_logs(struct run *run, struct err *err)
 
 static void print_summary(const struct run *run, const struct watch_result *result)
 {
-    struct text text = {0};
+    struct text text;
     if (run->settings.verbosity < 0)
         return;
+    text_init(&text, 1u << 20);
     summary_text(&result->last, terminal_utf8(), &text);
     plain_write(STDERR_FILENO, &text);
     text_done(&text);

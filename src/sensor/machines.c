@@ -128,7 +128,8 @@ static void place_channel(struct machines *m, struct machine_channel *channel, i
 static bool is_same_key(const struct source *a, const struct source *b)
 {
     return a->decoder == b->decoder && a->has_id == b->has_id && a->id == b->id &&
-           a->input == b->input && a->part == b->part && addr_eq(&a->outer, &b->outer);
+           a->input == b->input && a->part == b->part && a->is_forwarded == b->is_forwarded &&
+           addr_eq(&a->outer, &b->outer);
 }
 
 /* Its place + 1; 0: no memory. Only asked for channels that a worker has met for the first time. */
@@ -146,7 +147,9 @@ static uint32_t find_channel(struct machines *m, const struct source *source, in
                                    .id = source->id,
                                    .has_id = source->has_id,
                                    .input = source->input,
-                                   .part = source->part};
+                                   .part = source->part,
+                                   .is_forwarded = source->is_forwarded};
+    memcpy(channel->key.told, source->told, sizeof source->told);
     place_channel(m, channel, now);
     return (uint32_t)m->n_channels;
 }
