@@ -33,7 +33,8 @@ class Vswitch:
             need(program)
         if not os.path.exists("/dev/net/tun"):
             raise Skip("Open vSwitch in user space needs /dev/net/tun")
-        self.lab, self.host, self.collector_address = lab, host, collector_address
+        self.lab, self.host, self.collector = lab, host, collector
+        self.collector_address = collector_address
         self.room = lab.folder("ovs", 0o755)
         self.socket = os.path.join(self.room, "db.sock")
         schema = next(iter(glob.glob("/usr/share/openvswitch/vswitch.ovsschema")), None)
@@ -71,10 +72,11 @@ class Vswitch:
                              *arguments)
 
     def bridge(self):
-        """A new br-int. A mirror that follows another on the same bridge may stay dead."""
-        self.vsctl("--if-exists", "del-br", "br-int", "--", "add-br", "br-int", "--", "set", "bridge",
-                   "br-int", "datapath_type=netdev", "--", "add-port", "br-int", "p-a", "--",
-                   "add-port", "br-int", "p-b")
+        """A new br-int. A mirror that follows another on the same bridge may stay dead, also when
+        the bridge is removed and made in one go."""
+        self.vsctl("--if-exists", "del-br", "br-int")
+        self.vsctl("add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev", "--",
+                   "add-port", "br-int", "p-a", "--", "add-port", "br-int", "p-b")
 
     def mirror(self, kind, options="", snaplen=0):
         """Mirrors the first machine's port through a tunnel of the kind, and nothing else."""
@@ -89,7 +91,10 @@ class Vswitch:
                    *([f"snaplen={snaplen}"] if snaplen else []),
                    "--", "add", "bridge", "br-int", "mirrors", "@m")
         a, b = self.machines
-        # The switch is ready when frames pass.
-        wait_until(lambda: "1 received" in traffic.ping(a, "10.50.0.2", 1, check=False),
-                   "the virtual machines do not reach each other", every=0.1)
+        before = self.collector.counters("eth0")["rx"]["packets"]
+
+        def works():
+            return "1 received" in traffic.ping(a, "10.50.0.2", 1, check=False) and \
+                self.collector.counters("eth0")["rx"]["packets"] > before + 1
+        wait_until(works, f"the mirror by {kind} brings nothing", every=0.1)
         return a, b
