@@ -224,7 +224,7 @@ def steering(lab):
     with_ports = [traffic.udp_socket(net.mon, f"10.9.0.{rng.choice((1, 3))}") for _ in range(64)]
     pace = senders.Pace(4000)
     for packet in packets:
-        # The kind goes with the connection (a channel is of one kind), the socket with chance.
+        # By the sender's address, so that the two directions often come by different encapsulations.
         if packet[15] % 2:
             rng.choice(with_ports).sendto(senders.vxlan_header(5) + p.ether(packet), ("10.9.0.2", 4789))
         else:
