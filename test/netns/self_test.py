@@ -20,12 +20,15 @@ CONN = ("#separator \\x09\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid
 DNS = "#fields\tts\tuid\tquery\n#types\ttime\tstring\tstring\n"
 
 
+ROOM = tempfile.TemporaryDirectory(prefix="cloudspan-self-test-")
+
+
 def conn(ts=100.0, uid="C1", port=4000, duration=0.5, size=10, history="ShAFf"):
     return f"{ts:.6f}\t{uid}\t10.0.0.1\t{port}\t10.0.0.2\t80\ttcp\t{duration}\t{size}\t{history}\n"
 
 
 def folder_of(**contents):
-    folder = tempfile.mkdtemp(prefix="cloudspan-self-test-")
+    folder = tempfile.mkdtemp(dir=ROOM.name)
     for name, text in contents.items():
         name = name.replace("__", "/")
         path = os.path.join(folder, name + ".log")
