@@ -5,8 +5,9 @@ import os
 import logs
 import packets as p
 import senders
+import traffic
 from collector import Capture, Watch
-from lab import Failed, need, wait_until
+from lab import Failed, need, text_of, wait_until
 from scenario import scenario
 from scenarios_machines import frames_below
 from scenarios_receive import OF_THE_MIRROR, Net, packets_of
@@ -52,20 +53,19 @@ def tap(lab):
     wait_until(lambda: suricata.must_run() and "started" in (suricata.said() + suricata.printed()),
                "suricata does not start", limit=120)
     counts = net.talk()
+    # Packets come in order: what is asked last is seen last.
+    traffic.dns_ask(net.mon, "10.1.0.2", "the.end.example.net", 0x7777)
+    counts["dns"] += 1
     eve = os.path.join(folder, "eve.json")
-
-    def events():
-        got = {}
-        if os.path.exists(eve):
-            with open(eve, encoding="utf-8") as lines:
-                for line in lines:
-                    kind = json.loads(line)["event_type"] if line.endswith("}\n") else "partial"
-                    got[kind] = got.get(kind, 0) + 1
-        return got
-    wait_until(lambda: events().get("http", 0) >= counts["http"] and
-               events().get("tls", 0) >= counts["ssl"] and events().get("dns", 0) >= 2 * counts["dns"],
-               lambda: f"suricata saw {events()}, there were {counts}", every=0.2)
+    wait_until(lambda: "the.end.example.net" in text_of(eve), "suricata does not see the last question")
     suricata.stop()
+    events = {}
+    for line in text_of(eve).splitlines():
+        kind = json.loads(line)["event_type"]
+        events[kind] = events.get(kind, 0) + 1
+    if events.get("http") != counts["http"] or events.get("tls") != counts["ssl"] or \
+            events.get("dns") != 2 * counts["dns"]:
+        raise Failed(f"suricata saw {events}, there were {counts}")
     watch.settle()
     live = watch.stop()
     logs.must_have(live, counts, "watch itself")
