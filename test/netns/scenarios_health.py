@@ -190,7 +190,7 @@ def says_down(machine):
 @scenario("canary-blocked", "nft")
 def canary_blocked(lab):
     """A firewall lets no canary through to an idle machine: UNKNOWN, never SILENT."""
-    clinic = Clinic(lab, "{interval: 500ms}", WEB)
+    clinic = Clinic(lab, "{interval: 1s}", WEB)
     clinic.lan.col.nft("""table netdev wall {
         chain out { type filter hook egress device "eth0" priority 0;
                     ip daddr 10.1.0.11 drop; }
@@ -242,7 +242,7 @@ def one_direction(lab):
 @scenario("quiet-is-well")
 def quiet_is_well(lab):
     """Idle machines whose mirrors work raise no alarm over dozens of canaries."""
-    clinic = Clinic(lab, "{interval: 500ms}")
+    clinic = Clinic(lab, "{interval: 1s}")
     clinic.all_well()
     begin = clinic.watch.machine("web").get("canaries_sent", 0)
     seen = set()

@@ -133,7 +133,7 @@ def leaked_tag(lab):
     watches = []
     for name, folder, more in (("keeps", kept, ""), ("drops", dropped, ", drop-vlan: true")):
         watches.append(Watch(lab, net.col, "--pcap", folder, name=name,
-                             config=f"listeners: [{{interface: eth0{more}}}]\n"))
+                             config=f"listen: [{{interface: eth0{more}}}]\n"))
     packets = packets_of()
     senders.send_frames(net.mon, "eth1", [p.ether(packet, [(0x8100, 1)]) for packet in packets], 500)
     offline = check(lab, watches, beside, {"http": 1, "dns": 1, "conn": 2},
@@ -218,7 +218,7 @@ def steering(lab):
     beside = Capture(lab, net.col, "eth0")
     watches = [Watch(lab, net.col, "-j", "4", "-l", "vxlan", "-l", "geneve", name="sockets"),
                Watch(lab, net.col, "-j", "4", name="ring",
-                     config="listeners: [{interface: eth0, encapsulation: auto}]\n")]
+                     config="listen: [{interface: eth0}]\n")]
     rng = random.Random(7)
     packets = many_flows(3000, 7)
     with_ports = [traffic.udp_socket(net.mon, f"10.9.0.{rng.choice((1, 3))}") for _ in range(64)]
@@ -282,8 +282,8 @@ def overlap(lab):
     net = Net(lab)
     watch = Watch(lab, net.col, "-l", "vxlan", config="""
 networks:
-  - {name: blue, channels: ["vxlan:1"]}
-  - {name: red, channels: ["vxlan:2"]}
+  blue: {channels: ["vxlan:1"]}
+  red: {channels: ["vxlan:2"]}
 """)
     beside = Capture(lab, net.col, "eth0")
     datagrams = []

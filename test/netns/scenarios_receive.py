@@ -94,8 +94,8 @@ def ring_no_address(lab):
     net = Net(lab, col_address=None)
     net.vxlan()
     beside = Capture(lab, net.col, "eth0")
-    watch = Watch(lab, net.col, "-i", "eth0")
-    check(lab, [watch], beside, net.talk())
+    watch = Watch(lab, net.col, config="listen: [{interface: eth0, encapsulation: vxlan}]\n")
+    check(lab, [watch], beside, net.talk(), OF_THE_MIRROR)
 
 
 @scenario("ring-with-address", "tcpdump", "openssl")

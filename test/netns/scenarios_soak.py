@@ -76,7 +76,7 @@ def soak(lab):
         raise Skip("CLOUDSPAN_SOAK is 0 minutes")
     lan = Lan(lab, offload=True)
     watch = Watch(lab, lan.col, "-l", "vxlan", "-l", "geneve", "-l", "gre", "--memory", "128M",
-                  metrics=9464, config="outputs: {logs: {rotate: 10s}}\ncanary: {enabled: false}\n")
+                  metrics=9464, config="outputs: {logs: {rotate: 1m}}\ncanary: {enabled: false}\n")
     generators = []
     for number, (kind, pace) in enumerate((("vxlan", 700), ("vxlan", 400), ("geneve", 500),
                                            ("gre", 400))):
