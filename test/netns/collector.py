@@ -79,12 +79,13 @@ class Watch:
     """`cloudspan watch` in a namespace, with a folder and a socket of its own."""
 
     def __init__(self, lab, ns, *arguments, name="watch", config=None, folder=None, prefix=(),
-                 metrics=0, ready=True, **more):
+                 metrics=0, ready=True, partial=False, **more):
         self.lab, self.ns = lab, ns
         self.folder = folder or lab.folder(f"{name}.logs")
         # A folder of its own, that an unprivileged watch may make the socket in.
         self.socket = os.path.join(lab.folder(f"{name}.run"), "control.sock")
         self.metrics_port = metrics
+        self.partial = partial  # some of what it listens on is not to be had
         command = [*prefix, lab.cloudspan, "watch", "-d", self.folder, "--socket", self.socket,
                    "--page", "off", "--metrics", f"127.0.0.1:{metrics}" if metrics else "off"]
         if config is not None:
@@ -99,20 +100,38 @@ class Watch:
             self.wait_ready()
 
     def wait_ready(self):
-        wait_until(lambda: self.process.must_run() and self.sources()[0] in (0, 4),
-                   lambda: f"watch does not answer:\n{self.process.said()[-2000:]}")
+        """Until it answers and all that it listens on is open."""
+        def listens():
+            self.process.must_run()
+            inputs = self.snapshot().get("inputs")
+            return inputs and (self.partial or all(row["ok"] for row in inputs))
+        wait_until(listens, lambda: f"watch does not listen: {self.snapshot().get('inputs')}\n"
+                                    f"{self.said()[-2000:]}")
+
+    def snapshot(self):
+        """All that watch knows of itself; {} if it does not answer."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.settimeout(30)
+                sock.connect(self.socket)
+                sock.sendall(b"snapshot\n")
+                answer = b""
+                while piece := sock.recv(65536):
+                    answer += piece
+            return json.loads(answer)
+        except (OSError, ValueError):
+            return {}
 
     def sources(self):
-        """(exit code, the objects that it printed)"""
+        """(exit code, the objects that `cloudspan sources` prints: machines and refused senders)"""
         done = subprocess.run(["nsenter", "--net=" + self.ns.file, self.lab.cloudspan, "sources",
                                "--json", "--socket", self.socket], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False, timeout=60)
-        rows = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
-        return done.returncode, rows
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
     def machine(self, name):
-        for row in self.sources()[1]:
-            if row.get("name") == name:
+        for row in self.snapshot().get("sources", ()):
+            if row["source"] == name:
                 return row
         return {}
 
@@ -134,20 +153,26 @@ class Watch:
         return machine, time.monotonic() - begin
 
     def packets(self):
-        """Monitored packets of all machines so far."""
-        return sum(row.get("packets", 0) for row in self.sources()[1])
+        """Mirrored packets so far."""
+        return self.snapshot().get("packets", 0)
 
     def settle(self, at_least=0):
-        """Until it has worked on all that came in: its numbers stand still."""
-        before = [-1]
+        """Until it has worked on all that came in: two snapshots in a row have the same numbers."""
+        seen = []
 
         def still():
-            now = self.packets()
-            same = now == before[0] and now >= at_least
-            before[0] = now
-            return same
-        wait_until(still, lambda: f"watch is never done: {before} packets, {at_least} expected",
-                   every=1.2)  # its numbers are made anew each second
+            now = self.snapshot()
+            if not now or (seen and seen[-1]["now"] == now["now"]):
+                return False
+            seen.append(now)
+            return len(seen) > 1 and now["packets"] >= at_least and numbers(now) == numbers(seen[-2])
+
+        def numbers(snapshot):
+            return (snapshot["packets"], snapshot["lost"], snapshot["refused_packets"],
+                    [row["packets"] for row in snapshot["inputs"]],
+                    [row["n"] for row in snapshot["drops"]])
+        wait_until(still, lambda: f"watch is never done: {seen and numbers(seen[-1])}, {at_least} "
+                                  "expected", every=0.1)
 
     def scrape(self):
         """{metric with its labels: value}"""

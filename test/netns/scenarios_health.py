@@ -71,7 +71,7 @@ def no_canary(live):
 
 def must_match(machine, pattern):
     if not re.search(pattern, machine.get("reason", ""), re.I):
-        raise Failed(f"{machine['name']} is {machine['state']} because of '{machine.get('reason')}', "
+        raise Failed(f"{machine['source']} is {machine['state']} because of '{machine.get('reason')}', "
                      f"which does not say /{pattern}/")
 
 

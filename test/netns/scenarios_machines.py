@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import struct
+import textwrap
 
 
 import logs
@@ -252,16 +253,17 @@ def admission(lab):
     traffic.exchange(web, other.lan_address, 2)
 
     def refused():
-        text = lan.col.run(lab.cloudspan, "sources", "--socket", watch.socket, check=False)
-        return text if "103" in text and "102" in text else ""
-    text = wait_until(refused, "the refused senders are not shown")
-    lines = [line.strip() for line in text.splitlines() if "10.1.0.13" in line]
-    match = re.search(r"channel: *\"?(vxlan:103@10\.1\.0\.13)\"?", text)
-    if not match:
-        raise Failed(f"no line that would admit it: {lines}\n{text}")
+        rows = {row["id"]: row for row in watch.sources()[1] if row.get("refused")}
+        return rows if set(rows) >= {102, 103} else None
+    row = wait_until(refused, "the refused senders are not shown", every=0.1)[103]
+    if row["packets"] == 0 or "vxlan:103@10.1.0.13" not in row["admit"]:
+        raise Failed(f"no line that would admit it: {row}")
     watch.settle()
     with open(watch.config, "a", encoding="utf-8") as file:
-        file.write(f"  - name: other\n    channel: \"{match[1]}\"\n")
+        # As it is said, but for a name of our own.
+        lines = textwrap.dedent(row["admit"].split("sources:\n")[-1]).strip("\n")
+        lines = re.sub(r"name: .*", "name: other", lines)
+        file.write(textwrap.indent(lines, "  ") + "\n")
     watch.process.tell(signal.SIGHUP)
     wait_until(lambda: watch.machine("other"), "the new source is not known after SIGHUP")
     traffic.exchange(db, other.lan_address, 3)
