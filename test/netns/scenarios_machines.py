@@ -5,7 +5,6 @@ import random
 import re
 import signal
 import struct
-import textwrap
 
 
 import logs
@@ -259,11 +258,10 @@ def admission(lab):
     if row["packets"] == 0 or "vxlan:103@10.1.0.13" not in row["admit"]:
         raise Failed(f"no line that would admit it: {row}")
     watch.settle()
-    with open(watch.config, "a", encoding="utf-8") as file:
-        # As it is said, but for a name of our own.
-        lines = textwrap.dedent(row["admit"].split("sources:\n")[-1]).strip("\n")
-        lines = re.sub(r"name: .*", "name: other", lines)
-        file.write(textwrap.indent(lines, "  ") + "\n")
+    # As it is said, but for a name of our own.
+    folder = lab.folder("conf.d", 0o755)
+    with open(os.path.join(folder, "other.yaml"), "w", encoding="utf-8") as file:
+        file.write(row["admit"].replace("NAME", "other") + "\n")
     watch.process.tell(signal.SIGHUP)
     wait_until(lambda: watch.machine("other"), "the new source is not known after SIGHUP")
     traffic.exchange(db, other.lan_address, 3)
