@@ -32,21 +32,7 @@ class Capture:
         return self.ns.counters(self.device)["rx"]["packets"]
 
     def count(self):
-        """Frames in the file so far."""
-        n = 0
-        try:
-            with open(self.file, "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            return 0
-        at = 24
-        while at + 16 <= len(data):
-            size = struct.unpack_from("<I", data, at + 8)[0]
-            if at + 16 + size > len(data):
-                break
-            at += 16 + size
-            n += 1
-        return n
+        return count_frames(self.file)
 
     def settle(self):
         """Until the wire is silent and all that came is in the file. Gives the number of frames."""
@@ -73,6 +59,20 @@ class Capture:
                         "-w", out, expression], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
         return out
+
+
+def count_frames(file):
+    """Whole frames in a capture file that may still be written."""
+    try:
+        with open(file, "rb") as capture:
+            data = capture.read()
+    except FileNotFoundError:
+        return 0
+    n, at = 0, 24
+    while at + 16 <= len(data):
+        at += 16 + struct.unpack_from("<I", data, at + 8)[0]
+        n += at <= len(data)
+    return n
 
 
 class Watch:

@@ -8,7 +8,7 @@ import logs
 import packets as p
 import senders
 import traffic
-from collector import NOBODY, Capture, Watch, udp_port_is_taken
+from collector import NOBODY, Capture, Watch, count_frames, udp_port_is_taken
 from lab import Failed, wait_until
 from scenario import scenario
 from vswitch import KINDS, Vswitch
@@ -77,7 +77,7 @@ def udp_unprivileged(lab):
     watch = Watch(lab, net.col, "-l", "vxlan", prefix=NOBODY)
     counts = net.talk()
     beside.settle()
-    if count_in(beside.file, "ip[6:2] & 0x1fff != 0") == 0:
+    if count_frames(beside.only("ip[6:2] & 0x1fff != 0", "fragments")) == 0:
         raise Failed("nothing came in outer fragments, so they were not tried")
     check(lab, [watch], beside, counts, OF_THE_MIRROR)
 
@@ -119,15 +119,9 @@ def ring_and_udp(lab):
     both.settle()
     got = both.packets()
     check(lab, [both], beside, counts, OF_THE_MIRROR)
-    sent = count_in(beside.file, "udp dst port 4789")
+    sent = count_frames(beside.only("udp dst port 4789", "packets"))
     if got != sent:
         raise Failed(f"{sent} mirrored packets came, {got} were counted")
-
-
-def count_in(file, expression):
-    done = subprocess.run(["tcpdump", "-n", "-t", "-r", file, expression], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True, check=True)
-    return len(done.stdout.splitlines())
 
 
 @scenario("by-hand", "tcpdump", "setpriv")
