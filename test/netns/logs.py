@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+from collections import Counter
 
 from lab import Failed
 
@@ -116,6 +117,11 @@ def name_ids(logs):
     return names
 
 
+def is_chatter(row):
+    """What IPv6 says of itself on a link, whenever it likes: also between the starts of the two."""
+    return row.get("proto") == "icmp" and row.get("id.orig_h", "").startswith(("fe80:", "::"))
+
+
 def normal(log, names, leave_out):
     """[(what must be equal, [times and durations])], sorted."""
     out = []
@@ -123,6 +129,8 @@ def normal(log, names, leave_out):
         if isinstance(row, dict):
             raise Failed("JSON logs are not compared")
         equal, floats = [], []
+        if is_chatter(dict(zip(log.fields, row))):
+            continue
         for field, kind, value in zip(log.fields, log.types, row):
             if field in leave_out:
                 continue
@@ -159,8 +167,8 @@ def differences(live, offline, leave_out=(), logs_left_out=(), tolerance=0.05):
         keys_a, keys_b = [row[0] for row in rows_a], [row[0] for row in rows_b]
         if keys_a != keys_b:
             told.append(f"{name}: {len(rows_a)} rows live, {len(rows_b)} of the capture")
-            told += describe("only live:    ", keys_a, keys_b)
-            told += describe("only capture: ", keys_b, keys_a)
+            more_a, more_b = Counter(keys_a), Counter(keys_b)
+            told += describe(list((more_a - more_b).elements()), list((more_b - more_a).elements()))
             continue
         for (key, floats_a), (_, floats_b) in zip(rows_a, rows_b):
             worst = max((abs(x - y) for x, y in zip(floats_a, floats_b)), default=0)
@@ -173,15 +181,25 @@ def text(key):
     return " ".join(f"{field}={value}" for field, value in key if value not in ("-", "#"))
 
 
-def describe(label, mine, others):
-    rest = list(others)
+def describe(only_live, only_offline):
+    """What is different, short: rows that are nearly equal as a pair, with what differs."""
+    rest = list(only_offline)
     lines = []
-    for key in mine:
-        if key in rest:
-            rest.remove(key)
-        elif len(lines) < 4:
-            lines.append(f"  {label}{text(key)}")
-    return lines
+    for key in only_live:
+        near = max(rest, key=lambda other: len(set(key) & set(other)), default=())
+        both = [field for field, value in key if field.startswith("id.") and (field, value) in near]
+        if len(both) < 4:
+            lines.append(f"  only live:    {text(key)}")
+            continue
+        rest.remove(near)
+        other = dict(near)
+        who = "/".join(value for field, value in key if field in ("id.orig_h", "id.orig_p",
+                                                                  "id.resp_h", "id.resp_p", "proto"))
+        what = "; ".join(f"{field}: live {value}, capture {other.get(field)}" for field, value in key
+                         if other.get(field) != value)
+        lines.append(f"  {who}: {what}")
+    lines += [f"  only capture: {text(key)}" for key in rest]
+    return lines[:8] + ([f"  and {len(lines) - 8} more"] if len(lines) > 8 else [])
 
 
 def must_be_equal(live, offline, **how):

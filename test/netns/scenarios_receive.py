@@ -140,6 +140,19 @@ def by_hand(lab):
     check(lab, [watch], beside, {"conn": 2 * n, "http": n, "dns": n}, OF_THE_MIRROR)
 
 
+@scenario("aws-gwlb", "tcpdump", "setpriv")
+def aws_gwlb(lab):
+    """AWS's mirror through a Gateway Load Balancer: GENEVE around IP around VXLAN, both taken off."""
+    net = Net(lab)
+    beside = Capture(lab, net.col, "eth0")
+    watch = Watch(lab, net.col, "-l", "geneve+vxlan", prefix=NOBODY)
+    senders.send_udp(net.mon, "10.9.0.1", "10.9.0.2", 6081, map(senders.aws_gwlb, packets_of()), 500)
+    offline = check(lab, [watch], beside, {"conn": 2, "http": 1, "dns": 1}, OF_THE_MIRROR,
+                    mirror="--mirror=geneve+vxlan")
+    if set(offline["conn"].column("id.ctx.vxlan_vni")) != {"77"}:
+        raise Failed("the VNI is not that of AWS's session")
+
+
 def packets_of(sport=40000, src="10.0.0.1", dst="10.0.0.2"):
     """One DNS question with its answer, one HTTP talk: two connections."""
     import make_captures

@@ -109,7 +109,6 @@ def vxlan_gpe(packet, vni=0x1095):
 BY_HAND = {
     "vxlan": (4789, lambda packet: vxlan_header(11) + p.ether(packet)),
     "geneve": (6081, lambda packet: geneve_header(0x6558, 12) + p.ether(packet)),
-    "aws-gwlb": (6081, aws_gwlb),
     "google": (6081, google_nsi),
     "vxlan-gpe": (4790, vxlan_gpe),
     "gre-udp": (4754, lambda packet: gre_header(0x6558, key=13) + p.ether(packet)),
