@@ -15,11 +15,7 @@ from collector import Capture, Watch
 from lab import Failed, wait_until
 from lan import WEB, Lan
 from scenario import scenario
-from scenarios_receive import OF_THE_MIRROR, Net, check, packets_of
-
-SOURCE_COLUMNS = ("source", "agent_hostname", "agent_uuid", "id.ctx.vxlan_vni",
-                  "id.ctx.geneve_vni")
-
+from scenarios_receive import OF_THE_MIRROR, SOURCE_COLUMNS, Net, check, packets_of
 
 def same_as_at_home(lab, offline, home, what):
     """The logs must be those of a capture taken on the machine itself, before any mirror."""
