@@ -119,6 +119,16 @@ def main():
                                      "\u00e4\u20ac\U0001f600".encode(), b"\xe2\x82\xff\xc0\x80",
                                      b"plain text of more than sixteen\x01bytes"))
 
+    example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "doc", "cloudspan.yaml")
+    with open(example, "rb") as f:
+        seed("fuzz_config", "example", f.read())
+    for name, text in (("aliases", "x-a: &a {network: n}\nx-b: &b [*a, *a]\nnetworks: {n: {channels: 1}}\n"
+                                   "sources:\n- {<<: *b, name: a, addresses: '::1'}\n"),
+                       ("listen", "listen: ['udp::[::1]:9:raw', gre, '-', {interface: e, filter: \"\\x41\"}]\n"),
+                       ("short", "pcap-over-ip:[::1]:57012"),
+                       ("block", "on-alarm:\n- |\n  a\n- >-\n  b\n  c\nlimits: {memory: 64M, workers: auto}\n")):
+        seed("fuzz_config", name, text.encode())
+
     RESP, FIN, ACK, OTHER = 1, 2, 4, 8  # as in fuzz_stream.c
     for name, first, options in (("order", 1000, 0), ("round", 0xFFFFFFE0, 0), ("poor", 7, 1)):
         stream = bytes([options]) + struct.pack("!IHIH", first, 999, first, 99)

@@ -4,6 +4,8 @@
 usage: manual.py lint PAGE
        manual.py options PAGE PROGRAM [SUBCOMMAND]    the same options in the page and in --help
        manual.py examples PAGE PROGRAM CAPTURES       the page's examples run
+       manual.py keys PAGE CONFIG_FILE                the same keys in the page and in the table; its
+                                                      example (.Bd … .Ed) is a configuration
 """
 import os
 import re
@@ -83,8 +85,41 @@ def examples(page, program, captures):
     return 1 if failed else 0
 
 
+def keys_of_page(page):
+    """Entries (.It Cm …) with the subsection (.Ss …) that they stand in, and those themselves."""
+    found, prefix = set(), ""
+    for line in open(page, encoding="utf-8"):
+        words = line.split()
+        if line.startswith(".Sh"):
+            prefix = ""
+        elif line.startswith(".Ss"):
+            prefix = words[1] + "."
+            found.add(words[1])
+        elif line.startswith(".It Cm"):
+            found.add(prefix + words[2])
+    return found
+
+
+def keys(page, config_file):
+    run = subprocess.run([config_file, "keys"], capture_output=True, text=True, check=True)
+    in_page, in_table = keys_of_page(page), set(run.stdout.split())
+    for name in sorted(in_table - in_page):
+        print(f"{os.path.basename(page)} lacks {name}")
+    for name in sorted(in_page - in_table):
+        print(f"{os.path.basename(page)} has {name}, which is no key")
+    examples = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", open(page, encoding="utf-8").read(),
+                          re.M | re.S)
+    failed = 0 if examples else 1
+    for example in examples:
+        with tempfile.NamedTemporaryFile("w", prefix="example.", suffix=".yaml") as f:
+            f.write(example)
+            f.flush()
+            failed += subprocess.run([config_file, "load", f.name]).returncode != 0
+    return 0 if in_page == in_table and in_table and not failed else 1
+
+
 def main():
-    checks = {"lint": lint, "options": options, "examples": examples}
+    checks = {"lint": lint, "options": options, "examples": examples, "keys": keys}
     if len(sys.argv) < 3 or sys.argv[1] not in checks:
         sys.exit(__doc__)
     return checks[sys.argv[1]](*sys.argv[2:])

@@ -31,9 +31,9 @@ MAY_INCLUDE = {
     "source": "base net tunnel",
     "log": "base net",
     "flow": "base net log",  # the flow layer writes conn.log and weird.log
-    "sink": "base",
+    "sink": "base net",
     "proto": "base net flow log",
-    "sensor": "base net capture tunnel source flow log sink proto",
+    "sensor": "base net capture tunnel source flow log sink proto linux web",
     "linux": "base net",
     "cloud": "base",
     "mirror": "base net linux cloud",

@@ -9,7 +9,9 @@
 // clang-format on
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/note.h"
@@ -86,12 +88,40 @@ static void test_long_lines(void **state)
     }
 }
 
+static void test_priorities_for_the_journal(void **state)
+{
+    (void)state;
+    for (int other = 0; other < 2; other++) {
+        listen_begin();
+        struct stat facts;
+        assert_int_equal(fstat(STDERR_FILENO, &facts), 0);
+        char stream[64];
+        (void)snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)facts.st_dev,
+                       (unsigned long long)facts.st_ino + (other ? 1 : 0));
+        setenv("JOURNAL_STREAM", stream, 1); /* allowed: the test is the journal */
+        note_set_level(NOTE_DEBUG);
+        note(NOTE_ERROR, "e");
+        note(NOTE_WARN, "w\n<0>w");
+        note(NOTE_INFO, "i");
+        note(NOTE_DEBUG, "d");
+        unsetenv("JOURNAL_STREAM");
+        listen_end();
+        if (other)
+            assert_string_equal(said, "cloudspan: error: e\ncloudspan: warning: w\\x0a<0>w\n"
+                                      "cloudspan: i\ncloudspan: debug: d\n");
+        else
+            assert_string_equal(said, "<3>cloudspan: error: e\n<4>cloudspan: warning: w\\x0a<0>w\n"
+                                      "<6>cloudspan: i\n<7>cloudspan: debug: d\n");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_what_terminals_would_obey),
         cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_priorities_for_the_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,48 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
+
 static bool is_end(const struct option_row *row)
 {
     return !row->letter && !row->name;
 }
 
-/* How many edits turn one into the other, for "did you mean". */
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned row[64], n = (unsigned)strlen(b);
-    if (n >= 63)
-        return 99;
-    for (unsigned j = 0; j <= n; j++)
-        row[j] = j;
-    for (unsigned i = 1; a[i - 1]; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= n; j++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
 static int unknown(const struct option_row *table, const char *name, struct err *err)
 {
-    const char *nearest = NULL;
-    unsigned least = 4;
-    for (const struct option_row *row = table; !is_end(row); row++) {
-        unsigned d = row->name ? distance(name, row->name) : 99;
-        if (d < least) {
-            least = d;
-            nearest = row->name;
-        }
-    }
-    if (nearest)
-        return err_set(err, -EINVAL, "unknown option --%s; did you mean --%s?", name, nearest);
+    struct nearest nearest = nearest_begin(name);
+    for (const struct option_row *row = table; !is_end(row); row++)
+        if (row->name)
+            nearest_try(&nearest, row->name);
+    if (nearest.word)
+        return err_set(err, -EINVAL, "unknown option --%s; did you mean --%s?", name, nearest.word);
     return err_set(err, -EINVAL, "unknown option --%s; see --help", name);
 }
 

@@ -1,2 +1,5 @@
 /* One line for each subcommand; no guard: included with different COMMAND. */
 COMMAND(read)
+COMMAND(sources)
+COMMAND(watch)
+COMMAND(doctor)

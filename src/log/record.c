@@ -220,8 +220,12 @@ void rec_int(struct rec *rec, int64_t value)
 void rec_double(struct rec *rec, double value)
 {
     assert(is_type(rec, IS(LOG_DOUBLE)));
-    if (begin_value(rec, 400))
-        rec->at += snprintf(rec->at, 400, "%.6f", value);
+    if (!begin_value(rec, 400))
+        return;
+    char *end = rec->at + snprintf(rec->at, 400, "%.6f", value);
+    while (end[-1] == '0' && end[-2] >= '0' && end[-2] <= '9') /* as Zeek: one at least stays */
+        end--;
+    rec->at = end;
 }
 
 void rec_bool(struct rec *rec, bool value)

@@ -32,12 +32,17 @@ struct log_set_options {
      * itself (weird.log's source), "mirror_" is put in front. */
     const struct log_column *extra;
     uint16_t n_extra;
+    /* Files that change with the hour and survive what may happen: see live.h, which has the
+     * functions. NULL: plain files in the folder. */
+    const struct log_live_options *live;
 };
 
-/* The folder is made when it is not there. Files are opened when their first record comes. */
+/* The folder is made when it is not there. Files are opened when their first record comes. A live
+ * folder is locked, and what a killed run left there is put in order first. */
 int log_set_open(const struct log_set_options *options, struct log_set **out,
                  struct err *err) MUST_CHECK;
-/* Writes the closing lines. -EIO when some bytes could not be written: err says which and why. */
+/* Writes the closing lines. -EIO when some bytes could not be written: err says which and why. Live
+ * files are finished (log_set_finish) where that was not done. */
 int log_set_close(struct log_set *set, struct err *err) MUST_CHECK;
 uint64_t log_set_n_records(const struct log_set *set);
 uint64_t log_set_n_cut(const struct log_set *set); /* texts that were cut to keep lines short */

@@ -122,6 +122,7 @@ struct packet {
     uint8_t more_layers;
 
     uint16_t network; /* the address space it belongs to: the source layer says */
+    uint16_t input;   /* the frame's */
 
     uint8_t n_layers; /* taken off, outermost first */
     uint8_t n_mirror; /* how many of them are the mirror's own */

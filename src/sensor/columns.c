@@ -33,12 +33,19 @@ struct columns *columns_new(struct source_table *table)
     return columns;
 }
 
+void columns_forget(struct columns *columns)
+{
+    for (size_t i = 0; i < N_KEPT; i++) {
+        free(columns->kept[i]);
+        columns->kept[i] = NULL;
+    }
+}
+
 void columns_free(struct columns *columns)
 {
     if (!columns)
         return;
-    for (size_t i = 0; i < N_KEPT; i++)
-        free(columns->kept[i]);
+    columns_forget(columns);
     free(columns);
 }
 

@@ -9,6 +9,8 @@
 struct columns;
 
 struct columns *columns_new(struct source_table *table);
+/* Names of sources have changed. */
+void columns_forget(struct columns *columns);
 void columns_free(struct columns *columns);
 
 /* `number` of the source that the connection was first seen from; 0: unset. */

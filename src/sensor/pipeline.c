@@ -11,6 +11,7 @@
 #include "proto/attach.h"
 #include "proto/file.h"
 #include "proto/x509_memory.h"
+#include "sensor/arrival.h"
 #include "sensor/columns.h"
 #include "sensor/filter.h"
 #include "sensor/tunnels.h"
@@ -26,7 +27,8 @@ struct parcel {
     struct packet packet;
     struct flow_lookup lookup;
     uint16_t source;
-    const char *weird; /* why there is no connection */
+    struct arrival_found found; /* of live packets */
+    const char *weird;          /* why there is no connection */
     struct dedup_sight sight;
     bool has_sight;
     bool wanted;
@@ -106,9 +108,16 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct log
     bool ok = p->context.pool && p->context.weirds && p->tunnels &&
               flow_table_new(&table, &p->context) &&
               (p->stack = stack_new(&options->stack, p->context.pool));
-    if (ok && options->mirror)
-        ok = (p->sources = source_table_new(options->networks)) && (p->dedup = dedup_new(NULL)) &&
+    const struct pipeline_live *live = options->live;
+    if (ok && options->mirror) {
+        struct dedup_options dedup = {.window = live ? live->dedup_window : 0};
+        ok = (p->sources = source_table_new(options->networks)) && (p->dedup = dedup_new(&dedup)) &&
              (p->columns = columns_new(p->sources));
+    }
+    if (ok && live) {
+        live->arrival->sources = p->sources;
+        ok = pipeline_set_rules(p);
+    }
     if (!ok) {
         pipeline_free(p);
         return NULL;
@@ -292,13 +301,31 @@ static bool is_handled(const struct pipeline *p, const struct parcel *parcel)
            packet->n_layers != packet->n_mirror || packet->ip_proto == 17;
 }
 
+/* Whether the packet stays with this worker, and is one of an admitted machine. */
+static bool accept(struct pipeline *p, struct parcel *parcel, bool was_handed_on)
+{
+    const struct pipeline_live *live = p->options.live;
+    struct packet *packet = &parcel->packet;
+    if (!was_handed_on && packet->kind == PACKET_IP && live->owner) {
+        unsigned owner = live->owner(live->with, packet);
+        if (owner != live->worker) {
+            live->hand_on(live->with, owner, packet);
+            return false;
+        }
+    }
+    bool is_accepted = arrival_accept(live->arrival, packet, &parcel->found);
+    parcel->source = parcel->found.source;
+    return is_accepted;
+}
+
 /* Stage one: everything that needs no memory of connections. */
-static void prepare(struct pipeline *p, struct parcel *parcel, const struct frame *frame)
+static void prepare(struct pipeline *p, struct parcel *parcel, bool was_handed_on)
 {
     struct packet *packet = &parcel->packet;
-    stack_decode(p->stack, frame, packet);
     parcel->wanted = false;
     parcel->has_lookup = parcel->has_sight = false;
+    if (p->options.live && !accept(p, parcel, was_handed_on))
+        return;
     p->counters.n_packets++;
     if (packet->ts > TIME_LIMIT || packet->ts < -TIME_LIMIT)
         packet->ts = packet->ts > 0 ? TIME_LIMIT : -TIME_LIMIT;
@@ -308,8 +335,10 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
         return;
     }
     parcel->wanted = true;
-    parcel->source = p->sources ? source_of(p->sources, packet) : 0;
-    packet->network = parcel->source ? source_get(p->sources, parcel->source)->network : 0;
+    if (!p->options.live) {
+        parcel->source = p->sources ? source_of(p->sources, packet) : 0;
+        packet->network = parcel->source ? source_get(p->sources, parcel->source)->network : 0;
+    }
     if (packet->kind != PACKET_IP)
         return;
     parcel->has_lookup =
@@ -324,8 +353,11 @@ static void prepare(struct pipeline *p, struct parcel *parcel, const struct fram
         dedup_look(p->dedup, packet, one_way_hash, parcel->source, packet->ts, &parcel->sight);
 }
 
-static void keep_packet(struct pipeline *p, const struct packet *packet)
+static void keep_packet(struct pipeline *p, const struct packet *packet, uint16_t source)
 {
+    const struct pipeline_live *live = p->options.live;
+    if (live && live->packet && packet->kind != PACKET_FRAGMENT)
+        live->packet(live->with, packet, source_get(p->sources, source));
     if (p->options.packets && packet->frame)
         pcapng_write(p->options.packets, packet->ts, packet->frame_link, packet->frame,
                      packet->frame_size, packet->frame_wire_size);
@@ -342,22 +374,28 @@ static void process(struct pipeline *p, struct parcel *parcel)
     if (packet->n_weirds)
         log_weirds(p, packet);
     if (packet->kind != PACKET_IP) {
-        keep_packet(p, packet);
+        keep_packet(p, packet, parcel->source);
         return;
     }
     if (!parcel->has_lookup) {
-        keep_packet(p, packet);
+        keep_packet(p, packet, parcel->source);
         no_connection(p, packet, parcel->weird);
         return;
     }
     if (!is_handled(p, parcel))
         return;
-    if (parcel->has_sight && dedup_ask(p->dedup, &parcel->sight)) {
+    bool is_copy = parcel->has_sight && dedup_ask(p->dedup, &parcel->sight);
+    if (p->options.live) {
+        if (parcel->has_sight)
+            arrival_sighted(p->options.live->arrival, packet, &parcel->found, is_copy);
+        is_copy = is_copy && !p->options.live->keep_copies;
+    }
+    if (is_copy) {
         if (is_mine(p, parcel->lookup.hash))
             p->counters.n_copies++;
         return;
     }
-    keep_packet(p, packet);
+    keep_packet(p, packet, parcel->source);
     follow(p, packet, &parcel->lookup, parcel->source);
 }
 
@@ -385,10 +423,8 @@ static void process_more(struct pipeline *p, const struct parcel *first)
     }
 }
 
-void pipeline_frames(struct pipeline *p, const struct frame *frames, unsigned n)
+static void handle_parcels(struct pipeline *p, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++)
-        prepare(p, &p->parcels[i], &frames[i]);
     for (unsigned i = 0; i < n; i++)
         prefetch(p, &p->parcels[i]);
     for (unsigned i = 0; i < n; i++)
@@ -397,10 +433,49 @@ void pipeline_frames(struct pipeline *p, const struct frame *frames, unsigned n)
             if (p->parcels[i].packet.more)
                 process_more(p, &p->parcels[i]);
         }
+}
+
+static void expire(struct pipeline *p)
+{
     flow_table_expire(p->context.table);
     tunnels_expire(p->tunnels, &p->context);
     stack_expire(p->stack, p->context.clock);
     stack_release(p->stack);
+}
+
+void pipeline_frames(struct pipeline *p, const struct frame *frames, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        stack_decode(p->stack, &frames[i], &p->parcels[i].packet);
+        prepare(p, &p->parcels[i], false);
+    }
+    handle_parcels(p, n);
+    expire(p);
+}
+
+void pipeline_packets(struct pipeline *p, const struct packet *packets, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        p->parcels[i].packet = packets[i];
+        prepare(p, &p->parcels[i], true);
+    }
+    handle_parcels(p, n);
+    expire(p);
+}
+
+void pipeline_tick(struct pipeline *p, int64_t now)
+{
+    if (now > p->context.clock)
+        p->context.clock = now;
+    expire(p);
+}
+
+bool pipeline_set_rules(struct pipeline *p)
+{
+    const struct arrival_rules *rules = p->options.live->arrival->rules;
+    source_table_set_rules(p->sources, &rules->sources, rules->networks);
+    columns_forget(p->columns);
+    return stack_set_inputs(p->stack, rules->inputs, rules->n_inputs);
 }
 
 void pipeline_count(const struct pipeline *p, struct pipeline_counters *out)
@@ -415,4 +490,9 @@ void pipeline_count(const struct pipeline *p, struct pipeline_counters *out)
         out->n_sources = source_count(p->sources);
         out->n_sources_refused = source_refused(p->sources);
     }
+}
+
+void pipeline_report_open(struct pipeline *p)
+{
+    (void)p;
 }

@@ -14,7 +14,9 @@
 struct pipeline;
 struct filter;
 struct network_list;
+struct arrival;
 struct pcapng_sink;
+struct source;
 struct x509_memory;
 struct weird_held;
 
@@ -32,6 +34,22 @@ struct pipeline_options {
     struct pcapng_sink *packets;      /* where what passes is written to, or NULL; of one worker */
     struct x509_memory *certificates; /* of all workers; NULL: each has its own */
     struct weird_held *held;          /* the same */
+    const struct pipeline_live *live; /* packets come as they happen; NULL: from files */
+};
+
+/* Of live packets. */
+struct pipeline_live {
+    void *with; /* of the calls */
+    /* The worker that the packet belongs to; NULL: there is one. */
+    unsigned (*owner)(void *with, const struct packet *packet);
+    unsigned worker;
+    /* The packet is another worker's. */
+    void (*hand_on)(void *with, unsigned worker, const struct packet *packet);
+    /* Each packet that goes on to its connection, once: for who writes packets. May be NULL. */
+    void (*packet)(void *with, const struct packet *packet, const struct source *source);
+    struct arrival *arrival; /* its table of sources is set by the pipeline */
+    int64_t dedup_window;    /* ns; 0: the default */
+    bool keep_copies;        /* nothing is left out as a copy */
 };
 
 /* NULL: out of memory. */
@@ -43,6 +61,18 @@ void pipeline_free(struct pipeline *p);
 
 /* At most CAPTURE_BURST frames, borrowed for the call. */
 void pipeline_frames(struct pipeline *p, const struct frame *frames, unsigned n);
+
+/* Live: packets that other workers handed on. At most CAPTURE_BURST. */
+void pipeline_packets(struct pipeline *p, const struct packet *packets, unsigned n);
+
+/* Live: it is `now` (ns since the epoch), whether packets come or not. */
+void pipeline_tick(struct pipeline *p, int64_t now);
+
+/* Live: the rules that live->arrival points to are new ones. False: no memory. */
+bool pipeline_set_rules(struct pipeline *p);
+
+/* Live: open_conn.log and its kin for what has been open for another hour since the last call. */
+void pipeline_report_open(struct pipeline *p);
 
 struct pipeline_counters {
     struct stack_counters stack;

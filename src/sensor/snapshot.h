@@ -27,6 +27,7 @@ struct snapshot_machine {
     struct snapshot_channel channel; /* the one last heard */
     uint16_t n_channels;
     enum health_state state;
+    bool is_bad; /* of the verdict, where the state alone does not say it: snapshot_is_bad */
     char reason[HEALTH_REASON_MAX];
     int64_t since;                     /* ns since the epoch: of the state */
     int64_t first_packet, last_packet; /* ns since the epoch; 0: none */
@@ -100,7 +101,17 @@ struct snapshot {
     size_t n_alarms;
     struct snapshot_log *logs;
     size_t n_logs;
+
+    char *words; /* where the constant texts above lie when it was read from JSON; NULL: they are
+                    the program's own */
+    size_t words_size;
 };
+
+/* Whether someone should look at the machine: by its state, or because the verdict says so. */
+bool snapshot_is_bad(const struct snapshot_machine *machine);
+
+/* A copy of its own in `out` (not freed first); false, and `out` is empty: no memory. */
+bool snapshot_copy(const struct snapshot *snapshot, struct snapshot *out);
 
 /* Frees what it points to, not itself. */
 void snapshot_done(struct snapshot *snapshot);

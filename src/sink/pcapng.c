@@ -1,12 +1,5 @@
-/* Writing pcapng (draft-ietf-opsawg-pcapng): see pcapng.h.
- *
- *     +---------------+---------------+     a section header, then for each link type an interface
- *     |  block type   |  total length |     description when its first packet comes, then enhanced
- *     +---------------+---------------+     packet blocks; all in the byte order of this machine
- *     :  body, padded to 4            :
- *     +---------------+---------------+
- *     |  total length |
- *     +---------------+                                                                          */
+/* One pcapng file of all packets: see pcapng.h; block.h draws what is in it. Each link type has an
+ * interface, described when its first packet comes. */
 #include "sink/pcapng.h"
 
 #include <errno.h>
@@ -16,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sink/block.h"
+
 #define BUFFER_SIZE    (256u << 10)
 #define MAX_INTERFACES 16
-
-enum block { BLOCK_INTERFACE = 1, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
 
 struct pcapng_sink {
     char *path;
@@ -49,40 +42,6 @@ static void flush(struct pcapng_sink *sink)
     sink->n_buffered = 0;
 }
 
-static void put(struct pcapng_sink *sink, const void *bytes, size_t size)
-{
-    memcpy(sink->buffer + sink->used, bytes, size);
-    sink->used += size;
-}
-
-static void put32(struct pcapng_sink *sink, uint32_t value)
-{
-    put(sink, &value, sizeof value);
-}
-
-static void put_section(struct pcapng_sink *sink)
-{
-    static const int64_t unknown = -1;
-    put32(sink, BLOCK_SECTION);
-    put32(sink, 28);
-    put32(sink, 0x1a2b3c4d);
-    put32(sink, 1); /* version 1.0 */
-    put(sink, &unknown, sizeof unknown);
-    put32(sink, 28);
-}
-
-static void put_interface(struct pcapng_sink *sink, uint16_t link)
-{
-    put32(sink, BLOCK_INTERFACE);
-    put32(sink, 32);
-    put32(sink, link);
-    put32(sink, 0);            /* no snap length */
-    put32(sink, 9 | 1u << 16); /* if_tsresol, one byte */
-    put32(sink, 9);            /* 10^-9 s */
-    put32(sink, 0);            /* end of options */
-    put32(sink, 32);
-}
-
 int pcapng_open(const char *path, struct pcapng_sink **out, struct err *err)
 {
     struct pcapng_sink *sink = calloc(1, sizeof *sink);
@@ -97,7 +56,7 @@ int pcapng_open(const char *path, struct pcapng_sink **out, struct err *err)
         free(sink);
         return result;
     }
-    put_section(sink);
+    sink->used = block_section(sink->buffer, (struct str){0}, (struct str){0});
     *out = sink;
     return 0;
 }
@@ -111,36 +70,28 @@ static unsigned interface_of(struct pcapng_sink *sink, uint16_t link)
     if (sink->n_links == MAX_INTERFACES)
         return MAX_INTERFACES;
     sink->links[sink->n_links] = link;
-    put_interface(sink, link);
+    sink->used += block_interface(sink->buffer + sink->used, link, 0, (struct str){0},
+                                  (struct str){0}, (struct str){0});
     return sink->n_links++;
 }
 
 void pcapng_write(struct pcapng_sink *sink, int64_t ts, uint16_t link, const uint8_t *bytes,
                   uint32_t size, uint32_t wire_size)
 {
-    size_t padded = ((size_t)size + 3) & ~(size_t)3;
-    if (sink->used + padded + 32 + 32 > BUFFER_SIZE)
-        flush(sink);
-    if (padded + 64 > BUFFER_SIZE) {
+    size_t room = (size_t)size + BLOCK_PACKET_MORE + BLOCK_HEAD_MAX;
+    if (room > BUFFER_SIZE) {
         sink->n_lost++;
         return;
     }
+    if (sink->used + room > BUFFER_SIZE)
+        flush(sink);
     unsigned interface = interface_of(sink, link);
     if (interface == MAX_INTERFACES) {
         sink->n_lost++;
         return;
     }
-    put32(sink, BLOCK_PACKET);
-    put32(sink, (uint32_t)padded + 32);
-    put32(sink, interface);
-    put32(sink, (uint32_t)((uint64_t)ts >> 32));
-    put32(sink, (uint32_t)ts);
-    put32(sink, size);
-    put32(sink, wire_size < size ? size : wire_size);
-    put(sink, bytes, size);
-    memset(sink->buffer + sink->used, 0, padded - size);
-    sink->used += padded - size;
-    put32(sink, (uint32_t)padded + 32);
+    sink->used += block_packet(sink->buffer + sink->used, interface, ts, bytes, size, wire_size,
+                               (struct str){0});
     sink->n_buffered++;
 }
 

@@ -79,6 +79,11 @@ static int find_or_add(struct network_list *list, const char *name, size_t len, 
     return list->n_networks - 1;
 }
 
+int network_list_number(struct network_list *list, const char *name, struct err *err)
+{
+    return find_or_add(list, name, strlen(name), err);
+}
+
 static bool parse_prefix(char *text, struct selector *out)
 {
     char *slash = strchr(text, '/');

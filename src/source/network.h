@@ -19,6 +19,10 @@ void network_list_free(struct network_list *list);
  * address or prefix of the senders (10.1.0.0/16). The same name may be added to several times. */
 int network_list_add(struct network_list *list, const char *text, struct err *err) MUST_CHECK;
 
+/* The number of the network of this name, which is made where there is none yet; negative: refused.
+ */
+int network_list_number(struct network_list *list, const char *name, struct err *err) MUST_CHECK;
+
 /* The network's number for a channel; 0: the default one. The first selector that fits decides. */
 uint16_t network_of(const struct network_list *list, const struct tunnel_decoder *decoder,
                     const struct addr *outer, bool has_id, uint32_t id);

@@ -31,12 +31,19 @@
 /* Of the budget, what datagrams under reassembly may take: one part of so many. */
 #define FRAGMENT_SHARE 8
 
-struct stack {
+/* How the frames of one input are taken apart. */
+struct way {
     struct stack_options options;
+    bool has_mirror;
+    bool is_vxlan; /* the mirror is, or may be, VXLAN alone */
+};
+
+struct stack {
+    const struct way *way; /* of the frame that is being decoded */
+    struct way *ways;      /* by the input; the first is that of files */
+    size_t n_ways;
     struct stack_counters counters;
     struct fragments *fragments;
-    bool has_mirror;
-    bool is_vxlan;                              /* the mirror is, or may be, VXLAN alone */
     const struct tunnel_decoder *by_proto[256]; /* over IP, of the monitored traffic */
     uint32_t at_weird;
     struct packet_weird weirds[N_WEIRDS];
@@ -62,20 +69,45 @@ static void add_ports(uint8_t table[N_PORTS], const uint16_t *ports, size_t n_po
 
 #define N_OF(array) (sizeof(array) / sizeof(array)[0])
 
+static struct way make_way(const struct stack_options *options)
+{
+    return (struct way){
+        .options = *options,
+        .has_mirror = options->auto_mirror || options->n_mirror > 0,
+        .is_vxlan =
+            options->auto_mirror || (options->n_mirror == 1 && options->mirror[0] == &tunnel_vxlan),
+    };
+}
+
+bool stack_set_inputs(struct stack *s, const struct stack_options *inputs, size_t n_inputs)
+{
+    struct way *ways = calloc(n_inputs + 1, sizeof *ways);
+    if (!ways)
+        return false;
+    ways[0] = s->ways[0];
+    for (size_t i = 0; i < n_inputs; i++)
+        ways[i + 1] = make_way(&inputs[i]);
+    free(s->ways);
+    s->ways = ways;
+    s->n_ways = n_inputs + 1;
+    s->way = &s->ways[0];
+    return true;
+}
+
 struct stack *stack_new(const struct stack_options *options, struct pool *pool)
 {
     struct stack *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    s->options = *options;
-    s->has_mirror = options->auto_mirror || options->n_mirror > 0;
-    s->is_vxlan =
-        options->auto_mirror || (options->n_mirror == 1 && options->mirror[0] == &tunnel_vxlan);
     s->fragments = fragments_new(pool, pool_limit(pool) / FRAGMENT_SHARE);
-    if (!s->fragments) {
-        free(s);
+    s->ways = calloc(1, sizeof *s->ways);
+    if (!s->fragments || !s->ways) {
+        stack_free(s);
         return NULL;
     }
+    s->n_ways = 1;
+    s->ways[0] = make_way(options);
+    s->way = &s->ways[0];
     for (size_t i = 0; tunnel_decoders[i]; i++) {
         const struct tunnel_decoder *d = tunnel_decoders[i];
         assert(i < UINT8_MAX);
@@ -93,6 +125,7 @@ void stack_free(struct stack *s)
     if (!s)
         return;
     fragments_free(s->fragments);
+    free(s->ways);
     free(s);
 }
 
@@ -262,6 +295,8 @@ static inline void enter_payload(struct walk *w, const struct packet *out)
 static const struct tunnel_decoder *mirror_decoder(const struct stack *s, const struct packet *out,
                                                    const struct tunnel_decoder *wanted)
 {
+    if (out->n_mirror == 0 && s->way->options.any_port)
+        return out->ip_proto == PROTO_UDP ? wanted : NULL;
     if (out->ip_proto == PROTO_UDP) {
         if (wanted)
             for (size_t i = 0; i < N_OF(wanted->udp_ports) && wanted->udp_ports[i] != 0; i++)
@@ -285,11 +320,20 @@ static bool may_follow(const struct packet *out, const struct tunnel_decoder *de
                                   out->layers[0].decoder == &tunnel_geneve);
 }
 
+/* Whether the outer packet is sent to a collector at all. */
+static inline bool is_to_us(const struct stack *s, const struct packet *out)
+{
+    const struct addr_set *own = s->way->options.own;
+    return !own || addr_set_has(own, &out->dst);
+}
+
 /* True: a layer of the mirror is off, or the packet is the mirror's own talk; see `kind`. */
 static bool take_mirror(struct stack *s, struct walk *w, struct packet *out, enum packet_kind *kind)
 {
+    if (out->n_mirror == 0 && !is_to_us(s, out))
+        return false;
     const struct tunnel_decoder *wanted =
-        s->options.auto_mirror ? NULL : s->options.mirror[out->n_mirror];
+        s->way->options.auto_mirror ? NULL : s->way->options.mirror[out->n_mirror];
     const struct tunnel_decoder *decoder = mirror_decoder(s, out, wanted);
     if (!decoder || (!wanted && !may_follow(out, decoder)))
         return false; /* the rest is the monitored traffic's own */
@@ -381,8 +425,8 @@ static enum packet_kind reassemble(struct stack *s, struct walk *w, struct packe
 static inline bool mirror_pending(const struct stack *s, const struct walk *w,
                                   const struct packet *out)
 {
-    return s->has_mirror && !w->resumed && out->n_layers == out->n_mirror &&
-           (s->options.auto_mirror || out->n_mirror < s->options.n_mirror);
+    return s->way->has_mirror && !w->resumed && out->n_layers == out->n_mirror &&
+           (s->way->options.auto_mirror || out->n_mirror < s->way->options.n_mirror);
 }
 
 /* From an IP header on, until there is nothing more to take off. */
@@ -396,7 +440,7 @@ static enum packet_kind unwrap(struct stack *s, struct walk *w, struct packet *o
         }
         if (!w->decoded) {
             struct ip_fragment fragment;
-            kind = ip_decode(&w->r, wire_left(w), s->has_mirror, out, &fragment);
+            kind = ip_decode(&w->r, wire_left(w), s->way->has_mirror, out, &fragment);
             if (unlikely(kind != PACKET_IP)) {
                 if (kind == PACKET_FRAGMENT)
                     kind = reassemble(s, w, out, &fragment);
@@ -434,7 +478,7 @@ static enum packet_kind unwrap(struct stack *s, struct walk *w, struct packet *o
 static inline enum packet_kind check_mirror(struct stack *s, struct packet *out,
                                             enum packet_kind kind)
 {
-    if (likely(s->options.auto_mirror || out->n_mirror >= s->options.n_mirror))
+    if (likely(s->way->options.auto_mirror || out->n_mirror >= s->way->options.n_mirror))
         return kind;
     if (kind == PACKET_FRAGMENT || kind == PACKET_REFUSED)
         return kind;
@@ -458,7 +502,9 @@ static inline void clear(struct stack *s, struct packet *out)
 void stack_decode(struct stack *s, const struct frame *frame, struct packet *out)
 {
     s->counters.n_frames++;
+    s->way = &s->ways[frame->input < s->n_ways ? frame->input : 0];
     clear(s, out);
+    out->input = frame->input;
     out->ts = frame->ts;
     out->n_layers = out->n_mirror = 0;
 
@@ -472,8 +518,8 @@ void stack_decode(struct stack *s, const struct frame *frame, struct packet *out
     struct walk w = {.wire = wire};
     enum packet_kind kind = PACKET_IP;
     if (likely(frame->link == LINK_ETHERNET && plain_decode(r, wire, out))) {
-        if (likely(!s->has_mirror || out->ip_proto == PROTO_TCP) ||
-            (s->is_vxlan && plain_mirror(s->mirror_port, frame, out))) {
+        if (likely(!s->way->has_mirror || out->ip_proto == PROTO_TCP) ||
+            (s->way->is_vxlan && is_to_us(s, out) && plain_mirror(s->mirror_port, frame, out))) {
             out->kind = check_mirror(s, out, kind);
             return;
         }
@@ -495,6 +541,7 @@ static void inherit(struct stack *s, const struct packet *from, uint8_t n_layers
 {
     clear(s, out);
     out->ts = from->ts;
+    out->input = from->input;
     out->frame = from->frame;
     out->frame_size = from->frame_size;
     out->frame_wire_size = from->frame_wire_size;

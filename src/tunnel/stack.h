@@ -6,6 +6,7 @@
 #define TUNNEL_STACK_H
 
 #include "base/pool.h"
+#include "net/addr_set.h"
 #include "net/packet.h"
 #include "tunnel/tunnel.h"
 
@@ -20,10 +21,19 @@ struct stack_options {
     bool auto_mirror;
     const struct tunnel_decoder *mirror[STACK_MIRROR_MAX];
     uint8_t n_mirror;
+
+    /* Of live inputs. */
+    bool any_port;              /* the first layer is there on whatever port the packet came to */
+    const struct addr_set *own; /* mirrors send to these; what goes elsewhere is the monitored
+                                 * traffic's own. NULL: to whomever */
 };
 
 struct stack *stack_new(const struct stack_options *options, struct pool *pool);
 void stack_free(struct stack *stack);
+
+/* Live: frames whose `input` is i + 1 are decoded by inputs[i]. False: no memory. Call it between
+ * packets. */
+bool stack_set_inputs(struct stack *stack, const struct stack_options *inputs, size_t n_inputs);
 
 /* Decodes the frame as far as can be done without knowing connections: layers of the mirror are
  * off, tunnels directly over IP (GRE, IP-in-IP …) are off and listed in layers; a UDP datagram that

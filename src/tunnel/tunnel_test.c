@@ -14,7 +14,7 @@ static void test_names(void **state)
         assert_non_null(decoder->decode);
         assert_ptr_equal(tunnel_by_name(decoder->name, strlen(decoder->name)), decoder);
     }
-    assert_int_equal(n, 15);
+    assert_int_equal(n, 16);
     assert_ptr_equal(tunnel_by_name("VXLAN_GPE", 9), &tunnel_vxlan_gpe);
     assert_ptr_equal(tunnel_by_name("vxlan-gpe,geneve", 5), &tunnel_vxlan);
     assert_null(tunnel_by_name("vxla", 4));

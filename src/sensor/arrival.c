@@ -1,0 +1,189 @@
+/* The arrival of live packets: see arrival.h. */
+#include "sensor/arrival.h"
+
+#include "source/address_book.h"
+#include "source/canary_watch.h"
+#include "source/witness.h"
+#include "tunnel/tunnel.h"
+
+#define PROTO_UDP 17
+
+static bool is_port(const struct arrival_rules *rules, uint16_t port)
+{
+    for (size_t i = 0; i < rules->n_ports; i++)
+        if (rules->ports[i] == port)
+            return true;
+    return false;
+}
+
+/* A mirror's packet to this collector that somebody mirrored to this collector: followed, it would
+ * be counted once more for each turn of the loop. */
+static bool is_loop(const struct arrival_rules *rules, const struct packet *packet)
+{
+    if (packet->n_mirror == 0)
+        return false;
+    if (packet->n_layers > packet->n_mirror) {
+        const struct packet_layer *layer = &packet->layers[packet->n_mirror];
+        return layer->decoder->is_mirror && addr_set_has(&rules->own, &layer->dst);
+    }
+    return packet->kind == PACKET_IP && packet->ip_proto == PROTO_UDP &&
+           is_port(rules, packet->dport) && addr_set_has(&rules->own, &packet->dst);
+}
+
+static bool is_own(const struct arrival_rules *rules, const struct packet *packet)
+{
+    return packet->n_mirror == 0 && packet->input > 0 && packet->input <= rules->n_inputs &&
+           rules->skip_own[packet->input - 1] &&
+           (addr_set_has(&rules->own, &packet->src) || addr_set_has(&rules->own, &packet->dst));
+}
+
+static uint64_t sent_size(const struct packet *packet)
+{
+    return packet->frame_wire_size > packet->frame_size ? packet->frame_wire_size
+                                                        : packet->frame_size;
+}
+
+#define PROTO_TCP 6
+
+/* To or from the machine itself: by its addresses, where they are known, or by the mirror's sender,
+ * which often is the machine. */
+static void count_direction(struct source *s, const struct packet *packet, uint64_t size,
+                            const struct arrival_found *found)
+{
+    struct source_counters *c = &s->counters;
+    bool is_out = found->machine && found->src == found->machine;
+    bool is_in = found->machine && found->dst == found->machine;
+    if (!is_out && !is_in && s->decoder) {
+        is_out = addr_eq(&packet->src, &s->outer);
+        is_in = addr_eq(&packet->dst, &s->outer);
+    }
+    c->n_out += is_out;
+    c->n_in += is_in;
+    c->n_out_bytes += is_out ? size : 0;
+    c->n_in_bytes += is_in ? size : 0;
+    if (packet->ip_proto == PROTO_TCP) {
+        c->n_tcp_out += is_out;
+        c->n_tcp_in += is_in;
+    }
+}
+
+static void count(struct source *s, const struct packet *packet, const struct arrival_found *found)
+{
+    struct source_counters *c = &s->counters;
+    uint64_t size = sent_size(packet);
+    c->n_packets++;
+    c->n_bytes += size;
+    if (packet->kind == PACKET_IP) {
+        count_direction(s, packet, size, found);
+        if (packet->ip_len > c->largest_size)
+            c->largest_size = packet->ip_len;
+    }
+    bool is_cut = packet->frame_size < size ||
+                  (packet->kind == PACKET_IP && packet->payload_size < packet->payload_len);
+    if (is_cut) {
+        c->n_cut++;
+        if (packet->kind == PACKET_IP && packet->ip_size > c->cut_size)
+            c->cut_size = packet->ip_size;
+    }
+    if (packet->ts > c->last)
+        c->last = packet->ts;
+    source_look_at_seq(s, packet);
+}
+
+/* Every packet at first, then one in a few: addresses do not change often. */
+#define LEARN_ALL    4096
+#define LEARN_ONE_IN 8
+
+static void learn(const struct arrival *a, const struct source *s, uint16_t machine,
+                  const struct packet *packet)
+{
+    if (a->learner && machine && s->decoder &&
+        (s->counters.n_packets < LEARN_ALL || s->counters.n_packets % LEARN_ONE_IN == 0))
+        address_learner_see(a->learner, machine, packet);
+}
+
+/* The leaked tag of a switch: bytes are those of a live capture, and ours to move. */
+static void drop_tag(struct packet *packet)
+{
+    struct reader r = rd_make(packet->frame, packet->frame_size);
+    rd_skip(&r, 12);
+    uint16_t type = rd_be16(&r);
+    rd_skip(&r, 2);
+    if (!rd_ok(&r) || packet->frame_link != LINK_ETHERNET ||
+        (type != 0x8100 && type != 0x88a8 && type != 0x9100))
+        return;
+    uint8_t macs[12];
+    memcpy(macs, packet->frame, sizeof macs);
+    memcpy((uint8_t *)(uintptr_t)packet->frame + 4, macs, sizeof macs);
+    packet->frame += 4;
+    packet->frame_size -= 4;
+    packet->frame_wire_size -= 4;
+    packet->vlan = packet->inner_vlan;
+    packet->inner_vlan = 0;
+}
+
+bool arrival_accept(struct arrival *a, struct packet *packet, struct arrival_found *out)
+{
+    const struct arrival_rules *rules = a->rules;
+    *out = (struct arrival_found){.source = 0};
+    packet->network = 0;
+    bool is_ip = packet->kind == PACKET_IP;
+    if (is_ip && is_own(rules, packet)) {
+        a->counters.n_own++;
+        return false;
+    }
+    out->source = source_of_live(a->sources, packet);
+    struct source *s = source_get(a->sources, out->source);
+    if (!s) {
+        a->counters.n_unknown++;
+        return false;
+    }
+    if (s->is_refused || (s->refuses_rest && !s->part)) {
+        a->counters.n_refused++;
+        s->counters.n_refused++;
+        s->counters.last = packet->ts;
+        return false;
+    }
+    packet->network = s->network;
+    out->machine = __atomic_load_n(&s->machine, __ATOMIC_RELAXED);
+    if (is_loop(rules, packet)) {
+        a->counters.n_loops++;
+        s->counters.n_loops++;
+        return false;
+    }
+    if (is_ip && rules->canaries && canary_is(rules->canaries, packet, out->machine)) {
+        a->counters.n_canaries++;
+        return false;
+    }
+    if (s->drop_vlan ||
+        (packet->input && packet->input <= rules->n_inputs && rules->drop_vlan[packet->input - 1]))
+        drop_tag(packet);
+    if (is_ip && a->book) {
+        out->src = address_book_find(a->book, s->network, &packet->src);
+        out->dst = address_book_find(a->book, s->network, &packet->dst);
+    }
+    count(s, packet, out);
+    if (is_ip)
+        learn(a, s, out->machine, packet);
+    return true;
+}
+
+void arrival_sighted(struct arrival *a, const struct packet *packet,
+                     const struct arrival_found *found, bool is_copy)
+{
+    struct source *s = source_get(a->sources, found->source);
+    if (!s)
+        return;
+    s->counters.n_copies += is_copy;
+    if (!a->witness || !found->src || !found->dst || found->src == found->dst)
+        return;
+    struct witness_packet sight = {.src = found->src,
+                                   .dst = found->dst,
+                                   .seen_by = found->machine,
+                                   .is_copy = is_copy,
+                                   .proto = packet->ip_proto,
+                                   .sport = packet->sport,
+                                   .dport = packet->dport,
+                                   .size = packet->ip_len};
+    witness_sight(a->witness, &sight);
+}

@@ -1,0 +1,193 @@
+/* Loading the configuration: which files, in what order, and what is made of them. See config.h. */
+#include "sensor/config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sensor/config_parts.h"
+#include "source/network.h"
+
+static int no_memory(struct err *err)
+{
+    return err_set(err, -ENOMEM, "no memory for the configuration");
+}
+
+static int config_new(struct config **out, struct err *err)
+{
+    struct config *config = calloc(1, sizeof *config);
+    if (!config || !config_set_defaults(config)) {
+        config_free(config);
+        return no_memory(err);
+    }
+    *out = config;
+    return 0;
+}
+
+void config_free(struct config *config)
+{
+    if (!config)
+        return;
+    yaml_drop(config_rows, config);
+    network_list_free(config->network_list);
+    config_index_free(config->index);
+    for (size_t i = 0; i < config->n_files; i++)
+        free(config->files[i]);
+    free(config->files);
+    free(config);
+}
+
+/* Puts what a document says over what others said. */
+static int add_doc(struct config *config, const struct yaml_doc *doc, struct err *err)
+{
+    char **grown = realloc(config->files, (config->n_files + 1) * sizeof *grown);
+    if (!grown)
+        return no_memory(err);
+    config->files = grown;
+    config->files[config->n_files] = strdup(doc->name);
+    if (!config->files[config->n_files])
+        return no_memory(err);
+    return yaml_take(doc, config_rows, (uint16_t)config->n_files++, config, err);
+}
+
+/* All files are read: what follows from them together. Takes `config`. */
+static int finish(struct config *config, int result, struct config **out, struct err *err)
+{
+    if (result == 0)
+        result = config_check(config, err);
+    if (result == 0)
+        result = config_index_make(config, err);
+    if (result == 0)
+        *out = config;
+    else
+        config_free(config);
+    return result;
+}
+
+static int add_file(struct config *config, const char *path, struct err *err)
+{
+    struct yaml_doc *doc = NULL;
+    if (config->n_files == CONFIG_MAX_FILES)
+        return err_set(err, -E2BIG, "%s: more than %d files", path, CONFIG_MAX_FILES);
+    int result = yaml_parse_file(path, &doc, err);
+    if (result == 0)
+        result = add_doc(config, doc, err);
+    yaml_doc_free(doc);
+    return result;
+}
+
+int config_load_files(const char *const *paths, size_t n, struct config **out, struct err *err)
+{
+    struct config *config;
+    int result = config_new(&config, err);
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < n && result == 0; i++)
+        result = add_file(config, paths[i], err);
+    return finish(config, result, out, err);
+}
+
+int config_load_text(const char *text, size_t size, const char *name, struct config **out,
+                     struct err *err)
+{
+    struct yaml_doc *doc = NULL;
+    struct config *config;
+    int result = config_new(&config, err);
+    if (result < 0)
+        return result;
+    result = yaml_parse(text, size, name, &doc, err);
+    if (result == 0)
+        result = add_doc(config, doc, err);
+    yaml_doc_free(doc);
+    return finish(config, result, out, err);
+}
+
+/* Files that editors and package managers leave begin with a dot or end otherwise. */
+static int is_yaml(const struct dirent *entry)
+{
+    struct str name = str_c(entry->d_name);
+    if (name.len == 0 || name.at[0] == '.')
+        return 0;
+    return (name.len > 5 && str_eq(str_from(name, name.len - 5), STR(".yaml"))) ||
+           (name.len > 4 && str_eq(str_from(name, name.len - 4), STR(".yml")));
+}
+
+/* By bytes: the same in every locale. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int add_folder(struct config *config, const char *folder, struct err *err)
+{
+    struct dirent **names = NULL;
+    int n = scandir(folder, &names, is_yaml, by_name);
+    if (n < 0 && errno == ENOENT)
+        return 0;
+    if (n < 0) {
+        int code = -errno;
+        return err_set(err, code, "%s: %s", folder, strerror(-code));
+    }
+    int result = 0;
+    for (int i = 0; i < n; i++) {
+        char path[4096];
+        int len = snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
+        if (result == 0 && (len < 0 || (size_t)len >= sizeof path))
+            result = err_set(err, -ENAMETOOLONG, "%s: a name in it is too long", folder);
+        if (result == 0)
+            result = add_file(config, path, err);
+        free(names[i]);
+    }
+    free(names);
+    return result;
+}
+
+int config_load(const char *path, struct config **out, struct err *err)
+{
+    struct config *config;
+    char folder[4096];
+    int result = config_new(&config, err);
+    if (result < 0)
+        return result;
+    const char *file = path ? path : CONFIG_FILE;
+    const char *slash = strrchr(file, '/');
+    int len =
+        snprintf(folder, sizeof folder, "%.*sconf.d", slash ? (int)(slash - file) + 1 : 0, file);
+    if (len < 0 || (size_t)len >= sizeof folder)
+        result = err_set(err, -ENAMETOOLONG, "%s: the path is too long", file);
+    /* Without -c the file need not be there; what is there has to be good. */
+    if (result == 0 && (path || access(file, F_OK) == 0))
+        result = add_file(config, file, err);
+    if (result == 0)
+        result = add_folder(config, folder, err);
+    return finish(config, result, out, err);
+}
+
+void config_dump(const struct config *config, FILE *out)
+{
+    yaml_put(config_rows, config, out);
+}
+
+void config_reference(FILE *out)
+{
+    struct config *config = NULL;
+    if (config_new(&config, NULL) < 0)
+        return;
+    yaml_reference(config_rows, config, out);
+    config_free(config);
+}
+
+int config_each_key(int (*each)(const char *path, const struct yaml_row *row, void *with),
+                    void *with)
+{
+    return yaml_each(config_rows, each, with);
+}
+
+bool config_admits_all(const struct config *config)
+{
+    if (config->admit == CONFIG_ADMIT_AUTO)
+        return config->n_sources == 0;
+    return config->admit == CONFIG_ADMIT_ALL;
+}

@@ -1,0 +1,44 @@
+/* What a configuration means for packets: for the workers (sensor/arrival.h) and for the control
+ * thread's machines. Made as a whole, then only read; replaced when the configuration or this
+ * host's addresses change. */
+#ifndef SENSOR_RULES_H
+#define SENSOR_RULES_H
+
+#include "sensor/arrival.h"
+#include "sensor/config.h"
+#include "sensor/machines.h"
+
+#define RULES_MAX_INPUTS 63
+
+struct rules_input {
+    const struct config_listener *listener;
+    bool is_default; /* the default route's interface, which nobody named: what is neither a
+                      * mirror's nor admitted is not logged, nor is this host's own traffic */
+};
+
+struct rules {
+    struct arrival_rules arrival;
+    const struct config *config;
+    struct stack_options inputs[RULES_MAX_INPUTS];
+    bool skip_own[RULES_MAX_INPUTS], drop_vlan[RULES_MAX_INPUTS];
+    struct rules_input given[RULES_MAX_INPUTS];
+    bool has_parts; /* machines are told apart by inner addresses or MACs */
+};
+
+/* `inputs`: by their numbers, from 1 on; of one that is not used, listener is NULL. `config` must
+ * stay as long as the rules; the rest is copied. NULL: no memory. */
+struct rules *rules_new(const struct config *config, const struct rules_input *inputs,
+                        size_t n_inputs, const struct addr *own, size_t n_own,
+                        struct canary_watch *canaries);
+void rules_free(struct rules *rules);
+
+/* For machines_options: `with` is a struct rules. */
+bool rules_want(const void *with, const struct source *channel, struct machine_want *out);
+void rules_admit(const void *with, const struct source *channel, char *out, size_t size);
+const char *rules_input_name(const void *with, uint16_t input);
+
+/* What is known of the configured machine `index`. */
+void rules_want_configured(const struct rules *rules, size_t index, struct machine_want *out,
+                           struct addr *addresses, size_t max_addresses);
+
+#endif

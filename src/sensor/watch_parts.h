@@ -1,0 +1,71 @@
+/* Inside of a running watch: shared by watch.c (the loop), watch_show.c (snapshots, and who asks
+ * for them), watch_alarm.c (whom to tell) and watch_output.c (packets for other tools). */
+#ifndef SENSOR_WATCH_PARTS_H
+#define SENSOR_WATCH_PARTS_H
+
+#include <pthread.h>
+#include <stdarg.h>
+
+#include "sensor/control.h"
+#include "sensor/watch.h"
+#include "web/http.h"
+
+struct watch {
+    struct watch_options options;
+    struct config *config;
+    struct services_host host;
+    struct services_list list;
+    struct rules *rules;
+    struct workers *workers;
+    struct inputs *inputs;
+    struct machines *machines;
+    struct canary *canary;
+    struct log_writer *log; /* the control thread's own */
+    struct control *control;
+    struct web *web;
+
+    pthread_mutex_t lock;    /* for `current`, which the HTTP thread reads */
+    struct snapshot current; /* made once a second */
+
+    pthread_t keeper; /* archives logs and takes old ones away */
+    bool has_keeper;
+    volatile int keeper_stops;
+
+    bool ends, interrupted;
+    bool said_learning;
+    int64_t started, started_ticks;
+    int64_t next_update, next_open, next_show, next_host, next_report, next_stats;
+    uint64_t last_packets, last_bytes, last_lost; /* of the rates */
+    int64_t last_rates;
+    double packets_per_second, bits_per_second, loss_share;
+    struct pipeline_counters counters; /* of the end, once the workers are stopped */
+    struct arrival_counters arrival;
+    struct handoff_counters handoff;
+    uint64_t n_kernel_dropped;
+    uint64_t stats_packets, stats_bytes, stats_dropped, stats_records;
+    int64_t stats_ts;
+    uint64_t n_loops_said;
+};
+
+int64_t watch_now(void);   /* ns since the epoch */
+int64_t watch_ticks(void); /* monotonic ns */
+void watch_say(struct watch *w, enum note_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* watch_show.c */
+void watch_show(struct watch *w);
+int watch_start_serving(struct watch *w, struct err *err) MUST_CHECK;
+void watch_stop_serving(struct watch *w);
+void watch_stop_workers(struct watch *w);
+
+/* watch_alarm.c */
+void watch_alarm(void *with, const struct snapshot_alarm *alarm);
+void watch_log_measures(struct watch *w);
+
+/* watch_output.c: one for each worker. */
+void *watch_output_new(struct watch *w);
+void watch_output_packet(void *output, const struct packet *packet, const struct source *source);
+void watch_output_flush(void *output);
+void watch_output_free(void *output);
+
+#endif

@@ -1,0 +1,316 @@
+/* TCP segmentation and IPv4 fragmentation of frames that are too large: see segment.h.
+ *
+ *     +----------+------+----------------+-------------+--------------------------+
+ *     | Ethernet | tags | IP and options | TCP, options|  payload                 |
+ *     +----------+------+----------------+-------------+--------------------------+
+ *     |<------------ the header of every piece ------->|  step  |  step  | rest   |
+ *
+ * Of TCP every piece has the sequence number of its first byte, FIN and PSH only the last, CWR only
+ * the first; the IPv4 id counts up. Fragments (RFC 791) share the header up to the IP options. A
+ * BIG TCP frame of IPv6 has a hop-by-hop header that says its length, which no piece needs. */
+#include "sink/segment.h"
+
+#include "net/checksum.h"
+
+enum {
+    TAG_C = 0x8100,
+    TAG_S = 0x88a8,
+    TAG_OLD = 0x9100,
+    TYPE_IPV4 = 0x0800,
+    TYPE_IPV6 = 0x86dd,
+    MAX_TAGS = 4,
+    MAX_EXTENSIONS = 8,
+    PROTO_HOP_BY_HOP = 0,
+    PROTO_TCP = 6,
+    PROTO_UDP = 17,
+    PROTO_ROUTING = 43,
+    PROTO_DESTINATION = 60,
+    OPTION_JUMBO = 0xc2,
+    FLAG_FIN = 0x01,
+    FLAG_PSH = 0x08,
+    FLAG_CWR = 0x80,
+    MORE_FRAGMENTS = 0x2000,
+    OFFSET_MASK = 0x1fff,
+};
+
+/* What is known of a frame's headers. Sizes and places are counted from the frame's first byte. */
+struct shape {
+    bool is_v4;
+    bool tagged;           /* its first EtherType is an 802.1Q tag's */
+    bool jumbo;            /* IPv6: the header that says the length is at ip_at + 40, 8 bytes */
+    uint8_t proto;         /* of what is at transport_at */
+    uint16_t fragment;     /* IPv4: flags and offset */
+    uint32_t ip_at;        /* of the IP header */
+    uint32_t transport_at; /* behind it and its extensions */
+    uint32_t end;          /* where the IP packet ends as it says, in the capture or not */
+};
+
+static void set16(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)(value >> 8);
+    at[1] = (uint8_t)value;
+}
+
+static void set32(uint8_t *at, uint32_t value)
+{
+    set16(at, value >> 16);
+    set16(at + 2, value & 0xffff);
+}
+
+static bool read_v4(struct reader r, uint32_t left, struct shape *out)
+{
+    uint8_t first = rd_u8(&r);
+    rd_skip(&r, 1);
+    uint32_t total = rd_be16(&r);
+    rd_skip(&r, 2);
+    out->fragment = rd_be16(&r);
+    rd_skip(&r, 1);
+    out->proto = rd_u8(&r);
+    uint32_t header = (first & 0xfu) * 4;
+    if (!rd_ok(&r) || first >> 4 != 4 || header < 20 || header > left)
+        return false;
+    if (total == 0) /* larger than the field can say */
+        total = left;
+    out->is_v4 = true;
+    out->transport_at = out->ip_at + header;
+    out->end = out->ip_at + total;
+    return total >= header;
+}
+
+/* The hop-by-hop header that Linux puts before a BIG TCP packet: the jumbo option, and nothing. */
+static bool is_jumbo_header(const struct reader *at)
+{
+    return rd_peek_u8(at, 1) == 0 && rd_peek_u8(at, 2) == OPTION_JUMBO && rd_peek_u8(at, 3) == 4;
+}
+
+static bool read_v6(struct reader r, uint32_t left, struct shape *out)
+{
+    uint8_t version = rd_u8(&r) >> 4;
+    rd_skip(&r, 3);
+    uint32_t payload = rd_be16(&r);
+    uint8_t next = rd_u8(&r);
+    rd_skip(&r, 33);
+    if (!rd_ok(&r) || version != 6)
+        return false;
+    uint32_t size = 40;
+    for (int i = 0; next == PROTO_HOP_BY_HOP || next == PROTO_ROUTING || next == PROTO_DESTINATION;
+         i++) {
+        if (i == MAX_EXTENSIONS)
+            return false;
+        if (i == 0 && next == PROTO_HOP_BY_HOP && payload == 0)
+            out->jumbo = is_jumbo_header(&r);
+        next = rd_u8(&r);
+        uint32_t more = rd_u8(&r) * 8u;
+        rd_skip(&r, 6 + more);
+        size += 8 + more;
+        if (!rd_ok(&r))
+            return false;
+    }
+    out->is_v4 = false;
+    out->proto = next;
+    out->transport_at = out->ip_at + size;
+    out->end = out->ip_at + (payload ? 40 + payload : left);
+    return out->end >= out->transport_at;
+}
+
+/* False: it is not IP, or its headers are not whole. */
+static bool read_shape(const uint8_t *frame, uint32_t size, struct shape *out)
+{
+    struct reader r = rd_make(frame, size);
+    *out = (struct shape){.ip_at = 14};
+    rd_skip(&r, 12);
+    uint16_t type = rd_be16(&r);
+    out->tagged = type == TAG_C;
+    for (int i = 0; i < MAX_TAGS && (type == TAG_C || type == TAG_S || type == TAG_OLD); i++) {
+        rd_skip(&r, 2);
+        type = rd_be16(&r);
+        out->ip_at += 4;
+    }
+    uint32_t left = (uint32_t)rd_left(&r);
+    if (type == TYPE_IPV4)
+        return read_v4(r, left, out);
+    return type == TYPE_IPV6 && read_v6(r, left, out);
+}
+
+/* Puts the header of all pieces together, of the frame's first `size` bytes. */
+static bool take_header(struct segmenter *s, const uint8_t *frame, uint32_t size,
+                        const struct shape *shape)
+{
+    if (size > SEGMENT_MAX_HEADERS)
+        return false;
+    s->is_v4 = shape->is_v4;
+    s->link_size = shape->ip_at;
+    s->header_size = size;
+    s->transport_at = shape->transport_at;
+    memcpy(s->header, frame, size);
+    if (shape->jumbo) {
+        uint32_t at = shape->ip_at + 40;
+        s->header[shape->ip_at + 6] = s->header[at];
+        memmove(s->header + at, s->header + at + 8, size - at - 8);
+        s->header_size -= 8;
+        s->transport_at -= 8;
+    }
+    if (shape->is_v4) {
+        struct reader id = rd_make(s->header + shape->ip_at + 4, 2);
+        s->ip_id = rd_be16(&id);
+        s->fragment_offset = shape->fragment;
+    }
+    return true;
+}
+
+static enum segment_kind begin_tcp(struct segmenter *s, const uint8_t *frame, uint32_t size,
+                                   const struct shape *shape, uint32_t room)
+{
+    struct reader r = rd_make(frame, size < shape->end ? size : shape->end);
+    rd_skip(&r, shape->transport_at + 4);
+    s->seq = rd_be32(&r);
+    rd_skip(&r, 4);
+    uint32_t tcp_size = (uint32_t)(rd_u8(&r) >> 4) * 4;
+    s->flags = rd_u8(&r);
+    if (tcp_size < 20)
+        return SEGMENT_CANNOT;
+    rd_skip(&r, tcp_size - 14);
+    if (!rd_ok(&r) || !take_header(s, frame, shape->transport_at + tcp_size, shape))
+        return SEGMENT_CANNOT;
+    if (room <= s->header_size)
+        return SEGMENT_CANNOT;
+    s->step = room - s->header_size;
+    s->payload = r;
+    return SEGMENT_TCP;
+}
+
+static enum segment_kind begin_fragments(struct segmenter *s, const uint8_t *frame, uint32_t size,
+                                         const struct shape *shape, uint32_t room)
+{
+    struct reader r = rd_make(frame, size < shape->end ? size : shape->end);
+    rd_skip(&r, shape->transport_at);
+    uint32_t last = (shape->fragment & OFFSET_MASK) * 8u + shape->end - shape->transport_at;
+    if (!rd_ok(&r) || !take_header(s, frame, shape->transport_at, shape) || last > 0xffff)
+        return SEGMENT_CANNOT;
+    if (room < s->header_size + 8)
+        return SEGMENT_CANNOT;
+    s->step = (room - s->header_size) & ~7u;
+    s->payload = r;
+    return SEGMENT_FRAGMENTS;
+}
+
+enum segment_kind segment_begin(struct segmenter *s, const uint8_t *frame, uint32_t size,
+                                uint32_t mtu)
+{
+    s->kind = SEGMENT_FITS;
+    s->done = s->n_pieces = 0;
+    if (size <= mtu + 14)
+        return SEGMENT_FITS;
+    struct shape shape;
+    bool is_ip = read_shape(frame, size, &shape);
+    uint32_t room = mtu + 14 + (shape.tagged ? 4 : 0);
+    if (size <= room)
+        return SEGMENT_FITS;
+    s->kind = SEGMENT_CANNOT;
+    if (!is_ip)
+        return SEGMENT_CANNOT;
+    s->whole = size >= shape.end;
+    bool is_part = shape.is_v4 && (shape.fragment & (MORE_FRAGMENTS | OFFSET_MASK)) != 0;
+    if (shape.proto == PROTO_TCP && !is_part)
+        s->kind = begin_tcp(s, frame, size, &shape, room);
+    else if (shape.is_v4)
+        s->kind = begin_fragments(s, frame, size, &shape, room);
+    return s->kind;
+}
+
+static uint64_t pseudo_header(const uint8_t *ip, bool is_v4, uint8_t proto, uint32_t size)
+{
+    return is_v4 ? checksum_add((uint64_t)proto + size, ip + 12, 8)
+                 : checksum_add((uint64_t)proto + size, ip + 8, 32);
+}
+
+static void finish_ip(struct segmenter *s, uint8_t *ip, uint32_t ip_size)
+{
+    if (!s->is_v4) {
+        set16(ip + 4, ip_size - 40);
+        return;
+    }
+    uint32_t header = (ip[0] & 0xfu) * 4;
+    set16(ip + 2, ip_size);
+    set16(ip + 10, 0);
+    set16(ip + 10, checksum_fold(checksum_add(0, ip, header)));
+}
+
+static void finish_tcp(struct segmenter *s, uint8_t *out, uint32_t payload, bool last)
+{
+    uint8_t *ip = out + s->link_size;
+    uint8_t *tcp = out + s->transport_at;
+    if (s->is_v4)
+        set16(ip + 4, s->ip_id + s->n_pieces);
+    set32(tcp + 4, s->seq + s->done);
+    uint8_t flags = s->flags;
+    if (!last)
+        flags &= (uint8_t) ~(FLAG_FIN | FLAG_PSH);
+    if (s->n_pieces > 0)
+        flags &= (uint8_t)~FLAG_CWR;
+    tcp[13] = flags;
+    set16(tcp + 16, 0);
+    uint32_t size = s->header_size - s->transport_at + payload;
+    uint64_t sum = pseudo_header(ip, s->is_v4, PROTO_TCP, size);
+    set16(tcp + 16, checksum_fold(checksum_add(sum, tcp, size)));
+}
+
+static void finish_fragment(struct segmenter *s, uint8_t *out, bool last)
+{
+    uint16_t more = last ? s->fragment_offset & MORE_FRAGMENTS : MORE_FRAGMENTS;
+    uint32_t offset = (s->fragment_offset & OFFSET_MASK) + s->done / 8;
+    set16(out + s->link_size + 6, more | offset);
+}
+
+uint32_t segment_next(struct segmenter *s, uint8_t *out)
+{
+    uint32_t left = (uint32_t)rd_left(&s->payload);
+    if ((s->kind != SEGMENT_TCP && s->kind != SEGMENT_FRAGMENTS) || left == 0)
+        return 0;
+    uint32_t size = left < s->step ? left : s->step;
+    bool last = size == left && s->whole;
+    memcpy(out, s->header, s->header_size);
+    memcpy(out + s->header_size, rd_bytes(&s->payload, size), size);
+    if (s->kind == SEGMENT_TCP)
+        finish_tcp(s, out, size, last);
+    else
+        finish_fragment(s, out, last);
+    finish_ip(s, out + s->link_size, s->header_size - s->link_size + size);
+    s->done += size;
+    s->n_pieces++;
+    return s->header_size + size;
+}
+
+/* Where the checksum is in the header, or 0: it has none that a network card fills in. */
+static uint32_t checksum_offset(uint8_t proto)
+{
+    return proto == PROTO_TCP ? 16 : proto == PROTO_UDP ? 6 : 0;
+}
+
+bool segment_finish_checksum(uint8_t *frame, uint32_t size)
+{
+    struct shape shape;
+    if (!read_shape(frame, size, &shape) || shape.end > size)
+        return false;
+    uint32_t at = checksum_offset(shape.proto);
+    uint32_t transport_size = shape.end - shape.transport_at;
+    bool is_part = shape.is_v4 && (shape.fragment & (MORE_FRAGMENTS | OFFSET_MASK)) != 0;
+    if (at == 0 || is_part || transport_size < at + 2)
+        return false;
+    uint8_t *transport = frame + shape.transport_at;
+    struct reader field = rd_make(transport + at, 2);
+    uint16_t found = rd_be16(&field);
+    uint64_t sum = pseudo_header(frame + shape.ip_at, shape.is_v4, shape.proto, transport_size);
+    uint64_t without = sum - transport_size; /* as some drivers leave it for large frames */
+    uint32_t unfinished = 0xffffu - checksum_fold(sum);
+    uint32_t unfinished_too = 0xffffu - checksum_fold(without);
+    bool is_none = found == 0 && !(shape.is_v4 && shape.proto == PROTO_UDP);
+    if (!is_none && found != unfinished && found != unfinished_too)
+        return false;
+    set16(transport + at, 0);
+    uint16_t right = checksum_fold(checksum_add(sum, transport, transport_size));
+    if (right == 0 && shape.proto == PROTO_UDP)
+        right = 0xffff;
+    set16(transport + at, right);
+    return right != found;
+}
