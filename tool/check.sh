@@ -3,31 +3,34 @@
 # packages in place. Full output goes to build/*.log. The last line is always of the form
 # "N passed, N failed, N skipped", summed over the suites; the exit code is 1 when something failed.
 #
-# usage: tool/check.sh [--quick] [--fuzz MINUTES]
-#   --quick          layers, and the tests of the release build; no other compiler, no sanitizers
+# usage: tool/check.sh [--quick] [--fuzz MINUTES] [--soak MINUTES]
+#   --quick          layers, and the tests of the release build; no other compiler, no sanitizers,
+#                    no soak
 #   --fuzz MINUTES   run each fuzzer that long instead of a few seconds
+#   --soak MINUTES   keep watch under mixed load that long instead of two minutes
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$top" || exit 1
 
 fuzz_seconds=8
+soak_minutes=2
 quick=0
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) quick=1 ;;
-    --fuzz)
+    --fuzz | --soak)
         case ${2:-} in
         '' | *[!0-9]*)
-            echo "check: --fuzz needs a number of minutes" >&2
+            echo "check: $1 needs a number of minutes" >&2
             exit 2
             ;;
         esac
-        fuzz_seconds=$((10#$2 * 60))
+        if [ "$1" = --fuzz ]; then fuzz_seconds=$((10#$2 * 60)); else soak_minutes=$((10#$2)); fi
         shift
         ;;
     *)
-        echo "check: unknown option $1 (there are --quick and --fuzz MINUTES)" >&2
+        echo "check: unknown option $1 (there are --quick, --fuzz MINUTES and --soak MINUTES)" >&2
         exit 2
         ;;
     esac
@@ -155,14 +158,19 @@ fuzz() {
     [ "$n" -gt 0 ] || skip "fuzzers" "this build has none"
 }
 
-# Those that look at the program, and so differ from build to build.
-code=(--no-suite layers --no-suite man)
+[ "$quick" = 0 ] || soak_minutes=0
+export CLOUDSPAN_SOAK=$soak_minutes
+
+# Those that look at the program, and so differ from build to build. Namespaces are once a check:
+# they take minutes, and what they try is the kernel and the program as it is installed.
+code=(--no-suite layers --no-suite man --no-suite netns)
 
 step "layers" "$log/layers.log" python3 -B tool/layers.py
 
 if step "build (gcc)" "$log/build.log" build build -Dwerror="$werror"; then
     suites "tests (gcc)" build 2 "${code[@]}"
     suites "manual pages" build 2 --suite man
+    suites "network namespaces" build $((2 + soak_minutes / 5)) --suite netns
     step "layers' own test" "$log/layers-test.log" python3 -B test/layers_test.py
 else
     skip "tests (gcc)" "nothing was built"
