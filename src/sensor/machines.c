@@ -5,6 +5,7 @@
  * up is always the total since the start: nothing is lost when an update comes late. */
 #include "sensor/machines.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,9 @@
 #include "sensor/workers.h"
 #include "source/network.h"
 
-#define SECOND    1000000000ll
-#define RATE_SPAN (2 * SECOND) /* rates are those of the last two to four seconds */
+#define SECOND     1000000000ll
+#define DEAF_LEAST 3            /* machines: of fewer, all may well be silent by themselves */
+#define RATE_SPAN  (2 * SECOND) /* rates are those of the last two to four seconds */
 
 struct machines *machines_new(const struct machines_options *options)
 {
@@ -361,6 +363,47 @@ static void judge(struct machines *m, struct machine *machine, int64_t now, int6
         machines_send_canary(m, machine, now, ticks);
 }
 
+static void say(const struct machines *m, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say(const struct machines *m, const char *format, ...)
+{
+    char text[320];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (m->options.say)
+        m->options.say(m->options.alarm_with, text);
+}
+
+/* Nobody switches all mirrors off in one moment: it is more likely that nothing arrives here. */
+static void notice_deafness(struct machines *m)
+{
+    size_t n_heard = 0, n_quiet = 0;
+    for (size_t i = 0; i < m->n_machines; i++) {
+        const struct machine *machine = &m->machines[i];
+        n_heard += machine->first_packet != 0;
+        n_quiet += machine->first_packet != 0 && (machine->verdict.state == HEALTH_SILENT ||
+                                                  machine->verdict.state == HEALTH_UNKNOWN);
+    }
+    bool is_deaf = n_heard >= DEAF_LEAST && n_quiet == n_heard;
+    if (is_deaf && !m->said_deaf)
+        say(m,
+            "all %zu machines have fallen silent: look at this collector first (its interface, "
+            "firewall, route to the senders); cloudspan doctor helps",
+            n_heard);
+    m->said_deaf = is_deaf;
+}
+
+static void notice_clock(struct machines *m)
+{
+    if (m->n_machines == 0 || m->machines[0].verdict.clock_step == 0)
+        return;
+    say(m, "this machine's clock was stepped by %.3f s: times in the logs jump there",
+        (double)m->machines[0].verdict.clock_step / 1e9);
+}
+
 void machines_update(struct machines *m, int64_t now, int64_t ticks)
 {
     m->now = now;
@@ -374,4 +417,6 @@ void machines_update(struct machines *m, int64_t now, int64_t ticks)
         update_rates(machine, ticks);
         judge(m, machine, now, ticks);
     }
+    notice_clock(m);
+    notice_deafness(m);
 }

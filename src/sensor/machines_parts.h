@@ -68,6 +68,7 @@ struct machines {
     struct address_book *book; /* that the workers have */
     int64_t next_book;
     uint64_t n_canaries_refused;
+    bool said_deaf; /* that all have fallen silent */
     int64_t now;
 };
 
