@@ -67,12 +67,30 @@ static void count_direction(struct source *s, const struct packet *packet, uint6
     }
 }
 
+/* What an interface says by itself, and the mirror's own tunnel device as well, also when nothing
+ * is mirrored: ARP and its kin, and what stays on the link (RFC 4291 ff02::/16 from a link-local
+ * address: router solicitations, multicast reports; RFC 5771 224.0.0.0/24). */
+static bool is_noise(const struct packet *packet)
+{
+    if (packet->kind != PACKET_IP)
+        return packet->kind != PACKET_FRAGMENT;
+    const uint8_t *src = packet->src.b, *dst = packet->dst.b;
+    if (packet->ip_version == 4)
+        return dst[12] == 224 && dst[13] == 0 && dst[14] == 0;
+    return dst[0] == 0xff && dst[1] == 0x02 &&
+           ((src[0] == 0xfe && (src[1] & 0xc0) == 0x80) || src[0] == 0);
+}
+
 static void count(struct source *s, const struct packet *packet, const struct arrival_found *found)
 {
     struct source_counters *c = &s->counters;
     uint64_t size = sent_size(packet);
     c->n_packets++;
     c->n_bytes += size;
+    if (is_noise(packet)) {
+        c->n_noise++;
+        c->noise_bytes += size;
+    }
     if (packet->kind == PACKET_IP) {
         count_direction(s, packet, size, found);
         if (packet->ip_len > c->largest_size)

@@ -247,7 +247,8 @@ static int attach(struct inputs *in, struct slot *slot, int family, int *fds, si
             continue;
         }
         slot->fds[family][slot->n_fds[family]++] = fds[i];
-        workers_add(in->options.workers, (unsigned)i, number, source);
+        workers_add(in->options.workers, (unsigned)i, number, source,
+                    slot->listener.kind == CONFIG_LISTEN_INTERFACE);
     }
     return result;
 }

@@ -199,6 +199,8 @@ static void add_source(struct machine_channel *channel, const struct source_coun
     sum->n_out_bytes += LOAD(c->n_out_bytes);
     sum->n_tcp_in += LOAD(c->n_tcp_in);
     sum->n_tcp_out += LOAD(c->n_tcp_out);
+    sum->n_noise += LOAD(c->n_noise);
+    sum->noise_bytes += LOAD(c->noise_bytes);
     sum->n_copies += LOAD(c->n_copies);
     sum->n_cut += LOAD(c->n_cut);
     sum->n_reordered += LOAD(c->n_reordered);
@@ -259,6 +261,8 @@ static void add_machines(struct machines *m)
         sum->n_out_bytes += c->n_out_bytes;
         sum->n_tcp_in += c->n_tcp_in;
         sum->n_tcp_out += c->n_tcp_out;
+        sum->n_noise += c->n_noise;
+        sum->noise_bytes += c->noise_bytes;
         sum->n_copies += c->n_copies;
         sum->n_cut += c->n_cut;
         sum->n_reordered += c->n_reordered;
@@ -318,29 +322,12 @@ static void raise_alarm(struct machines *m, const struct machine *machine, int64
         m->options.alarm(m->options.alarm_with, alarm);
 }
 
-/* Where the machine's own addresses are in most of its packets, only these tell that its mirror
- * works: a tunnel device talks by itself (router solicitations), also when nothing is mirrored. */
-static void hear(struct machine *machine)
-{
-    const struct source_counters *sum = &machine->sum;
-    uint64_t n_own = sum->n_in + sum->n_out, own_bytes = sum->n_in_bytes + sum->n_out_bytes;
-    bool by_own = n_own * 2 >= sum->n_packets;
-    machine->n_heard += by_own ? n_own - machine->n_own : sum->n_packets - machine->n_all;
-    machine->heard_bytes +=
-        by_own ? own_bytes - machine->own_bytes : sum->n_bytes - machine->all_bytes;
-    machine->n_own = n_own;
-    machine->own_bytes = own_bytes;
-    machine->n_all = sum->n_packets;
-    machine->all_bytes = sum->n_bytes;
-}
-
 static void judge(struct machines *m, struct machine *machine, int64_t now, int64_t ticks)
 {
     const struct source_counters *sum = &machine->sum;
-    hear(machine);
     struct health_totals totals = {
-        .n_packets = machine->n_heard,
-        .n_bytes = machine->heard_bytes,
+        .n_packets = sum->n_packets - sum->n_noise, /* a tunnel device talks by itself */
+        .n_bytes = sum->n_bytes - sum->noise_bytes,
         .n_in = sum->n_in,
         .n_out = sum->n_out,
         .n_tcp_in = sum->n_tcp_in,

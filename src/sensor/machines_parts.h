@@ -30,9 +30,8 @@ struct machine {
     bool has_address; /* one is known that a canary can be sent to */
     struct health_shared shared[HEALTH_SHARED_MAX];
 
-    struct source_counters sum;                  /* of its channels */
-    uint64_t n_heard, heard_bytes;               /* what health goes by */
-    uint64_t n_all, n_own, all_bytes, own_bytes; /* at the last update */
+    struct source_counters sum;    /* of its channels */
+    uint64_t n_heard, heard_bytes; /* what health goes by */
     uint64_t n_lost;
     uint16_t n_channels;
     uint32_t last_channel; /* place + 1 of the one heard last */

@@ -12,15 +12,16 @@
 
 #include "flow/weird.h"
 #include "proto/x509_memory.h"
+#include "sensor/intake.h"
 #include "source/address_book.h"
 #include "source/witness.h"
 
-#define MAX_INPUTS    64 /* of one worker */
 #define MAX_BROKEN    64
 #define HANDOFF_SIZE  ((size_t)8 << 20)
 #define SECOND        1000000000ll
 #define TICK          (SECOND / 10)
 #define FLUSH_EVERY   (SECOND / 2)
+#define YOUNG_MS      5      /* between two looks at packets that are too young */
 #define BURSTS_A_TURN 64     /* of one input, before the others have their turn */
 #define CLOCK_LAG     SECOND /* packets that are on their way may be that much older than now */
 
@@ -39,6 +40,7 @@ enum order {
 struct input {
     struct live_source *source;
     uint16_t number;
+    bool is_late;
 };
 
 struct worker {
@@ -55,9 +57,8 @@ struct worker {
     bool output_dirty;
     int wake; /* eventfd: there is an order */
 
-    struct input inputs[MAX_INPUTS];
-    size_t n_inputs;
-    struct live_counters closed[MAX_INPUTS]; /* of inputs that were closed, by number */
+    struct intake *intake;
+    int waits; /* ms until those packets are old enough that are too young; 0: there are none */
     int64_t last_tick, last_flush;
 
     /* Under the lock of all. */
@@ -67,7 +68,7 @@ struct worker {
     bool order_failed;
     struct pipeline_counters counters; /* copies, twice a second */
     struct arrival_counters arrival_counters;
-    struct live_counters inputs_counters[MAX_INPUTS];
+    struct live_counters inputs_counters[INTAKE_MAX];
 };
 
 struct workers {
@@ -124,26 +125,9 @@ static void put_out(void *with, const struct packet *packet, const struct source
 
 /* ---- the thread ---- */
 
-static void add_counters(struct live_counters *sum, const struct live_counters *one)
+static void say_broken(void *with, uint16_t input, int error)
 {
-    _Static_assert(sizeof *sum % sizeof(uint64_t) == 0, "counters only");
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const uint64_t *from = (const uint64_t *)(const void *)one;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
-        to[i] += from[i];
-}
-
-static void close_input(struct worker *w, size_t i)
-{
-    struct live_counters counters;
-    live_count(w->inputs[i].source, &counters);
-    add_counters(&w->closed[w->inputs[i].number % MAX_INPUTS], &counters);
-    live_close(w->inputs[i].source);
-    w->inputs[i] = w->inputs[--w->n_inputs];
-}
-
-static void say_broken(struct worker *w, uint16_t input, int error)
-{
+    const struct worker *w = with;
     struct workers *all = w->all;
     pthread_mutex_lock(&all->lock);
     bool known = false;
@@ -157,20 +141,14 @@ static void say_broken(struct worker *w, uint16_t input, int error)
 }
 
 /* True: there may be more. */
-static bool read_input(struct worker *w, size_t i)
+static bool read_inputs(struct worker *w, int64_t polled)
 {
     struct frame frames[CAPTURE_BURST];
     for (unsigned turn = 0; turn < BURSTS_A_TURN; turn++) {
-        int n = live_next(w->inputs[i].source, frames);
-        if (n < 0) {
-            uint16_t number = w->inputs[i].number;
-            close_input(w, i);
-            say_broken(w, number, n);
-            return false;
-        }
+        unsigned n = intake_next(w->intake, polled, frames, &w->waits);
         if (n == 0)
             return false;
-        pipeline_frames(w->pipeline, frames, (unsigned)n);
+        pipeline_frames(w->pipeline, frames, n);
     }
     return true;
 }
@@ -197,13 +175,8 @@ static void flush(struct worker *w)
 
 static void publish(struct worker *w)
 {
-    struct live_counters inputs[MAX_INPUTS];
-    memcpy(inputs, w->closed, sizeof inputs);
-    for (size_t i = 0; i < w->n_inputs; i++) {
-        struct live_counters counters;
-        live_count(w->inputs[i].source, &counters);
-        add_counters(&inputs[w->inputs[i].number % MAX_INPUTS], &counters);
-    }
+    struct live_counters inputs[INTAKE_MAX];
+    intake_count(w->intake, inputs);
     pthread_mutex_lock(&w->all->lock);
     pipeline_count(w->pipeline, &w->counters);
     w->arrival_counters = w->arrival.counters;
@@ -211,25 +184,17 @@ static void publish(struct worker *w)
     pthread_mutex_unlock(&w->all->lock);
 }
 
-static void remove_input(struct worker *w, uint16_t number)
-{
-    for (size_t i = w->n_inputs; i-- > 0;)
-        if (w->inputs[i].number == number)
-            close_input(w, i);
-}
-
 /* All that the kernel has for us already. */
 static void drain(struct worker *w)
 {
     int64_t until = ticks_ns() + 2 * SECOND; /* a flood does not end by itself */
-    bool more = true;
-    while (more && ticks_ns() < until) {
-        more = false;
-        for (size_t i = w->n_inputs; i-- > 0;)
-            more |= read_input(w, i);
-    }
-    while (w->n_inputs > 0)
-        close_input(w, 0);
+    struct pollfd fds[INTAKE_MAX];
+    do {
+        size_t n = intake_fds(w->intake, false, fds);
+        (void)poll(fds, n, 0); /* where it fails nothing is ready */
+        intake_polled(w->intake, fds, n);
+    } while (read_inputs(w, INT64_MAX) && ticks_ns() < until);
+    intake_close_all(w->intake);
     read_handoff(w);
 }
 
@@ -240,15 +205,14 @@ static bool obey(struct worker *w, enum order order)
     case ORDER_NONE:
         break;
     case ORDER_ADD:
-        if (w->n_inputs == MAX_INPUTS) {
+        if (!intake_add(w->intake, w->order_input.number, w->order_input.source,
+                        w->order_input.is_late)) {
             live_close(w->order_input.source);
             say_broken(w, w->order_input.number, -EMFILE);
-        } else {
-            w->inputs[w->n_inputs++] = w->order_input;
         }
         break;
     case ORDER_REMOVE:
-        remove_input(w, w->order_input.number);
+        intake_remove(w->intake, w->order_input.number);
         break;
     case ORDER_RULES: {
         const struct arrival_rules *before = w->arrival.rules;
@@ -315,23 +279,26 @@ static void keep_time(struct worker *w)
     }
 }
 
+/* How long poll may wait, in ms. */
+static int patience(const struct worker *w, bool busy)
+{
+    return busy ? 0 : w->waits ? w->waits : (int)(TICK / 1000000);
+}
+
 static void *work(void *with)
 {
     struct worker *w = with;
     bool busy = false;
     for (;;) {
-        struct pollfd fds[MAX_INPUTS + 2];
-        size_t n = w->n_inputs;
+        struct pollfd fds[INTAKE_MAX + 2];
         fds[0] = (struct pollfd){.fd = w->wake, .events = POLLIN};
         fds[1] = (struct pollfd){.fd = handoff_fd(w->handoff), .events = POLLIN};
-        for (size_t i = 0; i < n; i++)
-            fds[i + 2] = (struct pollfd){.fd = live_fd(w->inputs[i].source), .events = POLLIN};
-        if (poll(fds, n + 2, busy ? 0 : (int)(TICK / 1000000)) < 0 && errno != EINTR)
+        size_t n = intake_fds(w->intake, w->waits && !busy, fds + 2);
+        int64_t polled = now_ns();
+        if (poll(fds, n + 2, patience(w, busy)) < 0 && errno != EINTR)
             say_broken(w, 0, -errno);
-        busy = false;
-        for (size_t i = n; i-- > 0;) /* from the last on: what is closed is replaced by a later */
-            if (fds[i + 2].revents)
-                busy |= read_input(w, i);
+        intake_polled(w->intake, fds + 2, n);
+        busy = read_inputs(w, polled);
         if (fds[1].revents)
             read_handoff(w);
         if (fds[0].revents && !take_order(w))
@@ -375,8 +342,7 @@ static bool order_all(struct workers *all, enum order order, struct input input,
 
 static void free_worker(struct worker *w)
 {
-    while (w->n_inputs > 0)
-        live_close(w->inputs[--w->n_inputs].source);
+    intake_free(w->intake);
     pipeline_free(w->pipeline);
     log_writer_free(w->log);
     if (w->output && w->all->options.output_free)
@@ -425,12 +391,13 @@ static int make_worker(struct workers *all, unsigned number, struct err *err)
     w->arrival.learner = address_learner_new(options->max_machine);
     w->arrival.witness = witness_new();
     w->handoff = handoff_new(HANDOFF_SIZE);
+    w->intake = intake_new(say_broken, w);
     w->log = log_writer_new(options->logs);
     w->pipeline = w->log ? pipeline_new(&pipeline, w->log) : NULL;
     if (options->output_new)
         w->output = options->output_new(options->with, number);
-    if (w->wake < 0 || !w->handoff || !w->arrival.learner || !w->arrival.witness || !w->pipeline ||
-        (options->output_new && !w->output))
+    if (w->wake < 0 || !w->handoff || !w->intake || !w->arrival.learner || !w->arrival.witness ||
+        !w->pipeline || (options->output_new && !w->output))
         return err_set(err, -ENOMEM, "out of memory for worker %u of %u; give fewer with -j",
                        number + 1, all->n);
     return 0;
@@ -488,15 +455,16 @@ void workers_stop(struct workers *all, struct pipeline_counters *out_counters,
     free_all(all);
 }
 
-void workers_add(struct workers *all, unsigned worker, uint16_t input, struct live_source *source)
+void workers_add(struct workers *all, unsigned worker, uint16_t input, struct live_source *source,
+                 bool is_late)
 {
-    order_start(&all->workers[worker], ORDER_ADD, (struct input){source, input}, NULL);
+    order_start(&all->workers[worker], ORDER_ADD, (struct input){source, input, is_late}, NULL);
     (void)order_wait(&all->workers[worker]);
 }
 
 void workers_remove(struct workers *all, uint16_t input)
 {
-    (void)order_all(all, ORDER_REMOVE, (struct input){NULL, input}, NULL);
+    (void)order_all(all, ORDER_REMOVE, (struct input){.number = input}, NULL);
 }
 
 bool workers_broken(struct workers *all, uint16_t *out_input, int *out_error)
@@ -567,7 +535,7 @@ void workers_count_input(struct workers *all, uint16_t input, struct live_counte
     memset(out, 0, sizeof *out);
     pthread_mutex_lock(&all->lock);
     for (unsigned i = 0; i < all->n; i++)
-        add_counters(out, &all->workers[i].inputs_counters[input % MAX_INPUTS]);
+        add_u64(out, &all->workers[i].inputs_counters[input % INTAKE_MAX], sizeof *out);
     pthread_mutex_unlock(&all->lock);
 }
 

@@ -40,9 +40,10 @@ int workers_start(const struct workers_options *options, struct workers **out,
 void workers_stop(struct workers *workers, struct pipeline_counters *out_counters,
                   struct arrival_counters *out_arrival);
 
-/* Gives an input to a worker, which owns it from now on. `input`: the number in its frames. */
+/* Gives an input to a worker, which owns it from now on. `input`: the number in its frames;
+ * `is_late`: it is a ring, which shows packets late. */
 void workers_add(struct workers *workers, unsigned worker, uint16_t input,
-                 struct live_source *source);
+                 struct live_source *source, bool is_late);
 /* Closes what any worker has of this input. */
 void workers_remove(struct workers *workers, uint16_t input);
 

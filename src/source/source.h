@@ -18,9 +18,10 @@ struct source_counters {
     uint64_t n_in, n_out; /* to and from the machine's own addresses, where these are known */
     uint64_t n_in_bytes, n_out_bytes;
     uint64_t n_tcp_in, n_tcp_out;
-    uint64_t n_copies;    /* of the packets above: those that were left out */
-    uint64_t n_cut;       /* arrived shorter than they were sent */
-    uint64_t n_reordered; /* came after one with a higher number of the mirror's */
+    uint64_t n_noise, noise_bytes; /* of the packets above: those that a host sends by itself */
+    uint64_t n_copies;             /* of the packets above: those that were left out */
+    uint64_t n_cut;                /* arrived shorter than they were sent */
+    uint64_t n_reordered;          /* came after one with a higher number of the mirror's */
 
     /* The mirror's sequence numbers (GRE, ERSPAN), with their wraps: how many there were between
      * the lowest and the highest. All workers together tell what is missing: source_seq. */
