@@ -336,7 +336,7 @@ def late_interface(lab):
     net = Net(lab)
     watch = Watch(lab, net.col, "-i", "eth9", partial=True)
     lab.cable(net.mon, "eth9", net.col, "eth9")
-    net.col.address("eth9")
+    net.col.address("eth9", "10.8.0.2/24")
     net.mon.address("eth9", "10.8.0.1/24")
     net.mon.ip("neigh", "add", "10.8.0.2", "lladdr", net.col.mac("eth9"), "dev", "eth9")
     senders.vxlan_device(net.mon, "vx9", 9, "10.8.0.1", "10.8.0.2", "eth9")
@@ -348,6 +348,8 @@ def late_interface(lab):
     wait_until(heard, "nothing is heard by the interface that came later", every=0.2)
     net.col.ip("link", "set", "eth9", "down")
     net.col.ip("link", "set", "eth9", "up")
+    watch.must_say("(?s)eth9: listening.*eth9: listening")
+    watch.settle()
     before = watch.packets()
     wait_until(lambda: heard(before + 2), "nothing is heard after the interface went down and up",
                every=0.2)
