@@ -11,9 +11,9 @@
 
 #include "base/err.h"
 
-/* Longer programs than ours are; the kernel takes 4096. */
-#define BPF_CODE_MAX   1024
-#define BPF_LABELS_MAX 256
+/* What the kernel takes. */
+#define BPF_CODE_MAX   4096
+#define BPF_LABELS_MAX 4096
 
 /* A finished program. */
 struct bpf_code {

@@ -155,7 +155,9 @@ int datagrams_steer(int fd, const struct datagram_options *options, struct err *
 {
     struct bpf_code program;
     bool alone = is_multicast(&options->address);
-    int code = alone ? steer_program_excluded(&options->excluded, &program, err)
+    struct steer_excluded interfaces = options->excluded;
+    interfaces.admit = NULL; /* there is no other socket for them: they would count as dropped */
+    int code = alone ? steer_program_excluded(&interfaces, &program, err)
                      : steer_program_udp(&options->group, options->kind, &options->excluded,
                                          &program, err);
     if (code < 0)

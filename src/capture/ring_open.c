@@ -196,13 +196,15 @@ static int open_one(const struct ring_options *options, const struct interface *
 }
 
 /* The first ring founds the group; with no id given, the kernel says which it has (0 may be one).
- */
+ * Fragments of IPv4 are put together before a worker is chosen: the pieces of one datagram and the
+ * small ones after it would else come by two ways, and out of their order. */
 static int join(const int *fds, const struct ring_options *options)
 {
     unsigned id = options->fanout_id;
     for (unsigned i = 0; i < options->group.n_workers; i++) {
         bool asks = i == 0 && options->fanout_id == 0;
-        unsigned type = PACKET_FANOUT_CBPF | (asks ? PACKET_FANOUT_FLAG_UNIQUEID : 0u);
+        unsigned type = PACKET_FANOUT_CBPF | PACKET_FANOUT_FLAG_DEFRAG |
+                        (asks ? PACKET_FANOUT_FLAG_UNIQUEID : 0u);
         int code = set_number(fds[i], PACKET_FANOUT, (int)(id | type << 16));
         if (code < 0)
             return code;

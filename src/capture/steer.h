@@ -12,7 +12,7 @@
 #ifndef CAPTURE_STEER_H
 #define CAPTURE_STEER_H
 
-#include "capture/bpf.h"
+#include "capture/admit.h"
 #include "net/packet.h"
 
 /* Secret numbers of the run, all odd: without them nobody can aim at one worker. */
@@ -63,10 +63,12 @@ struct steer_group {
     unsigned n_workers;
 };
 
-/* Packets that came in by these interfaces are not wanted: a ring sees them already. */
+/* Packets that came in by these interfaces are not wanted: a ring sees them already. Nor are those
+ * of other senders than these. */
 struct steer_excluded {
     const int *ifindexes;
     unsigned n;
+    const struct admit *admit; /* NULL: whoever sends */
 };
 
 #define STEER_MAX_EXCLUDED 32

@@ -29,15 +29,18 @@ static int refuse_many(struct err *err, const char *what, unsigned n, unsigned m
     return err_set(err, -E2BIG, "%u %s at once: at most %u can be told apart", n, what, max);
 }
 
-/* What came in by one of these ends with `result`. */
+/* What came in by one of these, or from somebody else, ends with `result`. */
 static void put_excluded(struct maker *m, const struct steer_excluded *excluded, uint32_t result)
 {
-    if (excluded->n == 0)
+    if (excluded->n == 0 && !excluded->admit)
         return;
     unsigned wanted = bpf_label(m->b), unwanted = bpf_label(m->b);
-    bpf_put(m->b, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX));
+    if (excluded->n > 0)
+        bpf_put(m->b, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX));
     for (unsigned i = 0; i < excluded->n; i++)
         if_equal(m, (uint32_t)excluded->ifindexes[i], unwanted, 0);
+    if (excluded->admit)
+        admit_put_sender(m->b, excluded->admit, ADMIT_AT_NETWORK, unwanted);
     bpf_go(m->b, wanted);
     bpf_here(m->b, unwanted);
     bpf_put(m->b, BPF_RET | BPF_K, result);

@@ -2,10 +2,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/doctor.h"
 #include "linux/senders.h"
+#include "sensor/control.h"
+#include "sensor/report.h"
 
 #define SHOWN_MAX 10
 
@@ -82,11 +86,25 @@ void doctor_judge_senders(struct doctor *d, const struct linux_senders *s)
                     s->sees_all ? " or by GRE" : "", d->seconds);
 }
 
-/* The answer of the watch at `path`. */
-static int ask_watch(const char *path, struct snapshot *out, struct err *err)
+#define ASK_MS 5000
+
+/* The answer of the watch at `path`; NULL: where one is by default. */
+static int ask_watch(const char *path, const char *folder, struct snapshot *out, struct err *err)
 {
-    (void)out;
-    return err_set(err, -ENOSYS, "%s: this version of watch has no control socket", path);
+    char usual[CONTROL_PATH_MAX];
+    char *text = NULL;
+    size_t size = 0;
+    int result = 0;
+    if (!path)
+        result = control_path(geteuid() == 0, getenv("XDG_RUNTIME_DIR"), folder ? folder : "logs",
+                              usual, err);
+    if (result == 0)
+        result = control_ask(path ? path : usual, "snapshot", REPORT_SIZE_MAX, ASK_MS, &text, &size,
+                             err);
+    if (result == 0)
+        result = report_read(text, size, out, err);
+    free(text);
+    return result;
 }
 
 static void check_traffic(struct doctor *d)
@@ -94,15 +112,13 @@ static void check_traffic(struct doctor *d)
     struct snapshot snapshot = {0};
     struct linux_senders senders;
     struct err err;
-    if (d->socket) {
-        int result = ask_watch(d->socket, &snapshot, &err);
-        if (result == 0) {
-            doctor_judge_snapshot(d, &snapshot);
-            snapshot_done(&snapshot);
-            return;
-        }
-        doctor_unknown(d, "the running watch does not say what it sees: %s", err.text);
+    if (ask_watch(d->socket, d->folder, &snapshot, &err) == 0) {
+        doctor_judge_snapshot(d, &snapshot);
+        snapshot_done(&snapshot);
+        return;
     }
+    if (d->socket)
+        doctor_unknown(d, "the running watch does not say what it sees: %s", err.text);
     if (d->seconds == 0)
         return;
     linux_hear_senders(&senders, d->ports, d->seconds);

@@ -18,6 +18,7 @@
 #include "cmd/plain.h"
 #include "cmd/terminal.h"
 #include "cmd/view.h"
+#include "cmd/watch_outputs.h"
 #include "cmd/watch_settings.h"
 #include "linux/interface.h"
 #include "log/live.h"
@@ -25,10 +26,6 @@
 #include "sensor/filter.h"
 #include "sensor/sandbox.h"
 #include "sensor/watch.h"
-#include "sink/forward.h"
-#include "sink/rolling.h"
-#include "sink/stream.h"
-#include "sink/tap.h"
 #include "web/http.h"
 
 #define MAX_SAID 32
@@ -40,8 +37,7 @@ struct run {
     struct config *config;
     struct filter *filter;
     struct sandbox_user user;
-    struct sink *sinks[WATCH_MAX_SINKS];
-    size_t n_sinks;
+    struct watch_outputs outputs;
     struct log_set *logs;
     struct notify notify;
     struct parent *parent;
@@ -129,129 +125,6 @@ static int open_view(struct run *run, struct err *err)
 
 /* ---- before the two processes ---- */
 
-/* A folder that is made here belongs to who will write into it. */
-static int make_folder(const struct run *run, const char *path, struct err *err)
-{
-    char text[4096];
-    if (snprintf(text, sizeof text, "%s", path) >= (int)sizeof text)
-        return err_set(err, -ENAMETOOLONG, "folder %s: the path is too long", path);
-    for (char *p = text + 1;; p++) {
-        if (*p != '/' && *p != '\0')
-            continue;
-        char end = *p;
-        *p = '\0';
-        if (mkdir(text, 0750) == 0) {
-            if (run->user.change && chown(text, run->user.uid, run->user.gid) < 0)
-                return err_set(err, -errno, "folder %s: cannot give it to %s: %s", text,
-                               run->user.name, strerror(errno));
-        } else if (errno != EEXIST) {
-            return err_set(err, -errno, "folder %s: cannot make it: %s", text, strerror(errno));
-        }
-        if (end == '\0')
-            return 0;
-        *p = end;
-    }
-}
-
-static int add_sink(struct run *run, int result, struct sink *sink, struct err *err)
-{
-    if (result < 0)
-        return result;
-    if (run->n_sinks == WATCH_MAX_SINKS) {
-        struct err closing;
-        if (sink_close(sink, &closing) < 0)
-            note(NOTE_ERROR, "%s", closing.text);
-        return err_set(err, -E2BIG, "more than %d outputs of packets", WATCH_MAX_SINKS);
-    }
-    run->sinks[run->n_sinks++] = sink;
-    return 0;
-}
-
-static int open_pcap(struct run *run, struct err *err)
-{
-    const struct config_pcap *pcap = &run->config->outputs.pcap;
-    struct rolling_options options = {.folder = pcap->folder,
-                                      .snap_size = pcap->snap_length,
-                                      .file_size = pcap->rotate_size,
-                                      .file_time = pcap->rotate_time,
-                                      .disk_share = pcap->disk_share / 100.0,
-                                      .keep_time = pcap->keep,
-                                      .per_source = pcap->per_source};
-    struct sink *sink = NULL;
-    int result = make_folder(run, pcap->folder, err);
-    if (result == 0)
-        result = rolling_open(&options, &sink, err);
-    return add_sink(run, result, sink, err);
-}
-
-static int open_taps(struct run *run, struct err *err)
-{
-    const struct watch_settings *s = &run->settings;
-    size_t n = s->n_taps ? s->n_taps : run->config->outputs.n_taps;
-    for (size_t i = 0; i < n; i++) {
-        struct tap_options options = {.name = s->n_taps ? s->taps[i]
-                                                        : run->config->outputs.taps[i].name,
-                                      .n_workers = run->config->limits.workers};
-        struct sink *sink = NULL;
-        int result = tap_open(&options, &sink, err);
-        result = add_sink(run, result, sink, err);
-        if (result < 0)
-            return result;
-    }
-    return 0;
-}
-
-static int open_stream(struct run *run, struct err *err)
-{
-    const char *path = run->config->outputs.stream;
-    bool is_stdout = strcmp(path, "-") == 0;
-    struct stream_options options = {.path = is_stdout ? NULL : path, .fd = STDOUT_FILENO};
-    struct sink *sink = NULL;
-    int result = stream_open(&options, &sink, err);
-    return add_sink(run, result, sink, err);
-}
-
-static int open_forward(struct run *run, const struct forward_options *options, struct err *err)
-{
-    struct sink *sink = NULL;
-    int result = forward_open(options, &sink, err);
-    return add_sink(run, result, sink, err);
-}
-
-static int open_forwards(struct run *run, struct err *err)
-{
-    const struct watch_settings *s = &run->settings;
-    int result = 0;
-    for (size_t i = 0; i < s->n_forwards && result == 0; i++) {
-        struct forward_options options;
-        result = forward_parse(s->forwards[i], &options, err);
-        if (result == 0)
-            result = open_forward(run, &options, err);
-    }
-    for (size_t i = 0; i < run->config->outputs.n_forwards && !s->n_forwards && result == 0; i++) {
-        const struct config_forward *forward = &run->config->outputs.forwards[i];
-        struct forward_options options = {.kind = FORWARD_VXLAN};
-        options.host[addr_format(&forward->addr, options.host)] = '\0';
-        (void)snprintf(options.port, sizeof options.port, "%u", forward->port);
-        result = open_forward(run, &options, err);
-    }
-    return result;
-}
-
-static int open_sinks(struct run *run, struct err *err)
-{
-    int result = 0;
-    if (run->config->outputs.pcap.folder)
-        result = open_pcap(run, err);
-    if (result == 0)
-        result = open_taps(run, err);
-    if (result == 0 && run->config->outputs.stream)
-        result = open_stream(run, err);
-    if (result == 0)
-        result = open_forwards(run, err);
-    return result;
-}
-
 /* Where others ask; that it cannot be had is no reason not to receive. */
 static int open_servers(struct run *run, struct err *err)
 {
@@ -320,9 +193,11 @@ static int prepare(struct run *run, struct err *err)
     else
         sandbox_default_user(&run->user);
     if (result == 0)
-        result = make_folder(run, config->outputs.logs.folder, err);
+        result = watch_make_folder(&run->user, config->outputs.logs.folder, err);
+    run->outputs =
+        (struct watch_outputs){.settings = &run->settings, .config = config, .user = &run->user};
     if (result == 0)
-        result = open_sinks(run, err);
+        result = watch_outputs_open(&run->outputs, err);
     if (result == 0)
         result = open_servers(run, err);
     if (result < 0)
@@ -402,9 +277,10 @@ static int open_logs(struct run *run, struct err *err)
 
 static void print_summary(const struct run *run, const struct watch_result *result)
 {
-    struct text text = {0};
+    struct text text;
     if (run->settings.verbosity < 0)
         return;
+    text_init(&text, 1u << 20);
     summary_text(&result->last, terminal_utf8(), &text);
     plain_write(STDERR_FILENO, &text);
     text_done(&text);
@@ -421,8 +297,8 @@ static int watch(struct run *run)
         say(run, NOTE_INFO, report.text);
         result = open_logs(run, &err);
     }
-    for (size_t i = 0; i < run->n_sinks && result == 0; i++)
-        result = sink_start(run->sinks[i], &err);
+    for (size_t i = 0; i < run->outputs.n_sinks && result == 0; i++)
+        result = sink_start(run->outputs.sinks[i], &err);
     if (result == 0) {
         struct watch_screen screen = {.with = run,
                                       .show = show,
@@ -437,7 +313,7 @@ static int watch(struct run *run)
             .steer_secret = run->services.steer_secret,
             .filter = run->filter,
             .logs = run->logs,
-            .n_sinks = run->n_sinks,
+            .n_sinks = run->outputs.n_sinks,
             .signal_fd = signal_fd,
             .control_fd = run->control_fd,
             .web_fd = run->web_fd,
@@ -446,7 +322,7 @@ static int watch(struct run *run)
             .screen = &screen,
             .folder = run->config->outputs.logs.folder,
         };
-        memcpy(options.sinks, run->sinks, sizeof run->sinks);
+        memcpy(options.sinks, run->outputs.sinks, sizeof run->outputs.sinks);
         char folder[256];
         (void)snprintf(folder, sizeof folder, "%s", options.folder);
         options.folder = folder;
@@ -455,12 +331,12 @@ static int watch(struct run *run)
         result = watch_run(&options, &watched, &err);
     }
     close_view(run);
-    for (size_t i = 0; i < run->n_sinks; i++) {
+    for (size_t i = 0; i < run->outputs.n_sinks; i++) {
         struct err closing;
-        if (sink_close(run->sinks[i], &closing) < 0)
+        if (sink_close(run->outputs.sinks[i], &closing) < 0)
             note(NOTE_ERROR, "%s", closing.text);
     }
-    run->n_sinks = 0;
+    run->outputs.n_sinks = 0;
     struct err finishing;
     if (run->logs && log_set_finish(run->logs, &finishing) < 0)
         note(NOTE_ERROR, "%s", finishing.text);

@@ -365,8 +365,9 @@ static void try_open(struct inputs *in, struct slot *slot, int64_t ticks)
         return;
     }
     slot->code = result;
-    (void)snprintf(slot->why, sizeof slot->why, "%s", err.text);
     slot->state = may_come(slot, result) ? SLOT_DUE : SLOT_REFUSED;
+    (void)snprintf(slot->why, sizeof slot->why, "%.140s%s", err.text,
+                   slot->state == SLOT_DUE ? "; waiting for it" : "");
     slot->next_try = ticks + slot->pause;
     if (slot->listener.kind == CONFIG_LISTEN_INTERFACE)
         slot->pause = RETRY_FIRST; /* it costs nothing to look */

@@ -5,6 +5,7 @@
  * up is always the total since the start: nothing is lost when an update comes late. */
 #include "sensor/machines.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,9 @@
 #include "sensor/workers.h"
 #include "source/network.h"
 
-#define SECOND    1000000000ll
-#define RATE_SPAN (2 * SECOND) /* rates are those of the last two to four seconds */
+#define SECOND     1000000000ll
+#define DEAF_LEAST 3            /* machines: of fewer, all may well be silent by themselves */
+#define RATE_SPAN  (2 * SECOND) /* rates are those of the last two to four seconds */
 
 struct machines *machines_new(const struct machines_options *options)
 {
@@ -128,7 +130,8 @@ static void place_channel(struct machines *m, struct machine_channel *channel, i
 static bool is_same_key(const struct source *a, const struct source *b)
 {
     return a->decoder == b->decoder && a->has_id == b->has_id && a->id == b->id &&
-           a->input == b->input && a->part == b->part && addr_eq(&a->outer, &b->outer);
+           a->input == b->input && a->part == b->part && a->is_forwarded == b->is_forwarded &&
+           addr_eq(&a->outer, &b->outer);
 }
 
 /* Its place + 1; 0: no memory. Only asked for channels that a worker has met for the first time. */
@@ -146,7 +149,9 @@ static uint32_t find_channel(struct machines *m, const struct source *source, in
                                    .id = source->id,
                                    .has_id = source->has_id,
                                    .input = source->input,
-                                   .part = source->part};
+                                   .part = source->part,
+                                   .is_forwarded = source->is_forwarded};
+    memcpy(channel->key.told, source->told, sizeof source->told);
     place_channel(m, channel, now);
     return (uint32_t)m->n_channels;
 }
@@ -313,12 +318,29 @@ static void raise_alarm(struct machines *m, const struct machine *machine, int64
         m->options.alarm(m->options.alarm_with, alarm);
 }
 
+/* Where the machine's own addresses are in most of its packets, only these tell that its mirror
+ * works: a tunnel device talks by itself (router solicitations), also when nothing is mirrored. */
+static void hear(struct machine *machine)
+{
+    const struct source_counters *sum = &machine->sum;
+    uint64_t n_own = sum->n_in + sum->n_out, own_bytes = sum->n_in_bytes + sum->n_out_bytes;
+    bool by_own = n_own * 2 >= sum->n_packets;
+    machine->n_heard += by_own ? n_own - machine->n_own : sum->n_packets - machine->n_all;
+    machine->heard_bytes +=
+        by_own ? own_bytes - machine->own_bytes : sum->n_bytes - machine->all_bytes;
+    machine->n_own = n_own;
+    machine->own_bytes = own_bytes;
+    machine->n_all = sum->n_packets;
+    machine->all_bytes = sum->n_bytes;
+}
+
 static void judge(struct machines *m, struct machine *machine, int64_t now, int64_t ticks)
 {
     const struct source_counters *sum = &machine->sum;
+    hear(machine);
     struct health_totals totals = {
-        .n_packets = sum->n_packets,
-        .n_bytes = sum->n_bytes,
+        .n_packets = machine->n_heard,
+        .n_bytes = machine->heard_bytes,
         .n_in = sum->n_in,
         .n_out = sum->n_out,
         .n_tcp_in = sum->n_tcp_in,
@@ -341,6 +363,47 @@ static void judge(struct machines *m, struct machine *machine, int64_t now, int6
         machines_send_canary(m, machine, now, ticks);
 }
 
+static void say(const struct machines *m, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say(const struct machines *m, const char *format, ...)
+{
+    char text[320];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (m->options.say)
+        m->options.say(m->options.alarm_with, text);
+}
+
+/* Nobody switches all mirrors off in one moment: it is more likely that nothing arrives here. */
+static void notice_deafness(struct machines *m)
+{
+    size_t n_heard = 0, n_quiet = 0;
+    for (size_t i = 0; i < m->n_machines; i++) {
+        const struct machine *machine = &m->machines[i];
+        n_heard += machine->first_packet != 0;
+        n_quiet += machine->first_packet != 0 && (machine->verdict.state == HEALTH_SILENT ||
+                                                  machine->verdict.state == HEALTH_UNKNOWN);
+    }
+    bool is_deaf = n_heard >= DEAF_LEAST && n_quiet == n_heard;
+    if (is_deaf && !m->said_deaf)
+        say(m,
+            "all %zu machines have fallen silent: look at this collector first (its interface, "
+            "firewall, route to the senders); cloudspan doctor helps",
+            n_heard);
+    m->said_deaf = is_deaf;
+}
+
+static void notice_clock(struct machines *m)
+{
+    if (m->n_machines == 0 || m->machines[0].verdict.clock_step == 0)
+        return;
+    say(m, "this machine's clock was stepped by %.3f s: times in the logs jump there",
+        (double)m->machines[0].verdict.clock_step / 1e9);
+}
+
 void machines_update(struct machines *m, int64_t now, int64_t ticks)
 {
     m->now = now;
@@ -354,4 +417,6 @@ void machines_update(struct machines *m, int64_t now, int64_t ticks)
         update_rates(machine, ticks);
         judge(m, machine, now, ticks);
     }
+    notice_clock(m);
+    notice_deafness(m);
 }

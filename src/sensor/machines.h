@@ -40,6 +40,8 @@ struct machines_options {
     struct workers *workers;
     struct canary *canary; /* or NULL: there are none */
 
+    /* What is about all of them at once: the clock, this collector itself. */
+    void (*say)(void *alarm_with, const char *text);
     /* A machine's state changed for the worse, or for the better again. */
     void (*alarm)(void *alarm_with, const struct snapshot_alarm *alarm);
     void *alarm_with;

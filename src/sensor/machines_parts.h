@@ -30,7 +30,9 @@ struct machine {
     bool has_address; /* one is known that a canary can be sent to */
     struct health_shared shared[HEALTH_SHARED_MAX];
 
-    struct source_counters sum; /* of its channels */
+    struct source_counters sum;                  /* of its channels */
+    uint64_t n_heard, heard_bytes;               /* what health goes by */
+    uint64_t n_all, n_own, all_bytes, own_bytes; /* at the last update */
     uint64_t n_lost;
     uint16_t n_channels;
     uint32_t last_channel; /* place + 1 of the one heard last */
@@ -66,6 +68,7 @@ struct machines {
     struct address_book *book; /* that the workers have */
     int64_t next_book;
     uint64_t n_canaries_refused;
+    bool said_deaf; /* that all have fallen silent */
     int64_t now;
 };
 

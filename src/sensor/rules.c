@@ -42,6 +42,8 @@ static void describe(const void *with, struct source *s)
         s->drop_vlan = source->drop_vlan;
         return;
     }
+    if (s->is_forwarded)
+        return; /* who forwards was admitted */
     bool admits_all = config_admits_all(config);
     s->is_shared = rules->has_parts;
     if (is_interface(s)) {

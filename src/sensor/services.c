@@ -14,6 +14,7 @@
 #include "capture/pcap_over_ip.h"
 #include "capture/rawip.h"
 #include "linux/interface.h"
+#include "linux/port_owner.h"
 #include "tunnel/tunnel.h"
 
 #define DUMP_MAX    ((off_t)16 << 20)
@@ -233,6 +234,12 @@ static int serve_listen(void *with, const void *request, int *fds, size_t *n_fds
     case CONFIG_LISTEN_NOTHING:
         return err_set(err, -EINVAL, "a listener of no kind");
     }
+    char owner[96];
+    if (result == -EADDRINUSE && linux_port_owner(listener->port, owner, sizeof owner))
+        return err_set(err, result,
+                       "UDP port %u is taken by %s; a ring (-i) sees its packets all "
+                       "the same",
+                       listener->port, owner);
     if (result < 0)
         return result;
     out->buffer_size = buffer;

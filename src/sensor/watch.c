@@ -57,6 +57,11 @@ static void input_says(void *with, bool is_warning, const char *text)
     watch_say(with, is_warning ? NOTE_WARN : NOTE_INFO, "%s", text);
 }
 
+static void machines_say(void *with, const char *text)
+{
+    watch_say(with, NOTE_WARN, "%s", text);
+}
+
 static struct machines_options machines_options_of(struct watch *w, const struct rules *rules)
 {
     return (struct machines_options){
@@ -68,6 +73,7 @@ static struct machines_options machines_options_of(struct watch *w, const struct
         .with = rules,
         .workers = w->workers,
         .canary = w->canary,
+        .say = machines_say,
         .alarm = watch_alarm,
         .alarm_with = w,
     };

@@ -31,7 +31,9 @@
 #define CLOCK_STEP    NS
 
 /* Six probes in a row: one lost in twenty makes a false alarm in 60 million. */
-#define SERIES 6
+#define TRY_AT_MOST 10          /* canaries that try the way to a busy machine out */
+#define PROOF_LIFE  (3600 * NS) /* after so long the way to a busy machine is tried out again */
+#define SERIES      6
 
 static uint64_t random_next(struct health *health)
 {
@@ -145,6 +147,17 @@ static int64_t spacing(struct health *health)
     return jitter(health, idle[n] * NS, 0.9, 1.2);
 }
 
+/* A busy machine needs no canary; but when it stops, only one that came back before proves
+ * anything. So it is tried out, and again from time to time: ways and firewalls change. */
+static bool is_untried(const struct health *health, const struct canary_state *canary)
+{
+    if (!canary->ever_came_back)
+        return canary->n_missed_in_row < TRY_AT_MOST ||
+               health->clock - health->last_try > PROOF_LIFE;
+    return health->clock - health->last_back > PROOF_LIFE &&
+           health->clock - health->last_try > PROOF_LIFE / 6;
+}
+
 /* `seen` is the canary's state at this call. Gives whether one is due; the series counts it. */
 static bool canary_due(struct health *health, const struct canary_state *canary)
 {
@@ -164,7 +177,12 @@ static bool canary_due(struct health *health, const struct canary_state *canary)
     if (!little && !stopped && !in_series) {
         health->n_series = 0;
         health->was_little = false;
-        return false;
+        if (!health->ever_heard || health->clock < health->next_canary ||
+            !is_untried(health, canary))
+            return false;
+        health->next_canary = health->clock + jitter(health, interval, 0.6, 1.4);
+        health->last_try = health->clock;
+        return true;
     }
     if (little && !health->was_little && health->n_series == 0 &&
         health->next_canary < health->clock)

@@ -54,6 +54,7 @@ struct health {
     bool was_little;
     uint32_t n_back, missed_before, missed_in_silence;
     int64_t last_back; /* clock */
+    int64_t last_try;  /* of a busy machine */
 
     bool is_silent, is_unknown, is_stopped, is_filtered;
     enum health_state state;

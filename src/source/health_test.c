@@ -48,7 +48,7 @@ static void test_new_then_ok(void **state)
     assert_string_equal(bed.verdict.reason, "");
     assert_true(bed.verdict.usual_bytes_per_second > 70000);
     assert_true(bed.verdict.usual_bytes_per_second < 90000);
-    assert_int_equal(bed.n_wanted, 0); /* who is heard needs no canary */
+    assert_in_range(bed.n_wanted, 1, 4); /* to see whether it comes back at all */
     health_free(bed.health);
 }
 

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "net/origin.h"
 #include "source/network.h"
+#include "tunnel/geneve.h"
 #include "tunnel/tunnel.h"
 
 #define MAX_SOURCES 16384
@@ -39,14 +41,17 @@ void source_table_free(struct source_table *table)
 static bool is_same(const struct source *s, const struct source *key)
 {
     return s->decoder == key->decoder && s->has_id == key->has_id && s->id == key->id &&
-           s->input == key->input && s->part == key->part && addr_eq(&s->outer, &key->outer);
+           s->input == key->input && s->part == key->part && s->is_forwarded == key->is_forwarded &&
+           addr_eq(&s->outer, &key->outer);
 }
 
 static void set_name(struct source *s)
 {
     char text[ADDR_TEXT_MAX];
     int len = (int)addr_format(&s->outer, text);
-    if (!s->decoder)
+    if (s->told[0])
+        memcpy(s->name, s->told, sizeof s->name);
+    else if (!s->decoder)
         (void)snprintf(s->name, sizeof s->name, "input %u", s->input);
     else if (s->has_id)
         (void)snprintf(s->name, sizeof s->name, "%.*s/%u", len, text, s->id);
@@ -125,6 +130,29 @@ uint16_t source_of(struct source_table *table, const struct packet *p)
     return find(table, &key);
 }
 
+/* What another collector says of where the packet came from (net/origin.h); he is admitted, so he
+ * is believed. The channel is then the one it was there. */
+static bool read_origin(const struct packet *p, const struct source *channel, struct source *out)
+{
+    struct origin origin;
+    if (channel->decoder != &tunnel_geneve || p->layers[p->n_mirror - 1].options_size == 0)
+        return false;
+    struct reader data = geneve_option(&p->layers[p->n_mirror - 1], ORIGIN_CLASS, ORIGIN_TYPE);
+    if (rd_left(&data) == 0 || !origin_decode(data, &origin))
+        return false;
+    const struct tunnel_decoder *decoder =
+        origin.how.len ? tunnel_by_name(origin.how.at, origin.how.len) : NULL;
+    *out = (struct source){.decoder = decoder ? decoder : channel->decoder,
+                           .outer = origin.sender,
+                           .id = origin.id,
+                           .has_id = origin.has_id,
+                           .is_forwarded = true};
+    size_t len = origin.name.len < sizeof out->told ? origin.name.len : sizeof out->told - 1;
+    if (len)
+        memcpy(out->told, origin.name.at, len);
+    return true;
+}
+
 uint16_t source_of_live(struct source_table *table, const struct packet *p)
 {
     struct source key = {.input = p->input};
@@ -132,6 +160,8 @@ uint16_t source_of_live(struct source_table *table, const struct packet *p)
     struct source *s = source_get(table, number);
     if (!s || s->is_refused)
         return number;
+    if (p->n_mirror && read_origin(p, s, &key))
+        return find(table, &key);
     if (s->is_shared && table->rules) {
         uint16_t part = table->rules->part(table->rules->with, s, p);
         if (part) {

@@ -38,16 +38,18 @@ struct source {
     struct addr outer;
     uint32_t id;
     bool has_id;
-    uint16_t input; /* of what is not encapsulated; otherwise 0 */
-    uint16_t part;  /* where many machines share the channel: which; otherwise 0 */
+    char told[SOURCE_NAME_MAX]; /* forwarded: the name it has there; not of the key */
+    uint16_t input;             /* of what is not encapsulated; otherwise 0 */
+    uint16_t part;              /* where many machines share the channel: which; otherwise 0 */
+    bool is_forwarded; /* another collector sent it on: outer and id are those it had there */
 
     /* What the rules say of it. */
     uint16_t network;
-    uint16_t machine; /* its number, from 1 on; 0: not given yet. Written by the control thread. */
-    bool is_refused;  /* not admitted: its packets are counted, and go no further */
-    bool is_shared;   /* many machines send by it: rules->part tells them apart */
+    uint16_t machine;  /* its number, from 1 on; 0: not given yet. Written by the control thread. */
+    bool is_refused;   /* not admitted: its packets are counted, and go no further */
+    bool is_shared;    /* many machines send by it: rules->part tells them apart */
     bool refuses_rest; /* shared: packets of no machine that is known are not admitted */
-    bool drop_vlan;   /* the outermost tag is not the machine's */
+    bool drop_vlan;    /* the outermost tag is not the machine's */
     char name[SOURCE_NAME_MAX]; /* for tables and logs */
 
     struct source_counters counters;

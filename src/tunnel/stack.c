@@ -16,6 +16,7 @@
 #include "tunnel/fragment.h"
 #include "tunnel/plain_vxlan.h"
 #include "tunnel/short_transport.h"
+#include "tunnel/way.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -30,13 +31,6 @@
 
 /* Of the budget, what datagrams under reassembly may take: one part of so many. */
 #define FRAGMENT_SHARE 8
-
-/* How the frames of one input are taken apart. */
-struct way {
-    struct stack_options options;
-    bool has_mirror;
-    bool is_vxlan; /* the mirror is, or may be, VXLAN alone */
-};
 
 struct stack {
     const struct way *way; /* of the frame that is being decoded */
@@ -69,16 +63,6 @@ static void add_ports(uint8_t table[N_PORTS], const uint16_t *ports, size_t n_po
 
 #define N_OF(array) (sizeof(array) / sizeof(array)[0])
 
-static struct way make_way(const struct stack_options *options)
-{
-    return (struct way){
-        .options = *options,
-        .has_mirror = options->auto_mirror || options->n_mirror > 0,
-        .is_vxlan =
-            options->auto_mirror || (options->n_mirror == 1 && options->mirror[0] == &tunnel_vxlan),
-    };
-}
-
 bool stack_set_inputs(struct stack *s, const struct stack_options *inputs, size_t n_inputs)
 {
     struct way *ways = calloc(n_inputs + 1, sizeof *ways);
@@ -86,7 +70,7 @@ bool stack_set_inputs(struct stack *s, const struct stack_options *inputs, size_
         return false;
     ways[0] = s->ways[0];
     for (size_t i = 0; i < n_inputs; i++)
-        ways[i + 1] = make_way(&inputs[i]);
+        ways[i + 1] = way_make(&inputs[i]);
     free(s->ways);
     s->ways = ways;
     s->n_ways = n_inputs + 1;
@@ -106,7 +90,7 @@ struct stack *stack_new(const struct stack_options *options, struct pool *pool)
         return NULL;
     }
     s->n_ways = 1;
-    s->ways[0] = make_way(options);
+    s->ways[0] = way_make(options);
     s->way = &s->ways[0];
     for (size_t i = 0; tunnel_decoders[i]; i++) {
         const struct tunnel_decoder *d = tunnel_decoders[i];
@@ -320,17 +304,10 @@ static bool may_follow(const struct packet *out, const struct tunnel_decoder *de
                                   out->layers[0].decoder == &tunnel_geneve);
 }
 
-/* Whether the outer packet is sent to a collector at all. */
-static inline bool is_to_us(const struct stack *s, const struct packet *out)
-{
-    const struct addr_set *own = s->way->options.own;
-    return !own || addr_set_has(own, &out->dst);
-}
-
 /* True: a layer of the mirror is off, or the packet is the mirror's own talk; see `kind`. */
 static bool take_mirror(struct stack *s, struct walk *w, struct packet *out, enum packet_kind *kind)
 {
-    if (out->n_mirror == 0 && !is_to_us(s, out))
+    if (out->n_mirror == 0 && !way_is_to_us(s->way, out))
         return false;
     const struct tunnel_decoder *wanted =
         s->way->options.auto_mirror ? NULL : s->way->options.mirror[out->n_mirror];
@@ -519,7 +496,8 @@ void stack_decode(struct stack *s, const struct frame *frame, struct packet *out
     enum packet_kind kind = PACKET_IP;
     if (likely(frame->link == LINK_ETHERNET && plain_decode(r, wire, out))) {
         if (likely(!s->way->has_mirror || out->ip_proto == PROTO_TCP) ||
-            (s->way->is_vxlan && is_to_us(s, out) && plain_mirror(s->mirror_port, frame, out))) {
+            (s->way->is_vxlan && way_is_to_us(s->way, out) &&
+             plain_mirror(s->mirror_port, frame, out))) {
             out->kind = check_mirror(s, out, kind);
             return;
         }
