@@ -135,7 +135,7 @@ class Watch:
                 return row
         return {}
 
-    def wait_state(self, name, states, limit=60):
+    def wait_state(self, name, states, limit=180):
         """Gives (the machine, the seconds that it took)."""
         states = {states} if isinstance(states, str) else set(states)
         begin = time.monotonic()
