@@ -102,10 +102,10 @@ def ring_no_address(lab):
 def ring_with_address(lab):
     """The ring on the interface that the mirror is addressed to; the collector answers nothing."""
     net = Net(lab)
-    net.vxlan()
-    beside = Capture(lab, net.col, "eth0")
     watch = Watch(lab, net.col, "-i", "eth0", "-l", "vxlan")
+    beside = Capture(lab, net.col, "eth0")
     answers = Capture(lab, net.mon, "eth1", name="answers")
+    net.vxlan()  # the port is held before the first packet comes
     counts = net.talk()
     check(lab, [watch], beside, counts, OF_THE_MIRROR)
     answers.stop()
@@ -117,17 +117,17 @@ def ring_with_address(lab):
 def ring_and_udp(lab):
     """What comes in by both the ring and the UDP socket is counted once."""
     net = Net(lab)
-    net.vxlan()
-    beside = Capture(lab, net.col, "eth0")
     both = Watch(lab, net.col, "-i", "eth0", "-l", "vxlan", name="both")
+    beside = Capture(lab, net.col, "eth0")
+    net.vxlan()
     counts = net.talk()
+
+    def counts_agree():
+        sent = count_frames(beside.only("udp dst port 4789", "packets"))
+        return sent > 0 and both.packets() == sent
     beside.settle()
-    both.settle()
-    got = both.packets()
+    wait_until(counts_agree, lambda: f"{both.packets()} packets are counted", every=1)
     check(lab, [both], beside, counts, OF_THE_MIRROR)
-    sent = count_frames(beside.only("udp dst port 4789", "packets"))
-    if got != sent:
-        raise Failed(f"{sent} mirrored packets came, {got} were counted")
 
 
 @scenario("by-hand", "tcpdump", "setpriv")
@@ -336,7 +336,7 @@ def late_interface(lab):
     net = Net(lab)
     watch = Watch(lab, net.col, "-i", "eth9", partial=True)
     lab.cable(net.mon, "eth9", net.col, "eth9")
-    net.col.address("eth9")
+    net.col.address("eth9", "10.8.0.2/24")
     net.mon.address("eth9", "10.8.0.1/24")
     net.mon.ip("neigh", "add", "10.8.0.2", "lladdr", net.col.mac("eth9"), "dev", "eth9")
     senders.vxlan_device(net.mon, "vx9", 9, "10.8.0.1", "10.8.0.2", "eth9")
@@ -348,6 +348,8 @@ def late_interface(lab):
     wait_until(heard, "nothing is heard by the interface that came later", every=0.2)
     net.col.ip("link", "set", "eth9", "down")
     net.col.ip("link", "set", "eth9", "up")
+    watch.must_say("(?s)eth9: listening.*eth9: listening")
+    watch.settle()
     before = watch.packets()
     wait_until(lambda: heard(before + 2), "nothing is heard after the interface went down and up",
                every=0.2)
