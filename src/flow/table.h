@@ -58,9 +58,15 @@ void flow_table_expire(struct flow_table *table);
 void flow_table_each(struct flow_table *table, void (*visit)(struct flow *f, void *with),
                      void *with);
 
+/* The same a piece at a time, while packets come in between: numbers below the size are looked at
+ * one after the other. NULL: nobody has this number. */
+uint32_t flow_table_size(const struct flow_table *table);
+struct flow *flow_table_at(struct flow_table *table, uint32_t number);
+
 struct flow_table_counters {
     uint64_t n_added, n_ended, n_evicted, n_refused;
     uint64_t n_now, n_peak;
+    uint64_t n_added_of[FLOW_N_PROTOS], n_now_of[FLOW_N_PROTOS];
 };
 const struct flow_table_counters *flow_table_counters(const struct flow_table *table);
 
