@@ -59,6 +59,7 @@ struct worker {
     size_t n_inputs;
     struct live_counters closed[MAX_INPUTS]; /* of inputs that were closed, by number */
     int64_t last_tick, last_flush;
+    int64_t lag; /* the most since the last copy of the counters */
 
     /* Under the lock of all. */
     enum order order;
@@ -68,6 +69,7 @@ struct worker {
     struct pipeline_counters counters; /* copies, twice a second */
     struct arrival_counters arrival_counters;
     struct live_counters inputs_counters[MAX_INPUTS];
+    int64_t published_lag;
 };
 
 struct workers {
@@ -124,20 +126,18 @@ static void put_out(void *with, const struct packet *packet, const struct source
 
 /* ---- the thread ---- */
 
-static void add_counters(struct live_counters *sum, const struct live_counters *one)
+/* Counters only: all 64 bits. */
+static void add_u64(void *sum, const void *one, size_t size)
 {
-    _Static_assert(sizeof *sum % sizeof(uint64_t) == 0, "counters only");
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const uint64_t *from = (const uint64_t *)(const void *)one;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
-        to[i] += from[i];
+    for (size_t i = 0; i < size / sizeof(uint64_t); i++)
+        ((uint64_t *)sum)[i] += ((const uint64_t *)one)[i];
 }
 
 static void close_input(struct worker *w, size_t i)
 {
     struct live_counters counters;
     live_count(w->inputs[i].source, &counters);
-    add_counters(&w->closed[w->inputs[i].number % MAX_INPUTS], &counters);
+    add_u64(&w->closed[w->inputs[i].number % MAX_INPUTS], &counters, sizeof counters);
     live_close(w->inputs[i].source);
     w->inputs[i] = w->inputs[--w->n_inputs];
 }
@@ -170,6 +170,8 @@ static bool read_input(struct worker *w, size_t i)
         }
         if (n == 0)
             return false;
+        int64_t lag = frames[0].ts > 0 ? now_ns() - frames[0].ts : 0;
+        w->lag = lag > w->lag ? lag : w->lag;
         pipeline_frames(w->pipeline, frames, (unsigned)n);
     }
     return true;
@@ -202,12 +204,14 @@ static void publish(struct worker *w)
     for (size_t i = 0; i < w->n_inputs; i++) {
         struct live_counters counters;
         live_count(w->inputs[i].source, &counters);
-        add_counters(&inputs[w->inputs[i].number % MAX_INPUTS], &counters);
+        add_u64(&inputs[w->inputs[i].number % MAX_INPUTS], &counters, sizeof counters);
     }
     pthread_mutex_lock(&w->all->lock);
     pipeline_count(w->pipeline, &w->counters);
     w->arrival_counters = w->arrival.counters;
     memcpy(w->inputs_counters, inputs, sizeof inputs);
+    w->published_lag = w->lag;
+    w->lag = 0;
     pthread_mutex_unlock(&w->all->lock);
 }
 
@@ -538,14 +542,6 @@ void workers_report_open(struct workers *all)
     (void)order_all(all, ORDER_REPORT_OPEN, (struct input){0}, NULL);
 }
 
-static void add_u64(void *sum, const void *one, size_t size)
-{
-    uint64_t *to = sum;
-    const uint64_t *from = one;
-    for (size_t i = 0; i < size / sizeof *to; i++)
-        to[i] += from[i];
-}
-
 void workers_count(struct workers *all, struct pipeline_counters *out,
                    struct arrival_counters *out_arrival, struct handoff_counters *out_handoff)
 {
@@ -567,8 +563,19 @@ void workers_count_input(struct workers *all, uint16_t input, struct live_counte
     memset(out, 0, sizeof *out);
     pthread_mutex_lock(&all->lock);
     for (unsigned i = 0; i < all->n; i++)
-        add_counters(out, &all->workers[i].inputs_counters[input % MAX_INPUTS]);
+        add_u64(out, &all->workers[i].inputs_counters[input % MAX_INPUTS], sizeof *out);
     pthread_mutex_unlock(&all->lock);
+}
+
+int64_t workers_lag(struct workers *all)
+{
+    int64_t most = 0;
+    pthread_mutex_lock(&all->lock);
+    for (unsigned i = 0; i < all->n; i++)
+        if (all->workers[i].published_lag > most)
+            most = all->workers[i].published_lag;
+    pthread_mutex_unlock(&all->lock);
+    return most;
 }
 
 unsigned workers_n(const struct workers *all)
