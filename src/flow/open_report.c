@@ -5,7 +5,7 @@
 #include "flow/table.h"
 
 #define HOUR     (3600 * INT64_C(1000000000))
-#define MAX_LOOK (1u << 17) /* connections in one step: half a millisecond or so */
+#define MAX_LOOK (1u << 16) /* connections in one step: a millisecond or so */
 #define MAX_ROWS (1u << 12) /* reported in one step: some milliseconds */
 
 void open_report_begin(struct open_report *report, const struct flow_context *context)

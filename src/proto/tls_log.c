@@ -22,6 +22,8 @@ static const struct log_column columns_ja4[] = {COLUMNS, {"ja4", LOG_STRING}};
 static const struct log_column columns_ja[] = {
     COLUMNS, {"ja3", LOG_STRING}, {"ja3s", LOG_STRING}, {"ja4", LOG_STRING}};
 
+#define MAX_KEPT_ROW 8192u
+
 #define SCHEMA(text, table)                                                                        \
     {                                                                                              \
         .name = (text), LOG_COLUMNS(table), .of_connection = true                                  \
@@ -225,10 +227,12 @@ static struct rec *put_row(const struct tls *tls, bool open)
     return rec;
 }
 
-/* Without memory for it, open_ssl.log has no row of this connection: the pool counts that. */
+/* open_ssl.log has no row of a connection whose row is longer than those of any honest handshake,
+ * or for which there is no memory (the pool counts that). */
 static void keep_row(struct tls *tls, struct str line)
 {
-    char *copy = line.len > 0 ? pool_get(analysis_pool(tls->analysis), line.len) : NULL;
+    bool fits = line.len > 0 && line.len <= MAX_KEPT_ROW;
+    char *copy = fits ? pool_get(analysis_pool(tls->analysis), line.len) : NULL;
     if (!copy)
         return;
     memcpy(copy, line.at, line.len);
