@@ -48,7 +48,8 @@ void flow_table_end(struct flow_table *table, struct flow *f);
 /* To be called after anything that may bring its end nearer (a close); later ends are noticed. */
 void flow_table_rearm(struct flow_table *table, struct flow *f);
 
-/* A packet came, of whatever connection: context->clock is its time, or a later one's before. */
+/* A packet came, of whatever connection: context->clock is its time, or a later one's before. Or no
+ * packet came, and the clock went on. */
 void flow_table_packet(struct flow_table *table);
 
 /* Ends what is over by context->clock. */

@@ -468,8 +468,10 @@ void pipeline_packets(struct pipeline *p, const struct packet *packets, unsigned
 
 void pipeline_tick(struct pipeline *p, int64_t now)
 {
-    if (now > p->context.clock)
+    if (now > p->context.clock) {
         p->context.clock = now;
+        flow_table_packet(p->context.table); /* timers go by the clock, packets or not */
+    }
     expire(p);
     open_report_step(&p->open, &p->context);
 }

@@ -45,42 +45,63 @@ static void open_logs_free(struct open_logs *l)
     free(l->open_ssl);
 }
 
+/* What a live pipeline needs. */
+struct bed {
+    struct log_bed logs;
+    struct network_list *networks;
+    struct arrival_rules rules;
+    struct arrival arrival;
+    struct pipeline_live live;
+    struct pipeline *pipeline;
+    struct log_column extra[PIPELINE_MAX_EXTRA];
+};
+
+static void bed_open(struct bed *b, struct pipeline_options options, enum log_format format)
+{
+    *b = (struct bed){.networks = network_list_new()};
+    b->rules = (struct arrival_rules){.sources = {.describe = describe}, .networks = b->networks};
+    b->arrival.rules = &b->rules;
+    b->live.arrival = &b->arrival;
+    options.mirror = true;
+    options.networks = b->networks;
+    options.memory = 16u << 20;
+    options.live = &b->live;
+    log_bed_open(&b->logs, format, b->extra, pipeline_extra_columns(&options, b->extra));
+    b->pipeline = pipeline_new(&options, b->logs.writer);
+    assert_non_null(b->pipeline);
+}
+
+/* Ends all connections. */
+static void bed_close(struct bed *b)
+{
+    pipeline_finish(b->pipeline);
+    pipeline_free(b->pipeline);
+    network_list_free(b->networks);
+    log_bed_close(&b->logs);
+}
+
 /* Each packet at its time; open connections are reported every minute. */
 static void run_live(const struct frame_list *l, struct pipeline_options options,
                      enum log_format format, struct open_logs *out)
 {
-    struct log_bed logs;
-    struct log_column extra[PIPELINE_MAX_EXTRA];
-    struct network_list *networks = network_list_new();
-    struct arrival_rules rules = {.sources = {.describe = describe}, .networks = networks};
-    struct arrival arrival = {.rules = &rules};
-    struct pipeline_live live = {.arrival = &arrival};
-    options.mirror = true;
-    options.networks = networks;
-    options.memory = 16u << 20;
-    options.live = &live;
-    log_bed_open(&logs, format, extra, pipeline_extra_columns(&options, extra));
-    struct pipeline *p = pipeline_new(&options, logs.writer);
-    assert_non_null(p);
+    struct bed b;
+    bed_open(&b, options, format);
     int64_t next = l->frames[0].ts + MINUTE;
     for (size_t i = 0; i < l->n; i++) {
         for (; l->frames[i].ts >= next; next += MINUTE) {
-            pipeline_tick(p, next);
-            pipeline_report_open(p);
+            pipeline_tick(b.pipeline, next);
+            pipeline_report_open(b.pipeline);
         }
-        pipeline_frames(p, l->frames + i, 1);
+        pipeline_frames(b.pipeline, l->frames + i, 1);
     }
-    pipeline_finish(p);
-    pipeline_free(p);
-    network_list_free(networks);
-    log_bed_close(&logs);
-    out->conn = log_bed_take(&logs, "conn");
-    out->http = log_bed_take(&logs, "http");
-    out->ssl = log_bed_take(&logs, "ssl");
-    out->open_conn = log_bed_take(&logs, "open_conn");
-    out->open_http = log_bed_take(&logs, "open_http");
-    out->open_ssl = log_bed_take(&logs, "open_ssl");
-    log_bed_remove(&logs);
+    bed_close(&b);
+    out->conn = log_bed_take(&b.logs, "conn");
+    out->http = log_bed_take(&b.logs, "http");
+    out->ssl = log_bed_take(&b.logs, "ssl");
+    out->open_conn = log_bed_take(&b.logs, "open_conn");
+    out->open_http = log_bed_take(&b.logs, "open_http");
+    out->open_ssl = log_bed_take(&b.logs, "open_ssl");
+    log_bed_remove(&b.logs);
 }
 
 static void begin_talks(struct frame_list *l, struct talk t[N_TALKS])
@@ -246,12 +267,42 @@ static void test_captures_have_none(void **state)
     frames_free(&l);
 }
 
+/* No packet comes any more: connections end by the clock all the same. */
+static void test_silence_ends_connections(void **state)
+{
+    (void)state;
+    struct bed b;
+    struct frame_list l;
+    struct pipeline_counters counters;
+    frames_open(&l);
+    struct talk t = talk_begin(&l, frame_addr(10, 0, 0, 1), 50000, frame_addr(192, 0, 2, 7), 9999);
+    talk_udp(&t, 0, "hello", 5);
+    bed_open(&b, (struct pipeline_options){.memory = 0}, LOG_FORMAT_TSV);
+    pipeline_frames(b.pipeline, l.frames, 1);
+    for (int64_t s = 1; s < 60; s++)
+        pipeline_tick(b.pipeline, l.frames[0].ts + s * SECOND);
+    pipeline_count(b.pipeline, &counters);
+    assert_int_equal(counters.flows.n_now, 1);
+    assert_int_equal(counters.flows.n_now_of[FLOW_UDP], 1);
+    pipeline_tick(b.pipeline, l.frames[0].ts + 60 * SECOND);
+    pipeline_tick(b.pipeline, l.frames[0].ts + 61 * SECOND);
+    pipeline_count(b.pipeline, &counters);
+    assert_int_equal(counters.flows.n_now, 0);
+    assert_int_equal(counters.flows.n_now_of[FLOW_UDP], 0);
+    assert_int_equal(counters.flows.n_added_of[FLOW_UDP], 1);
+    bed_close(&b);
+    free(log_bed_take(&b.logs, "conn"));
+    log_bed_remove(&b.logs);
+    frames_free(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_live),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_captures_have_none),
+        cmocka_unit_test(test_silence_ends_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
