@@ -30,6 +30,7 @@ static void talk(struct analysis *a, struct reader *r)
         if (piece && what & FIN && !a->finished)
             a->analyzer->fin(a, side);
         free(piece);
+        a->analyzer->open(a); /* at any time */
         a->context->now += what & LATER ? 130000000000 : 1000;
         a->context->clock = a->context->now;
         if (pool_used(a->context->pool) > KEPT_MAX)

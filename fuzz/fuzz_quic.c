@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         context.log = log_writer_new(logs_open(NULL, 0));
         context.pool = pool_new(64u << 20);
         context.weirds = weird_memory_new();
-        context.ja3 = context.ja4 = true;
+        context.ja3 = context.ja4 = context.reports_open = true;
     }
     struct reader r = rd_make(bytes, size);
     uint8_t port = rd_u8(&r);
@@ -79,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         if (piece)
             say(&context, &flow, what, piece, piece_size);
         free(piece);
+        attach_ops.open(&context, &flow); /* at any time */
     }
     attach_ops.end(&context, &flow);
     flow_early_free(&context, &flow);

@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         context.log = log_writer_new(logs_open(NULL, 0));
         context.pool = pool_new(64u << 20);
         context.weirds = weird_memory_new();
+        context.reports_open = true;
     }
     struct reader r = rd_make(bytes, size);
     unsigned n_ports = 0;
@@ -44,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         else if (piece && piece_size > 0)
             attach_ops.data(&context, &flow, dir, piece, piece_size);
         free(piece);
+        attach_ops.open(&context, &flow); /* at any time */
         context.now += 1000;
         if (pool_used(context.pool) > KEPT_MAX)
             abort();

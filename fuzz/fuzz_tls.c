@@ -25,6 +25,7 @@ static void talk(struct analysis *a, struct reader *r)
         else if (piece && !a->finished && a->analyzer->gap)
             a->analyzer->gap(a, side & 1, piece_size);
         free(piece);
+        a->analyzer->open(a); /* at any time */
         a->context->now += 1000;
         if (pool_used(a->context->pool) > KEPT_MAX)
             abort();
@@ -38,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         context.log = log_writer_new(logs_open(NULL, 0));
         context.pool = pool_new(64u << 20);
         context.weirds = weird_memory_new();
-        context.ja3 = context.ja4 = true;
+        context.ja3 = context.ja4 = context.reports_open = true;
     }
     /* New for each input: an input must do the same each time. */
     context.certificates = x509_memory_new_shared(16u << 20, false);

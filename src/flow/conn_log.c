@@ -16,6 +16,8 @@ static const struct log_column columns[] = {
 };
 
 const struct log_schema conn_schema = {.name = "conn", LOG_COLUMNS(columns), .of_connection = true};
+const struct log_schema open_conn_schema = {
+    .name = "open_conn", LOG_COLUMNS(columns), .of_connection = true};
 
 static uint64_t full_seq(uint32_t seq, uint16_t wraps)
 {
@@ -139,9 +141,10 @@ static void put_parents(struct rec *rec, const struct flow_more *more)
     rec_set_end(rec);
 }
 
-void conn_log(struct flow_context *context, const struct flow *f)
+static void put_row(struct flow_context *context, const struct flow *f,
+                    const struct log_schema *schema)
 {
-    struct rec *rec = flow_log_begin(context, f, &conn_schema, f->first);
+    struct rec *rec = flow_log_begin(context, f, schema, f->first);
     rec_text(rec, flow_proto_name(f));
     put_services(rec, more_of(f));
     int64_t duration = f->last - f->first;
@@ -170,4 +173,14 @@ void conn_log(struct flow_context *context, const struct flow *f)
     put_parents(rec, more_of(f));
     rec_count(rec, f->ip_proto);
     flow_log_end(context, f, rec);
+}
+
+void conn_log(struct flow_context *context, const struct flow *f)
+{
+    put_row(context, f, &conn_schema);
+}
+
+void conn_log_open(struct flow_context *context, const struct flow *f)
+{
+    put_row(context, f, &open_conn_schema);
 }

@@ -24,6 +24,16 @@ struct flow_payload_ops {
     void (*gap)(struct flow_context *context, struct flow *flow, int dir, uint64_t size);
     void (*fin)(struct flow_context *context, struct flow *flow, int dir);
     void (*end)(struct flow_context *context, struct flow *flow); /* before conn.log's row */
+    /* It has been open for another hour: rows beside that of open_conn.log. */
+    void (*open)(struct flow_context *context, struct flow *flow);
+};
+
+/* What a worker's connections have done, and what they keep in wait for what has not come yet. All
+ * are 64 bits, so that those of several workers can be added up. */
+struct flow_counters {
+    uint64_t n_acks, n_gaps; /* acknowledgements of new data; those of data that was not seen */
+    uint64_t n_files, n_files_now;
+    uint64_t tcp_bytes, early_bytes, file_bytes; /* kept now */
 };
 
 struct flow_context {
@@ -38,6 +48,7 @@ struct flow_context {
     struct file_memory *files;              /* proto/file.h; NULL until the first one */
     struct aead *aead;                      /* base/aead.h; NULL until the first one */
     const struct flow_payload_ops *payload; /* NULL: nobody looks */
+    struct flow_counters counters;
     uint64_t uid_seed; /* of the run: uids are stable for one input, and differ between sensors */
 
     /* Writes the extra columns of a connection's row; NULL: there are none. */
@@ -52,6 +63,7 @@ struct flow_context {
     bool validate_checksums;
     bool deliver_truncated; /* mirrors cut frames: what is there is looked at */
     bool ja3, ja4;          /* extra columns asked for */
+    bool reports_open; /* rows of connections that stay open are written: keep what they need */
 };
 
 #endif

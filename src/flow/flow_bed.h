@@ -41,7 +41,7 @@ struct flow_bed {
     struct flow_context context; /* first: the payload calls find the bed by it */
     struct log_bed logs;
     struct bed_stream stream[2];
-    unsigned n_ends;
+    unsigned n_ends, n_opens;
     struct addr end[2];
     uint16_t port[2];
     uint32_t isn[2];
@@ -52,6 +52,7 @@ struct flow_bed {
     struct flow *flow;   /* of the last packet */
     const char *no_flow; /* why it has none */
     char *conn, *weird;  /* after bed_close */
+    char *open_conn;
 };
 
 static inline void bed_on_data(struct flow_context *context, struct flow *f, int dir,
@@ -87,10 +88,21 @@ static inline void bed_on_end(struct flow_context *context, struct flow *f)
     ((struct flow_bed *)context)->n_ends++;
 }
 
+static inline void bed_on_open(struct flow_context *context, struct flow *f)
+{
+    (void)f;
+    ((struct flow_bed *)context)->n_opens++;
+}
+
 static inline void bed_open_with(struct flow_bed *b, size_t memory)
 {
     static const struct flow_payload_ops ops = {
-        .data = bed_on_data, .gap = bed_on_gap, .fin = bed_on_fin, .end = bed_on_end};
+        .data = bed_on_data,
+        .gap = bed_on_gap,
+        .fin = bed_on_fin,
+        .end = bed_on_end,
+        .open = bed_on_open,
+    };
     memset(b, 0, sizeof *b);
     log_bed_open(&b->logs, LOG_FORMAT_TSV, NULL, 0);
     b->end[0] = frame_addr(10, 0, 0, 1);
@@ -231,9 +243,12 @@ static inline void bed_close(struct flow_bed *b)
     flow_table_free(b->context.table);
     b->context.table = NULL;
     assert_int_equal(pool_used(b->context.pool), 0);
+    assert_int_equal(b->context.counters.tcp_bytes, 0);
+    assert_int_equal(b->context.counters.early_bytes, 0);
     log_bed_close(&b->logs);
     b->conn = log_bed_take(&b->logs, "conn");
     b->weird = log_bed_take(&b->logs, "weird");
+    b->open_conn = log_bed_take(&b->logs, "open_conn");
     log_bed_remove(&b->logs);
     weird_memory_free(b->context.weirds);
     pool_free(b->context.pool);
@@ -243,6 +258,7 @@ static inline void bed_free(struct flow_bed *b)
 {
     free(b->conn);
     free(b->weird);
+    free(b->open_conn);
     free(b->stream[0].bytes);
     free(b->stream[1].bytes);
 }

@@ -18,6 +18,13 @@ struct flow_more *flow_more(struct flow_context *context, struct flow *f)
     return more;
 }
 
+void flow_pending_drop(struct flow_context *context, struct flow *f, int dir)
+{
+    struct pending *pending = &more_of(f)->pending[dir];
+    context->counters.tcp_bytes -= pending->first->size;
+    pending_drop(pending, context->pool);
+}
+
 void flow_more_free(struct flow_context *context, struct flow *f)
 {
     flow_early_free(context, f);
@@ -26,7 +33,7 @@ void flow_more_free(struct flow_context *context, struct flow *f)
         return;
     for (int dir = 0; dir < 2; dir++)
         while (more->pending[dir].first)
-            pending_drop(&more->pending[dir], context->pool);
+            flow_pending_drop(context, f, dir);
     pool_put(context->pool, more->history, more->history_size);
     arena_clear(&more->arena);
     pool_put(context->pool, more, sizeof *more);
@@ -55,8 +62,10 @@ static struct flow_early *early_grow(struct flow_context *context, struct flow *
         return NULL;
     if (old) {
         memcpy(grown, old, sizeof *old + old->size[0] + old->size[1]);
+        context->counters.early_bytes -= old->capacity;
         pool_put(context->pool, old, old->capacity);
     }
+    context->counters.early_bytes += capacity;
     grown->capacity = (uint16_t)capacity;
     *place = grown;
     if (place == &f->early)
@@ -84,8 +93,10 @@ bool flow_early_add(struct flow_context *context, struct flow *f, int dir, const
 void flow_early_free(struct flow_context *context, struct flow *f)
 {
     struct flow_early **place = early_place(f);
-    if (*place)
+    if (*place) {
+        context->counters.early_bytes -= (*place)->capacity;
         pool_put(context->pool, *place, (*place)->capacity);
+    }
     *place = NULL;
     f->is_early = 0;
 }

@@ -45,6 +45,9 @@ bool flow_early_add(struct flow_context *context, struct flow *f, int dir, const
                     size_t size);
 void flow_early_free(struct flow_context *context, struct flow *f);
 
+/* The first of the segments that wait in this direction goes; there must be one. */
+void flow_pending_drop(struct flow_context *context, struct flow *f, int dir);
+
 static inline struct flow_more *more_of(const struct flow *f)
 {
     return f->is_early ? NULL : f->more;

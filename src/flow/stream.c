@@ -64,22 +64,27 @@ static void deliver_pending(struct flow_context *context, struct flow *f, int di
         if (known < s->size)
             deliver(context, f, dir, s->bytes + known, s->size - (uint32_t)known);
         if (first_kept(f, dir) == s)
-            pending_drop(&more_of(f)->pending[dir], context->pool);
+            flow_pending_drop(context, f, dir);
     }
 }
 
 static void drop_pending(struct flow_context *context, struct flow *f, int dir)
 {
     while (first_kept(f, dir))
-        pending_drop(&more_of(f)->pending[dir], context->pool);
+        flow_pending_drop(context, f, dir);
 }
 
 static void keep(struct flow_context *context, struct flow *f, int dir, uint64_t begin,
                  const uint8_t *bytes, uint32_t size)
 {
     struct flow_more *more = flow_more(context, f);
-    if (more) /* what finds no room becomes a gap; the pool counts what it refused */
-        (void)pending_keep(&more->pending[dir], context->pool, begin, bytes, size);
+    if (!more)
+        return;
+    struct pending *pending = &more->pending[dir];
+    uint32_t before = pending->n_bytes;
+    /* What finds no room becomes a gap; the pool counts what it refused. */
+    (void)pending_keep(pending, context->pool, begin, bytes, size);
+    context->counters.tcp_bytes += pending->n_bytes - before;
 }
 
 static void give_up(struct flow_context *context, struct flow *f, int dir, const char *weird)
@@ -162,6 +167,23 @@ static void undelivered(struct flow_context *context, struct flow *f, int dir, u
         end->delivered = upto;
 }
 
+/* Counts for capture_loss.log as Zeek does: between two ends that are established, by what the
+ * acknowledgement covers that was not seen. One byte behind data that was not acknowledged before
+ * is a FIN's number, more likely, whose segment was not seen. */
+static void count_ack(struct flow_context *context, const struct flow *f, int dir, uint64_t upto)
+{
+    const struct tcp_end *end = &f->tcp[dir];
+    if (end->skip || end->state != TCP_ESTABLISHED || f->tcp[!dir].state != TCP_ESTABLISHED)
+        return;
+    context->counters.n_acks++;
+    if (upto <= end->delivered)
+        return;
+    const struct segment *s = first_kept(f, dir);
+    bool has_hole = s && s->begin < upto;
+    if (has_hole || upto - end->delivered > 1 || end->delivered == end->trimmed)
+        context->counters.n_gaps++;
+}
+
 void stream_acked(struct flow_context *context, struct flow *f, int dir, uint64_t upto)
 {
     struct tcp_end *end = &f->tcp[dir];
@@ -173,6 +195,7 @@ void stream_acked(struct flow_context *context, struct flow *f, int dir, uint64_
     }
     if (upto <= end->trimmed)
         return;
+    count_ack(context, f, dir, upto);
     if (upto > end->delivered)
         undelivered(context, f, dir, upto);
     if (first_kept(f, dir))

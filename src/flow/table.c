@@ -358,6 +358,8 @@ struct flow *flow_table_add(struct flow_table *table, const struct flow_key *key
     table->n_entries++;
     wheel_put(table, f);
     table->counters.n_added++;
+    table->counters.n_added_of[f->proto]++;
+    table->counters.n_now_of[f->proto]++;
     if (++table->counters.n_now > table->counters.n_peak)
         table->counters.n_peak = table->counters.n_now;
     return f;
@@ -376,11 +378,23 @@ void flow_table_end(struct flow_table *table, struct flow *f)
     uint32_t number = number_of(table, f);
     wheel_remove(table, f);
     index_remove(table, f->hash, number);
+    table->counters.n_now_of[f->proto]--;
     f->proto = FLOW_N_PROTOS; /* free */
     f->next_timer = table->free;
     table->free = number;
     table->counters.n_ended++;
     table->counters.n_now--;
+}
+
+uint32_t flow_table_size(const struct flow_table *table)
+{
+    return table->n_used;
+}
+
+struct flow *flow_table_at(struct flow_table *table, uint32_t number)
+{
+    struct flow *f = &table->flows[number];
+    return f->proto != FLOW_N_PROTOS ? f : NULL;
 }
 
 void flow_table_each(struct flow_table *table, void (*visit)(struct flow *f, void *with),

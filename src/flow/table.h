@@ -48,7 +48,8 @@ void flow_table_end(struct flow_table *table, struct flow *f);
 /* To be called after anything that may bring its end nearer (a close); later ends are noticed. */
 void flow_table_rearm(struct flow_table *table, struct flow *f);
 
-/* A packet came, of whatever connection: context->clock is its time, or a later one's before. */
+/* A packet came, of whatever connection: context->clock is its time, or a later one's before. Or no
+ * packet came, and the clock went on. */
 void flow_table_packet(struct flow_table *table);
 
 /* Ends what is over by context->clock. */
@@ -58,9 +59,15 @@ void flow_table_expire(struct flow_table *table);
 void flow_table_each(struct flow_table *table, void (*visit)(struct flow *f, void *with),
                      void *with);
 
+/* The same a piece at a time, while packets come in between: numbers below the size are looked at
+ * one after the other. NULL: nobody has this number. */
+uint32_t flow_table_size(const struct flow_table *table);
+struct flow *flow_table_at(struct flow_table *table, uint32_t number);
+
 struct flow_table_counters {
     uint64_t n_added, n_ended, n_evicted, n_refused;
     uint64_t n_now, n_peak;
+    uint64_t n_added_of[FLOW_N_PROTOS], n_now_of[FLOW_N_PROTOS];
 };
 const struct flow_table_counters *flow_table_counters(const struct flow_table *table);
 

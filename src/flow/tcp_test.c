@@ -367,6 +367,90 @@ static void test_christmas(void **state)
     bed_free(&b);
 }
 
+/* ---- acknowledgements, for capture_loss.log ---- */
+
+static void check_acks(const struct flow_bed *b, uint64_t n_acks, uint64_t n_gaps)
+{
+    assert_int_equal(b->context.counters.n_acks, n_acks);
+    assert_int_equal(b->context.counters.n_gaps, n_gaps);
+}
+
+static void test_acks_of_what_was_seen(void **state)
+{
+    (void)state;
+    struct flow_bed b;
+    bed_open(&b);
+    bed_handshake(&b);
+    check_acks(&b, 0, 0); /* of the SYNs: no data */
+    bed_tcp(&b, 0, "PA", 1, 1, "hello");
+    check_acks(&b, 0, 0);
+    bed_tcp(&b, 1, "A", 1, 3, ""); /* of a part of it */
+    check_acks(&b, 1, 0);
+    bed_tcp(&b, 1, "A", 1, 6, "");
+    check_acks(&b, 2, 0);
+    bed_tcp(&b, 1, "A", 1, 6, ""); /* nothing new */
+    bed_tcp(&b, 1, "PA", 1, 6, "ok");
+    check_acks(&b, 2, 0);
+    bed_tcp(&b, 0, "A", 6, 3, "");
+    check_acks(&b, 3, 0);
+    bed_tcp(&b, 0, "PA", 8, 3, "later"); /* out of order, but it comes */
+    assert_int_equal(b.context.counters.tcp_bytes, 5);
+    bed_tcp(&b, 0, "PA", 6, 3, "us");
+    assert_int_equal(b.context.counters.tcp_bytes, 0);
+    bed_tcp(&b, 1, "A", 3, 13, "");
+    check_acks(&b, 4, 0);
+    bed_tcp(&b, 0, "FA", 13, 3, "");
+    bed_tcp(&b, 1, "FA", 3, 14, "");
+    bed_tcp(&b, 0, "A", 14, 4, "");
+    check_acks(&b, 4, 0); /* the FINs' numbers are no data */
+    bed_close(&b);
+    bed_free(&b);
+}
+
+static void test_acks_of_what_was_not_seen(void **state)
+{
+    (void)state;
+    struct flow_bed b;
+    bed_open(&b);
+    bed_handshake(&b);
+    bed_tcp(&b, 1, "A", 1, 101, ""); /* all of it is missing */
+    check_acks(&b, 1, 1);
+    bed_tcp(&b, 0, "PA", 101, 1, "seen");
+    bed_tcp(&b, 1, "A", 1, 201, ""); /* its end is missing */
+    check_acks(&b, 2, 2);
+    bed_tcp(&b, 0, "PA", 211, 1, "seen"); /* a hole in the middle */
+    assert_int_equal(b.context.counters.tcp_bytes, 4);
+    bed_tcp(&b, 1, "A", 1, 215, "");
+    assert_int_equal(b.context.counters.tcp_bytes, 0);
+    check_acks(&b, 3, 3);
+    bed_tcp(&b, 0, "PA", 215, 1, "seen");
+    bed_tcp(&b, 1, "A", 1, 220, ""); /* one more than was sent: of a FIN that was not seen */
+    check_acks(&b, 4, 3);
+    bed_tcp(&b, 1, "A", 1, 221, ""); /* one byte that was not seen, alone */
+    check_acks(&b, 5, 4);
+    bed_close(&b);
+    bed_free(&b);
+}
+
+/* Where one end's handshake was not seen, or only one direction is, nothing can be told. */
+static void test_acks_of_halves_do_not_count(void **state)
+{
+    (void)state;
+    struct flow_bed b;
+    bed_open(&b);
+    bed_tcp(&b, 0, "PA", 1, 1, "middle");
+    bed_tcp(&b, 1, "PA", 1, 500, "of it");
+    bed_tcp(&b, 0, "PA", 600, 700, "more");
+    check_acks(&b, 0, 0);
+    b.port[0]++;
+    bed_tcp(&b, 0, "S", 0, 0, "");
+    bed_tcp(&b, 0, "A", 1, 1, "");
+    bed_tcp(&b, 0, "PA", 1, 5000, "x");
+    check_acks(&b, 0, 0);
+    bed_close(&b);
+    bed_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +469,9 @@ int main(void)
         cmocka_unit_test(test_the_same_syn_again_is_no_reuse),
         cmocka_unit_test(test_cut_and_impossible_headers),
         cmocka_unit_test(test_christmas),
+        cmocka_unit_test(test_acks_of_what_was_seen),
+        cmocka_unit_test(test_acks_of_what_was_not_seen),
+        cmocka_unit_test(test_acks_of_halves_do_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,8 +117,8 @@ static void test_no_name_misleads_importers(void **state)
             check_name(analyzers[i]->logs[k]);
     assert_true(n >= 4);
     static const struct log_schema *const others[] = {
-        &conn_schema, &weird_schema, &notice_schema, &tunnel_schema,
-        &file_log,    &x509_log,     &stats_schema,  &capture_loss_schema,
+        &conn_schema, &open_conn_schema, &weird_schema, &notice_schema,       &tunnel_schema,
+        &file_log,    &x509_log,         &stats_schema, &capture_loss_schema,
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         check_name(others[i]);

@@ -54,6 +54,10 @@ void log_writer_free(struct log_writer *writer); /* flushes first */
 struct rec *log_begin(struct log_writer *writer, const struct log_schema *schema);
 void log_end(struct rec *rec);
 
+/* Ends the record and keeps it: its line, borrowed until the next log_begin with this schema, for
+ * who writes it again elsewhere (log_line). Empty: the record was too long and is lost. */
+struct str log_end_line(struct rec *rec);
+
 /* Ends the record without keeping it: its line, borrowed until the next log_begin with this schema.
  * For rows of which it is not known yet whether they are to be written. */
 struct str log_cut(struct rec *rec);

@@ -156,21 +156,31 @@ size_t log_stream_offset(const struct log_stream *stream)
     return (size_t)(stream->rec.at - stream->start);
 }
 
-struct str log_cut(struct rec *rec)
+struct str log_end_line(struct rec *rec)
 {
     struct log_stream *stream = rec->stream;
     uint64_t n = stream->writer->n_records;
     log_end(rec);
     if (stream->writer->n_records == n)
         return (struct str){.at = "", .len = 0}; /* too long: it is gone already */
-    stream->writer->n_records--;
-    stream->n_lines--;
     /* The record began where its line does: the last newline but one is the one before it. */
-    char *end = rec->at, *begin = end - 1;
+    const char *end = rec->at, *begin = end - 1;
     while (begin > stream->buffer && begin[-1] != '\n')
         begin--;
-    rec->at = stream->start = begin;
     return str_make(begin, (size_t)(end - begin));
+}
+
+struct str log_cut(struct rec *rec)
+{
+    struct log_stream *stream = rec->stream;
+    struct str line = log_end_line(rec);
+    if (line.len > 0) {
+        stream->writer->n_records--;
+        stream->n_lines--;
+        rec->at -= line.len;
+        stream->start = rec->at;
+    }
+    return line;
 }
 
 void log_line(struct log_writer *writer, const struct log_schema *schema, struct str line)

@@ -53,6 +53,10 @@ struct analyzer {
     void (*gap)(struct analysis *a, int dir, uint64_t size); /* TCP: that many bytes are missing */
     void (*fin)(struct analysis *a, int dir);                /* TCP: no more in this direction */
     void (*end)(struct analysis *a); /* the connection is over: log what is pending, free */
+    /* The connection has been open for another hour: the row that its log has last for it (or the
+     * one in the making), into a log of the same columns whose name has "open_" in front. Where the
+     * row is not known any more, context->reports_open says to keep it. */
+    void (*open)(struct analysis *a);
 };
 
 /* One analyzer at work on one connection. Flow lifetime. */

@@ -214,11 +214,20 @@ static void on_end(struct flow_context *context, struct flow *f)
     more_of(f)->analyses = NULL;
 }
 
+static void on_open(struct flow_context *context, struct flow *f)
+{
+    (void)context;
+    for (struct analysis *a = more_of(f) ? more_of(f)->analyses : NULL; a; a = a->next)
+        if (a->analyzer->open)
+            a->analyzer->open(a);
+}
+
 const struct flow_payload_ops attach_ops = {
     .data = on_data,
     .gap = on_gap,
     .fin = on_fin,
     .end = on_end,
+    .open = on_open,
 };
 
 /* ---- what analyzers call ---- */

@@ -263,18 +263,27 @@ static void dtls_data(struct analysis *a, int dir, const uint8_t *bytes, size_t 
 
 static void dtls_end(struct analysis *a)
 {
-    release(a->state);
+    struct dtls *d = a->state;
+    release(d);
+    tls_log_forget(&d->tls);
+}
+
+static void dtls_open(struct analysis *a)
+{
+    struct dtls *d = a->state;
+    tls_log_open(&d->tls);
 }
 
 const struct analyzer analyzer_dtls = {
     .name = "dtls",
     .transports = ANALYZER_UDP,
     .udp_ports = {443},
-    .logs = {&tls_log, &x509_log, &file_log},
+    .logs = {&tls_log, &tls_open_log, &x509_log, &file_log},
     .state_size = sizeof(struct dtls),
     .weird_source = "DTLS",
     .match = dtls_match,
     .start = dtls_start,
     .data = dtls_data,
     .end = dtls_end,
+    .open = dtls_open,
 };

@@ -64,6 +64,8 @@ struct file *file_new(struct analysis *a, int dir, const char *source)
     if (!file)
         return NULL;
     file->context = a->context;
+    file->context->counters.n_files++;
+    file->context->counters.n_files_now++;
     file->first_carrier = file_carrier(a);
     file->source = source;
     file->id = flow_file_id(a->context, a->flow, (uint64_t)a->n_files++ << 8 | (uint8_t)source[0]);
@@ -303,6 +305,7 @@ void file_end(struct file *file)
     file_set_name(file, (struct str){0});
     file_parts_free(file);
     pool_put(pool, file->more_carriers, FILE_N_CARRIERS * sizeof *file->more_carriers);
+    file->context->counters.n_files_now--;
     pool_put(pool, file, sizeof *file);
 }
 

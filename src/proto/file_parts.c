@@ -38,8 +38,8 @@ static void keep_early(struct file *file, uint64_t offset, const uint8_t *bytes,
     struct parts *p = file->parts;
     if (file->looked || offset >= MIME_LOOK_AT)
         return;
-    if (!p->early)
-        p->early = pool_get(file->context->pool, MIME_LOOK_AT);
+    if (!p->early && (p->early = pool_get(file->context->pool, MIME_LOOK_AT)))
+        file->context->counters.file_bytes += MIME_LOOK_AT;
     if (p->early)
         memcpy(p->early + offset, bytes,
                size < MIME_LOOK_AT - offset ? size : MIME_LOOK_AT - offset);
@@ -176,6 +176,8 @@ void file_parts_free(struct file *file)
 {
     if (!file->parts)
         return;
+    if (file->parts->early)
+        file->context->counters.file_bytes -= MIME_LOOK_AT;
     pool_put(file->context->pool, file->parts->early, MIME_LOOK_AT);
     pool_put(file->context->pool, file->parts, sizeof *file->parts);
     file->parts = NULL;

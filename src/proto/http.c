@@ -316,7 +316,7 @@ const struct analyzer analyzer_http = {
     .weird_source = "HTTP",
     .transports = ANALYZER_TCP,
     .tcp_ports = {80, 81, 631, 1080, 3128, 8000, 8080, 8888},
-    .logs = {&http_log, &file_log},
+    .logs = {&http_log, &http_open_log, &file_log},
     .state_size = sizeof(struct http),
     .match = match,
     .start = start,
@@ -324,4 +324,5 @@ const struct analyzer analyzer_http = {
     .gap = gap,
     .fin = fin,
     .end = end,
+    .open = http_trans_log_open,
 };

@@ -34,6 +34,8 @@ static const struct log_column columns[] = {
 };
 
 const struct log_schema http_log = {.name = "http", LOG_COLUMNS(columns), .of_connection = true};
+const struct log_schema http_open_log = {
+    .name = "open_http", LOG_COLUMNS(columns), .of_connection = true};
 
 /* Others are a weird. */
 static const struct str methods[] = {
@@ -88,9 +90,10 @@ static void write_files(struct rec *rec, const struct http_files *files)
     }
 }
 
-static void write_row(struct analysis *a, const struct http_trans *t)
+static void write_row(struct analysis *a, const struct http_trans *t,
+                      const struct log_schema *schema)
 {
-    struct rec *rec = flow_log_begin(a->context, a->flow, &http_log, t->ts);
+    struct rec *rec = flow_log_begin(a->context, a->flow, schema, t->ts);
     rec_count(rec, t->depth);
     rec_str(rec, t->method);
     rec_str(rec, t->host);
@@ -179,7 +182,7 @@ static void log_pending(struct analysis *a, struct http_trans *t)
 {
     struct http *h = http_of(a);
     unlink_pending(h, t);
-    write_row(a, t);
+    write_row(a, t, &http_log);
     if (h->at != t) {
         trans_free(a, t);
         return;
@@ -320,7 +323,7 @@ void http_trans_log_all(struct analysis *a)
     for (struct http_trans *t = h->pending; t;) {
         struct http_trans *next = t->next;
         if (t->number > 0)
-            write_row(a, t);
+            write_row(a, t, &http_log);
         trans_free(a, t);
         t = next;
     }
@@ -328,4 +331,13 @@ void http_trans_log_all(struct analysis *a)
     h->n_pending = 0;
     trans_free(a, h->logged);
     h->logged = NULL;
+}
+
+/* The last request, or the one that still goes on: of those that were logged, the last is kept
+ * until there is another. */
+void http_trans_log_open(struct analysis *a)
+{
+    const struct http_trans *t = http_of(a)->at;
+    if (t && t->number > 0)
+        write_row(a, t, &http_open_log);
 }

@@ -203,7 +203,7 @@ void http_inflate(struct analysis *a, int dir, struct http_entity *e, struct str
 void http_inflate_end(struct analysis *a, struct http_entity *e);
 
 /* http_log.c */
-extern const struct log_schema http_log;
+extern const struct log_schema http_log, http_open_log;
 struct http_trans *http_trans_at(struct analysis *a, int dir); /* makes it where there is none */
 static inline struct http_trans *http_trans_now(struct analysis *a, int dir) /* the same, fast */
 {
@@ -218,6 +218,7 @@ void http_trans_done(struct analysis *a, int dir, uint64_t body_length);
 void http_trans_add_file(struct analysis *a, int dir, const struct file *file);
 void http_trans_add_mime(struct http_trans *t, int dir, struct str mime);
 void http_trans_log_all(struct analysis *a);
+void http_trans_log_open(struct analysis *a);
 
 /* http_tunnel.c */
 void http_tunnel_start(struct analysis *a, struct str protocol);

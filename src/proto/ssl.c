@@ -387,14 +387,22 @@ static void ssl_gap(struct analysis *a, int dir, uint64_t size)
 
 static void ssl_end(struct analysis *a)
 {
-    release(a->state);
+    struct ssl *s = a->state;
+    release(s);
+    tls_log_forget(&s->tls);
+}
+
+static void ssl_open(struct analysis *a)
+{
+    struct ssl *s = a->state;
+    tls_log_open(&s->tls);
 }
 
 const struct analyzer analyzer_ssl = {
     .name = "ssl",
     .transports = ANALYZER_TCP,
     .tcp_ports = {443, 563, 585, 614, 636, 989, 990, 992, 993, 995, 5223},
-    .logs = {&tls_log, &x509_log, &file_log},
+    .logs = {&tls_log, &tls_open_log, &x509_log, &file_log},
     .state_size = sizeof(struct ssl),
     .weird_source = "SSL",
     .match = ssl_match,
@@ -402,4 +410,5 @@ const struct analyzer analyzer_ssl = {
     .data = ssl_data,
     .gap = ssl_gap,
     .end = ssl_end,
+    .open = ssl_open,
 };

@@ -73,6 +73,8 @@ struct tls {
     bool encrypted[2];
     bool established;
     bool flipped, flip_said;
+    struct str
+        row;   /* as it was logged, kept for open_ssl.log until the connection ends; pool memory */
     bool gone; /* taken off by violation, or nothing more is wanted: stop at once */
     struct tls_info info;
 };
@@ -123,7 +125,11 @@ void tls_log_message(struct tls *tls, bool is_client, uint8_t type);
 void tls_log_established(struct tls *tls);
 void tls_set_text(struct tls *tls, struct str *text, struct str value);
 
-extern const struct log_schema tls_log; /* ssl.log */
+/* The row, as it was logged or as it is by now, into open_ssl.log. */
+void tls_log_open(struct tls *tls);
+void tls_log_forget(struct tls *tls); /* the connection is over */
+
+extern const struct log_schema tls_log, tls_open_log; /* ssl.log, open_ssl.log */
 
 /* ---- fingerprints of hellos (tls_ja.c); the readers stand at the version ---- */
 

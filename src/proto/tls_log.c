@@ -1,6 +1,7 @@
 /* What happens in a connection, gathered for its row of ssl.log, and the row. It is written once:
  * when the handshake is done, when the protocol is broken, or at the end of the connection,
- * whatever comes first; what happens later changes nothing any more. */
+ * whatever comes first; what happens later changes nothing any more. Where open connections are
+ * reported, the line is kept for them, which takes less than what it was made of. */
 #include "proto/file.h"
 #include "proto/tls.h"
 #include "proto/x509.h"
@@ -21,15 +22,28 @@ static const struct log_column columns_ja4[] = {COLUMNS, {"ja4", LOG_STRING}};
 static const struct log_column columns_ja[] = {
     COLUMNS, {"ja3", LOG_STRING}, {"ja3s", LOG_STRING}, {"ja4", LOG_STRING}};
 
-const struct log_schema tls_log = {.name = "ssl", LOG_COLUMNS(columns), .of_connection = true};
+#define MAX_KEPT_ROW 8192u
 
-/* By what is asked for: [ja3][ja4]. */
-static const struct log_schema with_ja[2][2] = {
-    {{.name = "ssl", LOG_COLUMNS(columns), .of_connection = true},
-     {.name = "ssl", LOG_COLUMNS(columns_ja4), .of_connection = true}},
-    {{.name = "ssl", LOG_COLUMNS(columns_ja3), .of_connection = true},
-     {.name = "ssl", LOG_COLUMNS(columns_ja), .of_connection = true}},
+#define SCHEMA(text, table)                                                                        \
+    {                                                                                              \
+        .name = (text), LOG_COLUMNS(table), .of_connection = true                                  \
+    }
+
+const struct log_schema tls_log = SCHEMA("ssl", columns);
+const struct log_schema tls_open_log = SCHEMA("open_ssl", columns);
+
+/* By what is asked for: [open][ja3][ja4]. */
+static const struct log_schema with_ja[2][2][2] = {
+    {{SCHEMA("ssl", columns), SCHEMA("ssl", columns_ja4)},
+     {SCHEMA("ssl", columns_ja3), SCHEMA("ssl", columns_ja)}},
+    {{SCHEMA("open_ssl", columns), SCHEMA("open_ssl", columns_ja4)},
+     {SCHEMA("open_ssl", columns_ja3), SCHEMA("open_ssl", columns_ja)}},
 };
+
+static const struct log_schema *schema_of(const struct flow_context *context, bool open)
+{
+    return &with_ja[open][context->ja3][context->ja4];
+}
 
 bool tls_version_ok(uint16_t version)
 {
@@ -195,15 +209,13 @@ static void put_columns(struct rec *rec, const struct tls_info *info)
         rec_unset(rec);
 }
 
-static void write_row(struct tls *tls)
+/* The whole row but for its end. */
+static struct rec *put_row(const struct tls *tls, bool open)
 {
-    struct tls_info *info = &tls->info;
-    if (!info->begun || info->logged)
-        return;
-    info->logged = true;
+    const struct tls_info *info = &tls->info;
     struct flow_context *context = tls->analysis->context;
     const struct flow *flow = tls->analysis->flow;
-    struct rec *rec = flow_log_begin(context, flow, &with_ja[context->ja3][context->ja4], info->ts);
+    struct rec *rec = flow_log_begin(context, flow, schema_of(context, open), info->ts);
     put_columns(rec, info);
     if (context->ja3) {
         put_ja(rec, info->ja3, sizeof info->ja3);
@@ -211,10 +223,51 @@ static void write_row(struct tls *tls)
     }
     if (context->ja4)
         put_ja(rec, info->ja4, sizeof info->ja4);
-    flow_log_end(context, flow, rec);
+    flow_log_extra(context, flow, rec);
+    return rec;
+}
+
+/* open_ssl.log has no row of a connection whose row is longer than those of any honest handshake,
+ * or for which there is no memory (the pool counts that). */
+static void keep_row(struct tls *tls, struct str line)
+{
+    bool fits = line.len > 0 && line.len <= MAX_KEPT_ROW;
+    char *copy = fits ? pool_get(analysis_pool(tls->analysis), line.len) : NULL;
+    if (!copy)
+        return;
+    memcpy(copy, line.at, line.len);
+    tls->row = str_make(copy, line.len);
+}
+
+static void write_row(struct tls *tls)
+{
+    struct tls_info *info = &tls->info;
+    if (!info->begun || info->logged)
+        return;
+    info->logged = true;
+    struct rec *rec = put_row(tls, false);
+    if (tls->analysis->context->reports_open)
+        keep_row(tls, log_end_line(rec));
+    else
+        log_end(rec);
     info->server_name = info->next_protocol = (struct str){NULL, 0};
     info->chain[0] = info->chain[1] = (struct tls_chain){0};
     arena_clear(&tls->arena);
+}
+
+void tls_log_open(struct tls *tls)
+{
+    struct flow_context *context = tls->analysis->context;
+    if (str_set(tls->row))
+        log_line(context->log, schema_of(context, true), tls->row);
+    else if (tls->info.begun && !tls->info.logged)
+        log_end(put_row(tls, true));
+}
+
+void tls_log_forget(struct tls *tls)
+{
+    pool_put(analysis_pool(tls->analysis), (void *)(uintptr_t)tls->row.at, tls->row.len);
+    tls->row = (struct str){NULL, 0};
 }
 
 void tls_log_established(struct tls *tls)

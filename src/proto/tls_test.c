@@ -138,7 +138,7 @@ struct bed {
     struct flow_context context;
     struct flow flow;
     struct analysis analysis;
-    char ssl[4096], weird[4096];
+    char ssl[4096], open[4096], weird[4096];
 };
 
 static void bed_open(struct bed *b, const struct analyzer *analyzer)
@@ -150,6 +150,7 @@ static void bed_open(struct bed *b, const struct analyzer *analyzer)
         .log = b->logs.writer,
         .pool = pool_new(16u << 20),
         .weirds = weird_memory_new(),
+        .reports_open = true,
     };
     b->flow.addr[0] = addr_v4((const uint8_t[]){10, 0, 0, 1});
     b->flow.addr[1] = addr_v4((const uint8_t[]){10, 0, 0, 2});
@@ -194,12 +195,15 @@ static void read_rows(const struct bed *b, const char *name, char *out, size_t s
 
 static void bed_close(struct bed *b)
 {
+    b->analysis.analyzer->open(&b->analysis); /* as it would be logged now, or was */
     b->analysis.analyzer->end(&b->analysis);
     free(b->analysis.state);
     flow_more_free(&b->context, &b->flow);
     assert_int_equal(pool_used(b->context.pool), 0);
     log_bed_close(&b->logs);
     read_rows(b, "ssl", b->ssl, sizeof b->ssl);
+    read_rows(b, "open_ssl", b->open, sizeof b->open);
+    assert_string_equal(b->open, b->ssl);
     read_rows(b, "weird", b->weird, sizeof b->weird);
     rmdir(b->logs.folder);
     weird_memory_free(b->context.weirds);

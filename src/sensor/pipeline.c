@@ -7,6 +7,7 @@
 #include "base/aead.h"
 #include "flow/handle.h"
 #include "flow/more.h"
+#include "flow/open_report.h"
 #include "flow/weird.h"
 #include "proto/attach.h"
 #include "proto/file.h"
@@ -44,6 +45,7 @@ struct pipeline {
     struct dedup *dedup;          /* the same */
     struct tunnels *tunnels;
     struct pipeline_counters counters;
+    struct open_report open;
     struct packet inner[2]; /* of tunnels, while they are gone through */
     struct parcel parcels[CAPTURE_BURST];
 };
@@ -98,6 +100,7 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct log
         .deliver_truncated = options->mirror,
         .ja3 = options->ja3,
         .ja4 = options->ja4,
+        .reports_open = options->live != NULL,
         .certificates = options->certificates,
         .held = options->held,
     };
@@ -465,9 +468,12 @@ void pipeline_packets(struct pipeline *p, const struct packet *packets, unsigned
 
 void pipeline_tick(struct pipeline *p, int64_t now)
 {
-    if (now > p->context.clock)
+    if (now > p->context.clock) {
         p->context.clock = now;
+        flow_table_packet(p->context.table); /* timers go by the clock, packets or not */
+    }
     expire(p);
+    open_report_step(&p->open, &p->context);
 }
 
 bool pipeline_set_rules(struct pipeline *p)
@@ -485,6 +491,7 @@ void pipeline_count(const struct pipeline *p, struct pipeline_counters *out)
         return; /* finished: counted then */
     out->stack = *stack_counters(p->stack);
     out->flows = *flow_table_counters(p->context.table);
+    out->payload = p->context.counters;
     out->n_pool_refused = pool_refused(p->context.pool);
     if (p->sources) {
         out->n_sources = source_count(p->sources);
@@ -494,5 +501,6 @@ void pipeline_count(const struct pipeline *p, struct pipeline_counters *out)
 
 void pipeline_report_open(struct pipeline *p)
 {
-    (void)p;
+    open_report_begin(&p->open, &p->context);
+    open_report_step(&p->open, &p->context);
 }

@@ -71,12 +71,14 @@ void pipeline_tick(struct pipeline *p, int64_t now);
 /* Live: the rules that live->arrival points to are new ones. False: no memory. */
 bool pipeline_set_rules(struct pipeline *p);
 
-/* Live: open_conn.log and its kin for what has been open for another hour since the last call. */
+/* Live: open_conn.log and its kin for what has been open for another hour since the last call. Of
+ * many connections the rows come bit by bit, with the next ticks. */
 void pipeline_report_open(struct pipeline *p);
 
 struct pipeline_counters {
     struct stack_counters stack;
     struct flow_table_counters flows;
+    struct flow_counters payload;
     uint64_t n_packets, n_filtered, n_copies, n_no_connection;
     uint64_t n_sources, n_sources_refused;
     uint64_t n_pool_refused;

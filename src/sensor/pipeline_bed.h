@@ -74,10 +74,9 @@ static inline struct talk talk_begin(struct frame_list *l, struct addr orig, uin
                          .ip_id = {1, 1}};
 }
 
-static inline void talk_segment(struct talk *t, int dir, uint8_t flags, const char *data)
+static inline void talk_bytes(struct talk *t, int dir, uint8_t flags, const void *data, size_t size)
 {
     struct frame_bed b;
-    size_t size = strlen(data);
     frame_begin(&b, data, size);
     frame_tcp(&b, t->port[dir], t->port[!dir], t->seq[dir], flags & 16 ? t->seq[!dir] : 0, flags,
               8192, -1);
@@ -91,6 +90,11 @@ static inline void talk_segment(struct talk *t, int dir, uint8_t flags, const ch
     }
     frames_add_bed(t->list, &b);
     t->seq[dir] += (uint32_t)size + !!(flags & 2) + !!(flags & 1);
+}
+
+static inline void talk_segment(struct talk *t, int dir, uint8_t flags, const char *data)
+{
+    talk_bytes(t, dir, flags, data, strlen(data));
 }
 
 static inline void talk_hello(struct talk *t)

@@ -22,7 +22,6 @@
 #define OPEN_EVERY   SECOND
 #define HOST_EVERY   (10 * SECOND)
 #define REPORT_EVERY (60 * SECOND)
-#define STATS_EVERY  (300 * SECOND)
 #define N_FDS        (CONTROL_FDS + 4)
 
 int64_t watch_now(void)
@@ -214,8 +213,7 @@ static void do_what_is_due(struct watch *w)
         refresh_host(w);
     if (due(&w->next_report, REPORT_EVERY, ticks))
         workers_report_open(w->workers);
-    if (due(&w->next_stats, STATS_EVERY, ticks))
-        watch_log_measures(w);
+    watch_log_measures(w, false);
     if (due(&w->next_show, SHOW_EVERY, ticks)) {
         rotate(w);
         watch_show(w);
@@ -353,7 +351,10 @@ static void stop(struct watch *w)
     notify_stopping(w->options.notify);
     if (w->workers && w->machines && w->inputs)
         watch_show(w);
+    bool has_run = w->workers && w->machines;
     watch_stop_workers(w);
+    if (has_run)
+        watch_log_measures(w, true);
     watch_stop_serving(w);
     log_writer_free(w->log);
     inputs_free(w->inputs);
@@ -376,7 +377,7 @@ int watch_run(const struct watch_options *options, struct watch_result *out, str
     w->host = *options->host;
     w->started = watch_now();
     w->started_ticks = watch_ticks();
-    w->next_stats = w->started_ticks + STATS_EVERY;
+    watch_start_measures(w);
     w->next_report = w->started_ticks + REPORT_EVERY;
     pthread_mutex_init(&w->lock, NULL);
     int result = start(w, err);

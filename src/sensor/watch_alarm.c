@@ -1,10 +1,8 @@
-/* Whom a running watch tells what it noticed: notice.log, the screen, the journal, a hook; and its
- * own measures, into stats.log. */
+/* Whom a running watch tells what it noticed: notice.log, the screen, the journal, a hook. */
 #include <stdio.h>
 #include <string.h>
 
 #include "flow/notice.h"
-#include "log/measures.h"
 #include "sensor/watch_parts.h"
 
 #define HOOK_ALARM 0
@@ -77,31 +75,4 @@ void watch_alarm(void *with, const struct snapshot_alarm *alarm)
     (void)snprintf(hook.text, sizeof hook.text, "%s", alarm->text);
     if (parent_run_hook(w->options.parent, HOOK_ALARM, &hook, &err) < 0)
         watch_say(w, NOTE_WARN, "%s", err.text);
-}
-
-void watch_log_measures(struct watch *w)
-{
-    if (!w->options.logs)
-        return;
-    const struct snapshot *s = &w->current;
-    uint64_t n_records = log_set_n_records(w->options.logs);
-    struct stats_row row = {
-        .ts = watch_now(),
-        .peer = "cloudspan",
-        .memory = s->memory_used >> 20,
-        .n_packets = s->n_packets - w->stats_packets,
-        .n_bytes = s->n_bytes - w->stats_bytes,
-        .live = true,
-        .n_dropped = w->n_kernel_dropped - w->stats_dropped,
-        .n_seen = s->n_packets - w->stats_packets + w->n_kernel_dropped - w->stats_dropped,
-        .n_events = n_records - w->stats_records,
-        .n_events_queued = n_records - w->stats_records,
-        .n_tcp_now = w->counters.flows.n_now,
-    };
-    stats_write(w->log, &row);
-    w->stats_ts = row.ts;
-    w->stats_packets = s->n_packets;
-    w->stats_bytes = s->n_bytes;
-    w->stats_dropped = w->n_kernel_dropped;
-    w->stats_records = n_records;
 }

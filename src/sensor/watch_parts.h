@@ -1,5 +1,6 @@
 /* Inside of a running watch: shared by watch.c (the loop), watch_show.c (snapshots, and who asks
- * for them), watch_alarm.c (whom to tell) and watch_output.c (packets for other tools). */
+ * for them), watch_alarm.c (whom to tell), watch_measures.c (its own measures) and watch_output.c
+ * (packets for other tools). */
 #ifndef SENSOR_WATCH_PARTS_H
 #define SENSOR_WATCH_PARTS_H
 
@@ -8,6 +9,7 @@
 
 #include "sensor/control.h"
 #include "sensor/watch.h"
+#include "sensor/watch_measures.h"
 #include "web/http.h"
 
 struct watch {
@@ -34,7 +36,7 @@ struct watch {
     bool ends, interrupted;
     bool said_learning;
     int64_t started, started_ticks;
-    int64_t next_update, next_open, next_show, next_host, next_report, next_stats;
+    int64_t next_update, next_open, next_show, next_host, next_report, next_stats, next_loss;
     uint64_t last_packets, last_bytes, last_lost; /* of the rates */
     int64_t last_rates;
     double packets_per_second, bits_per_second, loss_share;
@@ -42,8 +44,7 @@ struct watch {
     struct arrival_counters arrival;
     struct handoff_counters handoff;
     uint64_t n_kernel_dropped;
-    uint64_t stats_packets, stats_bytes, stats_dropped, stats_records;
-    int64_t stats_ts;
+    struct watch_measured stats, loss; /* at the last rows of stats.log, of capture_loss.log */
     uint64_t n_loops_said;
 };
 
@@ -60,7 +61,10 @@ void watch_stop_workers(struct watch *w);
 
 /* watch_alarm.c */
 void watch_alarm(void *with, const struct snapshot_alarm *alarm);
-void watch_log_measures(struct watch *w);
+
+/* watch_measures.c: of an interval that begins now, or ended. */
+void watch_start_measures(struct watch *w);
+void watch_log_measures(struct watch *w, bool is_end);
 
 /* watch_output.c: one for each worker. */
 void *watch_output_new(struct watch *w);

@@ -60,6 +60,7 @@ struct worker {
     struct intake *intake;
     int waits; /* ms until those packets are old enough that are too young; 0: there are none */
     int64_t last_tick, last_flush;
+    int64_t lag; /* the most since the last copy of the counters */
 
     /* Under the lock of all. */
     enum order order;
@@ -69,6 +70,8 @@ struct worker {
     struct pipeline_counters counters; /* copies, twice a second */
     struct arrival_counters arrival_counters;
     struct live_counters inputs_counters[INTAKE_MAX];
+    struct live_counters inputs_counters[MAX_INPUTS];
+    int64_t published_lag;
 };
 
 struct workers {
@@ -126,6 +129,23 @@ static void put_out(void *with, const struct packet *packet, const struct source
 /* ---- the thread ---- */
 
 static void say_broken(void *with, uint16_t input, int error)
+/* Counters only: all 64 bits. */
+static void add_u64(void *sum, const void *one, size_t size)
+{
+    for (size_t i = 0; i < size / sizeof(uint64_t); i++)
+        ((uint64_t *)sum)[i] += ((const uint64_t *)one)[i];
+}
+
+static void close_input(struct worker *w, size_t i)
+{
+    struct live_counters counters;
+    live_count(w->inputs[i].source, &counters);
+    add_u64(&w->closed[w->inputs[i].number % MAX_INPUTS], &counters, sizeof counters);
+    live_close(w->inputs[i].source);
+    w->inputs[i] = w->inputs[--w->n_inputs];
+}
+
+static void say_broken(struct worker *w, uint16_t input, int error)
 {
     const struct worker *w = with;
     struct workers *all = w->all;
@@ -149,6 +169,9 @@ static bool read_inputs(struct worker *w, int64_t polled)
         if (n == 0)
             return false;
         pipeline_frames(w->pipeline, frames, n);
+        int64_t lag = frames[0].ts > 0 ? now_ns() - frames[0].ts : 0;
+        w->lag = lag > w->lag ? lag : w->lag;
+        pipeline_frames(w->pipeline, frames, (unsigned)n);
     }
     return true;
 }
@@ -177,10 +200,19 @@ static void publish(struct worker *w)
 {
     struct live_counters inputs[INTAKE_MAX];
     intake_count(w->intake, inputs);
+    struct live_counters inputs[MAX_INPUTS];
+    memcpy(inputs, w->closed, sizeof inputs);
+    for (size_t i = 0; i < w->n_inputs; i++) {
+        struct live_counters counters;
+        live_count(w->inputs[i].source, &counters);
+        add_u64(&inputs[w->inputs[i].number % MAX_INPUTS], &counters, sizeof counters);
+    }
     pthread_mutex_lock(&w->all->lock);
     pipeline_count(w->pipeline, &w->counters);
     w->arrival_counters = w->arrival.counters;
     memcpy(w->inputs_counters, inputs, sizeof inputs);
+    w->published_lag = w->lag;
+    w->lag = 0;
     pthread_mutex_unlock(&w->all->lock);
 }
 
@@ -506,14 +538,6 @@ void workers_report_open(struct workers *all)
     (void)order_all(all, ORDER_REPORT_OPEN, (struct input){0}, NULL);
 }
 
-static void add_u64(void *sum, const void *one, size_t size)
-{
-    uint64_t *to = sum;
-    const uint64_t *from = one;
-    for (size_t i = 0; i < size / sizeof *to; i++)
-        to[i] += from[i];
-}
-
 void workers_count(struct workers *all, struct pipeline_counters *out,
                    struct arrival_counters *out_arrival, struct handoff_counters *out_handoff)
 {
@@ -536,7 +560,19 @@ void workers_count_input(struct workers *all, uint16_t input, struct live_counte
     pthread_mutex_lock(&all->lock);
     for (unsigned i = 0; i < all->n; i++)
         add_u64(out, &all->workers[i].inputs_counters[input % INTAKE_MAX], sizeof *out);
+        add_u64(out, &all->workers[i].inputs_counters[input % MAX_INPUTS], sizeof *out);
     pthread_mutex_unlock(&all->lock);
+}
+
+int64_t workers_lag(struct workers *all)
+{
+    int64_t most = 0;
+    pthread_mutex_lock(&all->lock);
+    for (unsigned i = 0; i < all->n; i++)
+        if (all->workers[i].published_lag > most)
+            most = all->workers[i].published_lag;
+    pthread_mutex_unlock(&all->lock);
+    return most;
 }
 
 unsigned workers_n(const struct workers *all)

@@ -66,6 +66,10 @@ void workers_count(struct workers *workers, struct pipeline_counters *out,
 /* What the inputs of this number have counted. */
 void workers_count_input(struct workers *workers, uint16_t input, struct live_counters *out);
 
+/* How far they are behind: the age of a packet when it was looked at, ns; the most there was
+ * lately, 0 where none came. */
+int64_t workers_lag(struct workers *workers);
+
 unsigned workers_n(const struct workers *workers);
 /* What a worker has learned and seen, for the control thread to read while it works on. */
 struct address_learner *workers_learner(struct workers *workers, unsigned worker);

@@ -404,6 +404,11 @@ uint64_t fragments_expire(struct fragments *f, int64_t now)
     return n;
 }
 
+uint64_t fragments_size(const struct fragments *f)
+{
+    return f->size;
+}
+
 uint64_t fragments_evicted(const struct fragments *f)
 {
     return f->n_evicted;

@@ -36,6 +36,9 @@ void fragments_release(struct fragments *fragments);
 /* Drops what has waited longer than FRAGMENT_TIMEOUT; gives how many. */
 uint64_t fragments_expire(struct fragments *fragments, int64_t now);
 
+/* Bytes of memory that fragments take now. */
+uint64_t fragments_size(const struct fragments *fragments);
+
 /* Datagrams that were given up for want of room, since the start. */
 uint64_t fragments_evicted(const struct fragments *fragments);
 

@@ -582,6 +582,7 @@ enum stack_resumed stack_resume(struct stack *s, const struct packet *outer,
 void stack_release(struct stack *s)
 {
     fragments_release(s->fragments);
+    s->counters.fragment_bytes = fragments_size(s->fragments);
 }
 
 void stack_expire(struct stack *s, int64_t now)

@@ -73,6 +73,7 @@ struct stack_counters {
     uint64_t n_truncated, n_malformed, n_too_deep, n_not_ip, n_not_mirror;
     uint64_t n_unknown_link;
     uint64_t n_fragments_evicted; /* datagrams given up for want of room */
+    uint64_t fragment_bytes;      /* of memory that those which wait take now */
 };
 const struct stack_counters *stack_counters(const struct stack *stack);
 
