@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -325,6 +326,13 @@ static enum view_action take_key(struct view *view, char c)
     return VIEW_NOTHING;
 }
 
+/* The window was closed, or the connection to it cut: reading gives nothing for ever. */
+static bool has_hung_up(int fd)
+{
+    struct pollfd ask = {.fd = fd, .events = POLLIN};
+    return poll(&ask, 1, 0) > 0 && (ask.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
 enum view_action view_key(struct view *view)
 {
     char keys[64];
@@ -334,7 +342,7 @@ enum view_action view_key(struct view *view)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return VIEW_NOTHING;
     /* Nothing to read with VMIN 0 is no end; without it, it is. */
-    if (n < 0 || (n == 0 && !view->has_termios))
+    if (n < 0 || (n == 0 && (!view->has_termios || has_hung_up(view->options.fd_in))))
         return VIEW_QUIT;
     for (ssize_t i = 0; i < n; i++)
         if (!in_escape(view, keys[i]) && take_key(view, keys[i]) == VIEW_QUIT)

@@ -381,6 +381,7 @@ static void test_gone(void **state)
     close(t.master);
     view_show(view, &s);
     assert_false(view_is_behind(view));
+    assert_int_equal(view_key(view), VIEW_QUIT);
     view_close(view);
     close(t.slave);
     snapshot_done(&s);

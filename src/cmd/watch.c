@@ -249,7 +249,13 @@ static int confine(const struct run *run, struct sandbox_report *report, struct 
                                       .read_dirs = read_dirs,
                                       .allow_udp_sockets = true,
                                       .death_signal = SIGTERM};
-    return sandbox_enter(&options, report, err);
+    int result = sandbox_enter(&options, report, err);
+    if (result == -EACCES)
+        err_wrap(err,
+                 "%s, who parses packets, may not come to the log folder (another folder with -d, "
+                 "or user with -Z)",
+                 run->user.name);
+    return result;
 }
 
 static int open_logs(struct run *run, struct err *err)
@@ -265,6 +271,8 @@ static int open_logs(struct run *run, struct err *err)
                                       .n_extra = pipeline_extra_columns(&pipeline, extra),
                                       .live = &live};
     int result = log_set_open(&options, &run->logs, err);
+    if (result == -EACCES)
+        err_wrap(err, "as user %s", run->user.name);
     if (result < 0)
         return result;
     struct log_recovered found;
@@ -399,6 +407,17 @@ static void done(struct run *run)
     notify_done(&run->notify);
 }
 
+static void print_good(const struct config *config)
+{
+    size_t n = config->n_sources;
+    printf("the configuration is good: %zu machine%s, ", n, n == 1 ? "" : "s");
+    n = config->n_listeners;
+    if (n == 0)
+        printf("the default listeners\n");
+    else
+        printf("%zu listener%s\n", n, n == 1 ? "" : "s");
+}
+
 static int run_watch(struct run *run)
 {
     struct watch_settings *s = &run->settings;
@@ -417,8 +436,7 @@ static int run_watch(struct run *run)
             note(NOTE_ERROR, "%s", err.text);
             return EXIT_USAGE;
         }
-        printf("the configuration is good: %zu machines, %zu listeners\n", run->config->n_sources,
-               run->config->n_listeners);
+        print_good(run->config);
         return EXIT_DONE;
     }
     result = prepare(run, &err);

@@ -51,7 +51,7 @@ const struct option_row watch_rows[] = {
                        "given again"},
     [ROW_LISTEN] = {'l', "listen", "LISTENER", false,
                     "receive mirrors: vxlan, geneve[:PORT], geneve+vxlan, gre, tzsp,\n"
-                    "udp::ADDR:PORT:KIND, pcap-over-ip:HOST[:PORT], - for standard\n"
+                    "udp::ADDR:PORT:KIND, pcap-over-ip:HOST:PORT, - for standard\n"
                     "input; may be given again. Without -i and -l: the default route's\n"
                     "interface, VXLAN, GENEVE and GRE, where it is allowed"},
     [ROW_CONFIG] = {'c', "config", "FILE", false,
@@ -75,8 +75,8 @@ const struct option_row watch_rows[] = {
     [ROW_SOCKET] = {0, "socket", "PATH", false,
                     "where cloudspan sources asks (default: see there)"},
     [ROW_METRICS] = {0, "metrics", "ADDR:PORT", false,
-                     "serve /metrics for Prometheus there; off: not (default: off without a\n"
-                     "configuration)"},
+                     "serve /metrics for Prometheus there; off: not (default:\n"
+                     "127.0.0.1:4790)"},
     [ROW_PAGE] = {0, "page", "ADDR:PORT", false, "there is no page yet; off is accepted"},
     [ROW_USER] = {'Z', "user", "USER", false,
                   "who parses packets, when this is started as root (default: who\n"
