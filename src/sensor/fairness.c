@@ -23,9 +23,9 @@ static const uint16_t levels[] = {256, 224, 192, 160, 128, 96, 64, 48, 32,
                                   24,  16,  12,  8,   6,   4,  3,  2,  1};
 #define N_LEVELS (sizeof levels / sizeof *levels)
 
-static uint64_t grown(uint64_t now, uint64_t before)
+static double grown(uint64_t now, uint64_t before)
 {
-    return now > before ? now - before : 0;
+    return now > before ? (double)(now - before) : 0;
 }
 
 struct sums {
@@ -40,14 +40,14 @@ static struct sums update_rates(struct fairness_sender *senders, size_t n, doubl
     double all = 0;
     for (size_t i = 0; i < n; i++)
         if (senders[i].has_last)
-            all += (double)grown(senders[i].n_seen, senders[i].last_seen) / seconds;
+            all += grown(senders[i].n_seen, senders[i].last_seen) / seconds;
     double sent = all > 0 ? 1 + dropped / all : 1; /* times what is seen */
     double weight = seconds / (seconds + (double)SMOOTH / SECOND);
     for (size_t i = 0; i < n; i++) {
         struct fairness_sender *s = &senders[i];
         if (s->has_last) {
-            double seen = (double)grown(s->n_seen, s->last_seen) / seconds;
-            double left_out = (double)grown(s->n_left_out, s->last_left_out) / seconds;
+            double seen = grown(s->n_seen, s->last_seen) / seconds;
+            double left_out = grown(s->n_left_out, s->last_left_out) / seconds;
             s->rate += (seen * sent - s->rate) * weight;
             sums.seen += seen;
             sums.taken += seen > left_out ? seen - left_out : 0;
@@ -155,7 +155,7 @@ void fairness_step(struct fairness *f, struct fairness_sender *senders, size_t n
     if (f->has_last && span <= 0)
         return;
     double seconds = f->has_last ? (double)span / SECOND : 1;
-    double dropped = f->has_last ? (double)grown(n_dropped, f->last_dropped) / seconds : 0;
+    double dropped = f->has_last ? grown(n_dropped, f->last_dropped) / seconds : 0;
     struct sums sums = update_rates(senders, n, dropped, seconds);
     if (f->has_last)
         update_budget(f, &sums, dropped, seconds, ticks);
@@ -166,9 +166,13 @@ void fairness_step(struct fairness *f, struct fairness_sender *senders, size_t n
     for (size_t i = 0; i < n; i++) {
         struct fairness_sender *s = &senders[i];
         double share = f->is_overloaded && s->rate > level ? level / s->rate : 1;
-        s->by_limit = f->rate_limit > 0 && s->rate > f->rate_limit;
-        if (s->by_limit && share * s->rate > f->rate_limit)
+        if (f->rate_limit > 0 && share * s->rate > f->rate_limit) {
             share = f->rate_limit / s->rate;
+            s->by_limit = true;
+        } else if (share < 1) {
+            s->by_limit = false;
+        }
         set_keep(s, share, ticks);
+        s->by_limit = s->by_limit && s->keep < FAIRNESS_ALL;
     }
 }

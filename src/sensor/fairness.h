@@ -17,7 +17,7 @@ struct fairness_sender {
     uint64_t n_left_out; /* of them */
 
     uint16_t keep; /* 1 to FAIRNESS_ALL; 0, as at the begin, is FAIRNESS_ALL too */
-    bool by_limit; /* it is above the limit for each, whatever the others send */
+    bool by_limit; /* it was brought down to the limit for each, whatever the others send */
 
     /* fairness_step's own. */
     bool has_last;
