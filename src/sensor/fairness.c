@@ -10,6 +10,7 @@
 #define SHARE_MORE     0.002
 #define CUT            0.80   /* of what could be taken */
 #define CUT_AGAIN      SECOND /* buffers run empty first */
+#define MATTERS        8      /* known ones cost so many times as much as others */
 #define LEAST          0.05   /* of what comes is taken, whatever happens */
 #define GROWTH         0.10   /* a second */
 #define FITS           1.25   /* times what comes: it is over */
@@ -30,18 +31,18 @@ static double grown(uint64_t now, uint64_t before)
 
 struct sums {
     double seen, taken, rate; /* packets a second */
+    double others, dropped;   /* of nobody known, and by the kernel, of all */
 };
 
 /* What the kernel dropped was everybody's, as what is seen is. */
-static struct sums update_rates(struct fairness_sender *senders, size_t n, double dropped,
-                                double seconds)
+static void update_rates(struct fairness_sender *senders, size_t n, double seconds,
+                         struct sums *sums)
 {
-    struct sums sums = {0, 0, 0};
-    double all = 0;
+    double all = sums->others;
     for (size_t i = 0; i < n; i++)
         if (senders[i].has_last)
             all += grown(senders[i].n_seen, senders[i].last_seen) / seconds;
-    double sent = all > 0 ? 1 + dropped / all : 1; /* times what is seen */
+    double sent = all > 0 ? 1 + sums->dropped / all : 1; /* times what is seen */
     double weight = seconds / (seconds + (double)SMOOTH / SECOND);
     for (size_t i = 0; i < n; i++) {
         struct fairness_sender *s = &senders[i];
@@ -49,15 +50,14 @@ static struct sums update_rates(struct fairness_sender *senders, size_t n, doubl
             double seen = grown(s->n_seen, s->last_seen) / seconds;
             double left_out = grown(s->n_left_out, s->last_left_out) / seconds;
             s->rate += (seen * sent - s->rate) * weight;
-            sums.seen += seen;
-            sums.taken += seen > left_out ? seen - left_out : 0;
+            sums->seen += seen;
+            sums->taken += seen > left_out ? seen - left_out : 0;
         }
         s->has_last = true;
         s->last_seen = s->n_seen;
         s->last_left_out = s->n_left_out;
-        sums.rate += s->rate;
+        sums->rate += s->rate;
     }
-    return sums;
 }
 
 /* ---- how much is taken together ---- */
@@ -94,10 +94,13 @@ static void go_on(struct fairness *f, const struct sums *sums, double share, dou
         f->is_overloaded = false;
 }
 
-static void update_budget(struct fairness *f, const struct sums *sums, double dropped,
-                          double seconds, int64_t ticks)
+/* Where nearly all that comes is of nobody known, it would not help if known ones gave way. */
+static void update_budget(struct fairness *f, const struct sums *sums, double seconds,
+                          int64_t ticks)
 {
-    double share = dropped > 0 ? dropped / (dropped + sums->seen) : 0;
+    double all = sums->dropped + sums->seen + sums->others;
+    bool helps = MATTERS * sums->seen >= sums->others;
+    double share = helps && sums->dropped > 0 ? sums->dropped / all : 0;
     if (f->is_overloaded) {
         go_on(f, sums, share, seconds, ticks);
         return;
@@ -148,19 +151,24 @@ static void set_keep(struct fairness_sender *s, double share, int64_t ticks)
     s->keep = now;
 }
 
-void fairness_step(struct fairness *f, struct fairness_sender *senders, size_t n,
+void fairness_step(struct fairness *f, struct fairness_sender *senders, size_t n, uint64_t n_others,
                    uint64_t n_dropped, int64_t ticks)
 {
     int64_t span = ticks - f->last;
     if (f->has_last && span <= 0)
         return;
     double seconds = f->has_last ? (double)span / SECOND : 1;
-    double dropped = f->has_last ? grown(n_dropped, f->last_dropped) / seconds : 0;
-    struct sums sums = update_rates(senders, n, dropped, seconds);
+    struct sums sums = {.others = 0};
+    if (f->has_last) {
+        sums.others = grown(n_others, f->last_others) / seconds;
+        sums.dropped = grown(n_dropped, f->last_dropped) / seconds;
+    }
+    update_rates(senders, n, seconds, &sums);
     if (f->has_last)
-        update_budget(f, &sums, dropped, seconds, ticks);
+        update_budget(f, &sums, seconds, ticks);
     f->has_last = true;
     f->last = ticks;
+    f->last_others = n_others;
     f->last_dropped = n_dropped;
     double level = f->is_overloaded ? level_of(senders, n, f->budget) : 0;
     for (size_t i = 0; i < n; i++) {

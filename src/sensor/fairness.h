@@ -33,14 +33,15 @@ struct fairness {
     bool is_overloaded;
     double budget; /* packets a second of all senders together, while it is overloaded */
     bool has_last, grew;
-    uint64_t last_dropped;
+    uint64_t last_others, last_dropped;
     unsigned n_steps_dropping;
     int64_t last, cut, dropped, patience;
 };
 
-/* A few times a second. `n_dropped`: what the kernel dropped of all since the start, `ticks`:
- * monotonic ns. Sets keep and by_limit of each. A sender stays at its place in the array. */
+/* A few times a second, with totals since the start: `n_others` packets of nobody known were looked
+ * at, and `n_dropped` of all were dropped by the kernel. `ticks`: monotonic ns. Sets keep and
+ * by_limit of each. A sender stays at its place in the array. */
 void fairness_step(struct fairness *fairness, struct fairness_sender *senders, size_t n,
-                   uint64_t n_dropped, int64_t ticks);
+                   uint64_t n_others, uint64_t n_dropped, int64_t ticks);
 
 #endif

@@ -26,7 +26,7 @@ struct bed {
     double lost[MAX_SENDERS];    /* of the kernel */
     double sent[MAX_SENDERS];
     double seen[MAX_SENDERS], left_out[MAX_SENDERS];
-    double dropped;
+    double dropped, others;
     int64_t ticks;
 };
 
@@ -80,7 +80,8 @@ static void run(struct bed *bed, unsigned seconds)
             bed->senders[i].n_left_out = (uint64_t)bed->left_out[i];
         }
         bed->ticks += SECOND / STEPS;
-        fairness_step(&bed->fairness, bed->senders, bed->n, (uint64_t)bed->dropped, bed->ticks);
+        fairness_step(&bed->fairness, bed->senders, bed->n, (uint64_t)bed->others,
+                      (uint64_t)bed->dropped, bed->ticks);
     }
 }
 
@@ -252,20 +253,39 @@ static void test_limit(void **state)
         assert_int_equal(keep_of(&bed, i), FAIRNESS_ALL);
 }
 
+/* A flood from outside: known ones cannot make room for it. Of one that is no larger than what is
+ * known, they can. */
+static void test_others(void **state)
+{
+    (void)state;
+    for (unsigned is_flood = 0; is_flood < 2; is_flood++) {
+        struct bed bed = heavy_and_light();
+        bed.rates[0] = 20000;
+        run(&bed, 10);
+        for (unsigned i = 0; i < 40; i++) {
+            bed.others += is_flood ? 1000000 : 50000;
+            bed.dropped += 50000;
+            run(&bed, 1);
+        }
+        assert_int_equal(bed.fairness.is_overloaded, !is_flood);
+        assert_int_equal(bed.left_out[0] > 1, !is_flood);
+    }
+}
+
 /* No senders, no time between two steps, totals that go back, new senders. */
 static void test_odd(void **state)
 {
     (void)state;
     struct fairness f = {.rate_limit = 0};
     struct fairness_sender s[2] = {{.n_seen = 1000000}, {.n_seen = 0}};
-    fairness_step(&f, NULL, 0, 5, SECOND);
-    fairness_step(&f, NULL, 0, 1000000, 2 * SECOND); /* of nobody known */
-    fairness_step(&f, s, 1, 1000000, 3 * SECOND);
-    fairness_step(&f, s, 1, 1000000, 3 * SECOND);
+    fairness_step(&f, NULL, 0, 0, 5, SECOND);
+    fairness_step(&f, NULL, 0, 0, 1000000, 2 * SECOND); /* of nobody known */
+    fairness_step(&f, s, 1, 3, 1000000, 3 * SECOND);
+    fairness_step(&f, s, 1, 3, 1000000, 3 * SECOND);
     s[0].n_seen = 5;
-    fairness_step(&f, s, 2, 7, 4 * SECOND);
+    fairness_step(&f, s, 2, 0, 7, 4 * SECOND);
     for (int i = 5; i < 200; i++)
-        fairness_step(&f, s, 2, 7, i * SECOND);
+        fairness_step(&f, s, 2, 0, 7, i * SECOND);
     assert_false(f.is_overloaded);
     assert_int_equal(s[0].keep, FAIRNESS_ALL);
     assert_int_equal(s[1].keep, FAIRNESS_ALL);
@@ -277,7 +297,8 @@ int main(void)
         cmocka_unit_test(test_heavy), cmocka_unit_test(test_recovery),
         cmocka_unit_test(test_level), cmocka_unit_test(test_calm),
         cmocka_unit_test(test_alike), cmocka_unit_test(test_hopeless),
-        cmocka_unit_test(test_limit), cmocka_unit_test(test_odd),
+        cmocka_unit_test(test_limit), cmocka_unit_test(test_others),
+        cmocka_unit_test(test_odd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

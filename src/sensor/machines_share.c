@@ -22,7 +22,8 @@ static void set_keep(struct machines *m)
     }
 }
 
-bool machines_share(struct machines *m, uint64_t n_dropped, uint32_t rate_limit, int64_t ticks)
+bool machines_share(struct machines *m, uint64_t n_others, uint64_t n_dropped, uint32_t rate_limit,
+                    int64_t ticks)
 {
     m->fairness.rate_limit = rate_limit;
     for (size_t i = 0; i < m->n_machines; i++) {
@@ -30,7 +31,7 @@ bool machines_share(struct machines *m, uint64_t n_dropped, uint32_t rate_limit,
         m->senders[i].n_left_out = sum->n_left_out;
         m->senders[i].n_seen = sum->n_packets + sum->n_left_out;
     }
-    fairness_step(&m->fairness, m->senders, m->n_machines, n_dropped, ticks);
+    fairness_step(&m->fairness, m->senders, m->n_machines, n_others, n_dropped, ticks);
     set_keep(m);
     return m->fairness.is_overloaded;
 }

@@ -53,8 +53,8 @@ void watch_balance(struct watch *w)
     bool wanted = gate_step(&w->gate, n_refused, n_dropped, ticks) && w->can_gate;
     if (wanted != w->is_gated)
         turn_gate(w, wanted);
-    bool is_overloaded =
-        machines_share(w->machines, n_dropped, w->config->limits.rate_per_source, ticks);
+    bool is_overloaded = machines_share(w->machines, n_refused - w->arrival.n_guessed, n_dropped,
+                                        w->config->limits.rate_per_source, ticks);
     if (is_overloaded != w->is_overloaded)
         watch_say(w, is_overloaded ? NOTE_WARN : NOTE_INFO, "%s",
                   is_overloaded ? "overloaded: packets are lost; the machines that send most give "
