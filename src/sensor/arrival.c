@@ -140,6 +140,56 @@ static void drop_tag(struct packet *packet)
     packet->inner_vlan = 0;
 }
 
+#define LOAD(value) __atomic_load_n(&(value), __ATOMIC_RELAXED)
+
+/* How many packets of unknown senders this one stands for. */
+static uint32_t weight_of(const struct arrival *a, const struct packet *packet)
+{
+    const struct arrival_rules *rules = a->rules;
+    if (!a->gate || packet->n_mirror == 0 || packet->input == 0 ||
+        packet->input > rules->n_inputs || packet->ts < LOAD(a->gate->since) ||
+        packet->ts >= LOAD(a->gate->until))
+        return 1;
+    switch ((enum arrival_gate_kind)rules->gated[packet->input - 1]) {
+    case ARRIVAL_UNGATED:
+        return 1;
+    case ARRIVAL_GATED_RING:
+        if (packet->reassembled || packet->layers[0].decoder == &tunnel_geneve)
+            return 1;
+        break;
+    case ARRIVAL_GATED:
+        break;
+    }
+    return LOAD(a->gate->one_in);
+}
+
+/* `s`: NULL for a channel that there was no room for. */
+static void count_refused(struct arrival *a, struct source *s, const struct packet *packet)
+{
+    uint32_t weight = weight_of(a, packet);
+    a->counters.n_guessed += weight - 1;
+    if (!s) {
+        a->counters.n_unknown += weight;
+        return;
+    }
+    a->counters.n_refused += weight;
+    s->counters.n_refused += weight;
+    s->counters.n_guessed += weight - 1;
+    s->counters.last = packet->ts;
+}
+
+/* Under overload: a connection is kept or left out as a whole, in both directions. */
+static bool is_kept(struct arrival *a, const struct source *s, const struct packet *packet)
+{
+    uint16_t keep = LOAD(s->keep);
+    if (keep == 0)
+        return true;
+    uint32_t hash;
+    if (!steer_packet(a->steer_key, packet, &hash))
+        hash = a->n_without_connection++ * 0x9e3779b1u;
+    return hash >> 24 < keep;
+}
+
 bool arrival_accept(struct arrival *a, struct packet *packet, struct arrival_found *out)
 {
     const struct arrival_rules *rules = a->rules;
@@ -152,14 +202,8 @@ bool arrival_accept(struct arrival *a, struct packet *packet, struct arrival_fou
     }
     out->source = source_of_live(a->sources, packet);
     struct source *s = source_get(a->sources, out->source);
-    if (!s) {
-        a->counters.n_unknown++;
-        return false;
-    }
-    if (s->is_refused || (s->refuses_rest && !s->part)) {
-        a->counters.n_refused++;
-        s->counters.n_refused++;
-        s->counters.last = packet->ts;
+    if (!s || s->is_refused || (s->refuses_rest && !s->part)) {
+        count_refused(a, s, packet);
         return false;
     }
     packet->network = s->network;
@@ -171,6 +215,12 @@ bool arrival_accept(struct arrival *a, struct packet *packet, struct arrival_fou
     }
     if (is_ip && rules->canaries && canary_is(rules->canaries, packet, out->machine)) {
         a->counters.n_canaries++;
+        return false;
+    }
+    if (!is_kept(a, s, packet)) {
+        a->counters.n_left_out++;
+        s->counters.n_left_out++;
+        s->counters.last = packet->ts; /* it is not silent */
         return false;
     }
     if (s->drop_vlan ||

@@ -3,6 +3,7 @@
 #ifndef SENSOR_ARRIVAL_H
 #define SENSOR_ARRIVAL_H
 
+#include "capture/steer.h"
 #include "net/addr_set.h"
 #include "source/source.h"
 #include "tunnel/stack.h"
@@ -14,6 +15,20 @@ struct witness;
 
 #define ARRIVAL_MAX_PORTS 32
 
+/* What of an input's mirrors the kernel can refuse by their senders (sensor/gate.h). */
+enum arrival_gate_kind {
+    ARRIVAL_UNGATED,
+    ARRIVAL_GATED,      /* all of them */
+    ARRIVAL_GATED_RING, /* all but GENEVE and what came in fragments */
+};
+
+/* From when to when the kernel refuses, ns since the epoch: one packet of an unknown sender that
+ * came in that time stands for so many. Written by the control thread. */
+struct arrival_gate {
+    int64_t since, until; /* INT64_MAX: both are not known yet */
+    uint32_t one_in;
+};
+
 /* What does not change while packets come: made by the control thread, replaced as a whole when the
  * configuration is read again. */
 struct arrival_rules {
@@ -23,6 +38,7 @@ struct arrival_rules {
     size_t n_inputs;
     const bool *skip_own;              /* by input: this host's own traffic is left out */
     const bool *drop_vlan;             /* by input: the outermost tag is not the machine's */
+    const uint8_t *gated;              /* by input: enum arrival_gate_kind */
     struct addr_set own;               /* this host's addresses */
     uint16_t ports[ARRIVAL_MAX_PORTS]; /* UDP ports that mirrors are sent to */
     size_t n_ports;
@@ -32,6 +48,8 @@ struct arrival_rules {
 struct arrival_counters {
     uint64_t n_refused;  /* of channels that are not admitted */
     uint64_t n_unknown;  /* of those beyond what the table holds */
+    uint64_t n_guessed;  /* of both: not seen, but concluded from one of many that was */
+    uint64_t n_left_out; /* of connections that were left out, as `keep` of the channel says */
     uint64_t n_own;      /* this host's own traffic */
     uint64_t n_loops;    /* our own mirror, mirrored again */
     uint64_t n_canaries; /* probes that came back, and answers to them */
@@ -41,10 +59,13 @@ struct arrival_counters {
 struct arrival {
     const struct arrival_rules *rules;
     struct source_table *sources;
-    const struct address_book *book; /* or NULL: nothing is learned yet */
-    struct address_learner *learner; /* or NULL; this worker's, as the next one */
+    const struct arrival_gate *gate;   /* or NULL: the kernel refuses nothing */
+    const struct steer_key *steer_key; /* for which connections are kept */
+    const struct address_book *book;   /* or NULL: nothing is learned yet */
+    struct address_learner *learner;   /* or NULL; this worker's, as the next one */
     struct witness *witness;
     struct arrival_counters counters;
+    uint32_t n_without_connection; /* packets that have no connection to go by */
 };
 
 /* Whose packet it is, as far as that is known. */

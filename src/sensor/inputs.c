@@ -14,6 +14,7 @@
 #include "capture/datagrams.h"
 #include "capture/rawip.h"
 #include "capture/stream.h"
+#include "tunnel/tunnel.h"
 
 #define SECOND      1000000000ll
 #define RETRY_FIRST SECOND
@@ -32,7 +33,10 @@ struct slot {
     int fds[2][MAX_FDS]; /* of sockets, as the workers have them, for steering; by family */
     unsigned n_fds[2];
     int holds[2];
-    int code; /* why it is not open */
+    struct sock_filter *filter; /* of a ring, without those whom we refuse; NULL: not known yet */
+    unsigned filter_size;       /* instructions; 0: none */
+    uint16_t link;              /* of a ring */
+    int code;                   /* why it is not open */
     char why[160];
     bool said;
 };
@@ -43,6 +47,9 @@ struct inputs {
     struct slot slots[RULES_MAX_INPUTS]; /* number - 1 */
     int excluded[STEER_MAX_EXCLUDED];
     unsigned n_excluded;
+    bool is_gated;
+    struct admit admit;
+    struct admit_list senders, own;
 };
 
 struct inputs *inputs_new(const struct inputs_options *options)
@@ -59,6 +66,8 @@ struct inputs *inputs_new(const struct inputs_options *options)
 
 static void close_holds(struct slot *slot)
 {
+    free(slot->filter);
+    slot->filter = NULL;
     for (int family = 0; family < 2; family++) {
         if (slot->holds[family] >= 0)
             close(slot->holds[family]);
@@ -110,6 +119,7 @@ static uint16_t number_of(const struct inputs *in, const struct slot *slot)
 }
 
 static void refresh_excluded(struct inputs *in);
+static void steer_all(struct inputs *in);
 
 void inputs_set(struct inputs *in, const struct services_list *list)
 {
@@ -171,6 +181,65 @@ static struct steer_group group_of(const struct inputs *in)
     return (struct steer_group){.key = &in->key, .n_workers = workers_n(in->options.workers)};
 }
 
+/* UDP ports on which an interface's packets are taken for a mirror's, but for GENEVE's: what is in
+ * there may have another sender. */
+static unsigned mirror_ports(uint16_t out[STEER_MAX_PORTS])
+{
+    unsigned n = 0;
+    for (size_t i = 0; tunnel_decoders[i]; i++) {
+        const struct tunnel_decoder *d = tunnel_decoders[i];
+        for (size_t k = 0; k < sizeof d->udp_ports / sizeof *d->udp_ports; k++)
+            if (d->is_mirror && d != &tunnel_geneve && d->udp_ports[k] && n < STEER_MAX_PORTS)
+                out[n++] = d->udp_ports[k];
+    }
+    return n;
+}
+
+/* The filter that a ring was opened with is kept, and put behind ours. */
+static int admit_ring(struct inputs *in, struct slot *slot, struct err *err)
+{
+    uint16_t ports[STEER_MAX_PORTS];
+    struct admit_ring ring = {.admit = in->admit,
+                              .own = &in->own,
+                              .ports = ports,
+                              .n_ports = mirror_ports(ports),
+                              .has_ethernet = slot->link == LINK_ETHERNET};
+    if (!in->is_gated && !slot->filter)
+        return 0; /* it is as it was opened */
+    struct bpf_code *code = malloc(sizeof *code);
+    int result = code ? 0 : err_set(err, -ENOMEM, "no memory for a filter");
+    if (result == 0 && !slot->filter && slot->n_fds[0]) {
+        result = admit_get_filter(slot->fds[0][0], code->at, err);
+        slot->filter_size = result > 0 ? (unsigned)result : 0;
+        slot->filter = result < 0 ? NULL : calloc(slot->filter_size + 1, sizeof *slot->filter);
+        if (slot->filter)
+            memcpy(slot->filter, code->at, slot->filter_size * sizeof *slot->filter);
+        result = slot->filter ? 0 : result < 0 ? result : err_set(err, -ENOMEM, "no memory");
+    }
+    if (result == 0 && in->is_gated)
+        result = admit_program_ring(&ring, slot->filter, slot->filter_size, code, err);
+    for (unsigned i = 0; i < slot->n_fds[0] && result == 0; i++)
+        result = in->is_gated
+                     ? admit_set_filter(slot->fds[0][i], code->at, code->n, err)
+                     : admit_set_filter(slot->fds[0][i], slot->filter, slot->filter_size, err);
+    free(code);
+    return result;
+}
+
+void inputs_admit(struct inputs *in, const struct admit_list *senders, uint32_t one_in,
+                  const struct addr *own, size_t n_own)
+{
+    in->is_gated = senders != NULL;
+    if (senders)
+        in->senders = *senders;
+    in->admit = (struct admit){.senders = &in->senders, .one_in = one_in};
+    memset(&in->own, 0, sizeof in->own);
+    for (size_t i = 0; i < n_own; i++)
+        (void)admit_add(&in->own, &own[i], 128); /* what is too many is let through */
+    admit_finish(&in->own);
+    steer_all(in);
+}
+
 /* The rings have changed: sockets that are open leave other interfaces out. */
 static void refresh_excluded(struct inputs *in)
 {
@@ -179,13 +248,21 @@ static void refresh_excluded(struct inputs *in)
         if (in->slots[i].state == SLOT_OPEN && in->slots[i].ifindex > 0 &&
             in->slots[i].listener.wrap.kind != CONFIG_WRAP_NONE)
             in->excluded[in->n_excluded++] = in->slots[i].ifindex;
-    struct steer_excluded excluded = {.ifindexes = in->excluded, .n = in->n_excluded};
+    steer_all(in);
+}
+
+/* Everything that is open gets its program anew. */
+static void steer_all(struct inputs *in)
+{
     for (size_t i = 0; i < RULES_MAX_INPUTS; i++) {
         struct slot *slot = &in->slots[i];
         if (slot->state != SLOT_OPEN)
             continue;
         struct err err;
         int result = 0;
+        bool may_gate = in->is_gated && rules_gate_kind(&slot->listener) != ARRIVAL_UNGATED;
+        struct steer_excluded excluded = {
+            .ifindexes = in->excluded, .n = in->n_excluded, .admit = may_gate ? &in->admit : NULL};
         if (slot->listener.kind == CONFIG_LISTEN_UDP && slot->n_fds[0]) {
             struct datagram_options options = {
                 .address = slot->listener.addr,
@@ -202,6 +279,8 @@ static void refresh_excluded(struct inputs *in)
                 for (unsigned k = 0; k < slot->n_fds[family] && result == 0; k++)
                     result = rawip_steer(slot->fds[family][k], k, &options, &err);
             }
+        } else if (rules_gate_kind(&slot->listener) == ARRIVAL_GATED_RING) {
+            result = admit_ring(in, slot, &err);
         }
         if (result < 0)
             in->options.say(in->options.with, true, err.text);
@@ -269,6 +348,7 @@ static int open_family(struct inputs *in, struct slot *slot, int family, struct 
         return result;
     if (slot->listener.kind == CONFIG_LISTEN_INTERFACE)
         slot->ifindex = opened.shape.ifindex;
+    slot->link = opened.shape.link;
     return attach(in, slot, family, fds, n_fds, &opened, err);
 }
 
@@ -363,6 +443,8 @@ static void try_open(struct inputs *in, struct slot *slot, int64_t ticks)
         slot->pause = RETRY_FIRST;
         if (slot->ifindex)
             refresh_excluded(in);
+        else if (in->is_gated)
+            steer_all(in); /* the parent knows nothing of the senders */
         return;
     }
     slot->code = result;
@@ -449,8 +531,15 @@ bool inputs_waiting(const struct inputs *in)
 
 uint64_t inputs_dropped(const struct inputs *in)
 {
+    return inputs_dropped_by(in, true) + inputs_dropped_by(in, false);
+}
+
+uint64_t inputs_dropped_by(const struct inputs *in, bool rings)
+{
     uint64_t sum = 0;
     for (size_t i = 0; i < RULES_MAX_INPUTS; i++) {
+        if ((in->slots[i].listener.kind == CONFIG_LISTEN_INTERFACE) != rings)
+            continue;
         struct live_counters counters;
         workers_count_input(in->options.workers, (uint16_t)(i + 1), &counters);
         sum += counters.n_kernel_dropped;

@@ -32,14 +32,21 @@ size_t inputs_given(const struct inputs *inputs, struct rules_input out[RULES_MA
 /* Opens what is not open and due; call it often. Gives how many are open. */
 size_t inputs_open(struct inputs *inputs, int64_t ticks);
 
+/* Those whom the kernel lets through from now on, and one of `one_in` packets of others, where that
+ * can be told (rules_gate_kind); NULL: everybody. `own`: this host's addresses, that mirrors are
+ * sent to. All are copied. */
+void inputs_admit(struct inputs *inputs, const struct admit_list *senders, uint32_t one_in,
+                  const struct addr *own, size_t n_own);
+
 /* Whether the only reason why none is open is that this process may not; err: the first refusal. */
 void inputs_first_refusal(const struct inputs *inputs, struct err *err);
 
 /* Fills in the snapshot's inputs. False: no memory. */
 bool inputs_snapshot(const struct inputs *inputs, struct snapshot *out);
 
-/* What the kernel dropped, of all. */
+/* What the kernel dropped, of all; of rings alone, or of sockets alone. */
 uint64_t inputs_dropped(const struct inputs *inputs);
+uint64_t inputs_dropped_by(const struct inputs *inputs, bool rings);
 /* Only that something is listened on that waits for its interface or its other end. */
 bool inputs_waiting(const struct inputs *inputs);
 

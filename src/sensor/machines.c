@@ -44,6 +44,7 @@ void machines_free(struct machines *m)
     witness_book_free(m->witnesses);
     address_book_free(m->book); /* the workers are stopped */
     free(m->machines);
+    free(m->senders);
     free(m->channels);
     free(m);
 }
@@ -79,6 +80,9 @@ static uint32_t find_machine(struct machines *m, const struct machine_want *want
     if (m->n_machines >= MACHINES_MAX ||
         !grow(&m->machines, &m->machines_capacity, m->n_machines, sizeof *m->machines))
         return 0;
+    if (!grow(&m->senders, &m->senders_capacity, m->n_machines, sizeof *m->senders))
+        return 0;
+    m->senders[m->n_machines] = (struct fairness_sender){.keep = 0};
     struct machine *machine = &m->machines[m->n_machines];
     memset(machine, 0, sizeof *machine);
     machine->health = health_new(&want->health, now);
@@ -205,6 +209,8 @@ static void add_source(struct machine_channel *channel, const struct source_coun
     sum->n_cut += LOAD(c->n_cut);
     sum->n_reordered += LOAD(c->n_reordered);
     sum->n_refused += LOAD(c->n_refused);
+    sum->n_guessed += LOAD(c->n_guessed);
+    sum->n_left_out += LOAD(c->n_left_out);
     sum->n_loops += LOAD(c->n_loops);
     uint64_t cut = LOAD(c->cut_size), largest = LOAD(c->largest_size);
     sum->cut_size = cut > sum->cut_size ? cut : sum->cut_size;
@@ -267,6 +273,7 @@ static void add_machines(struct machines *m)
         sum->n_cut += c->n_cut;
         sum->n_reordered += c->n_reordered;
         sum->n_loops += c->n_loops;
+        sum->n_left_out += c->n_left_out;
         sum->cut_size = c->cut_size > sum->cut_size ? c->cut_size : sum->cut_size;
         sum->largest_size =
             c->largest_size > sum->largest_size ? c->largest_size : sum->largest_size;
@@ -324,6 +331,7 @@ static void raise_alarm(struct machines *m, const struct machine *machine, int64
 
 static void judge(struct machines *m, struct machine *machine, int64_t now, int64_t ticks)
 {
+    const struct fairness_sender *sender = &m->senders[machine - m->machines];
     const struct source_counters *sum = &machine->sum;
     struct health_totals totals = {
         .n_packets = sum->n_packets - sum->n_noise, /* a tunnel device talks by itself */
@@ -337,6 +345,9 @@ static void judge(struct machines *m, struct machine *machine, int64_t now, int6
         .largest_size = (uint32_t)sum->largest_size,
         .n_lost = machine->n_lost,
         .n_reordered = sum->n_reordered,
+        .n_dropped = sum->n_left_out,
+        .kept = sender->keep == FAIRNESS_ALL ? 0 : sender->keep,
+        .is_limited = sender->by_limit,
         .last_packet = sum->last,
         .overhead = machine->overhead,
     };

@@ -63,6 +63,13 @@ void machines_expect(struct machines *machines, const struct machine_want *want,
 /* `now`: ns since the epoch; `ticks`: monotonic ns. */
 void machines_update(struct machines *machines, int64_t now, int64_t ticks);
 
+/* After an update: who sends more than his share gives way (sensor/fairness.h). `n_others`:
+ * packets of senders that are not admitted that workers looked at, `n_dropped`: what the kernel
+ * dropped of all, both since the start. `rate_limit`: packets a second of one machine; 0:
+ * none. Gives whether there is more than can be worked on. */
+bool machines_share(struct machines *machines, uint64_t n_others, uint64_t n_dropped,
+                    uint32_t rate_limit, int64_t ticks);
+
 /* Fills in machines, refused senders and alarms. False: no memory. */
 bool machines_snapshot(const struct machines *machines, struct snapshot *out);
 

@@ -3,6 +3,7 @@
 #ifndef SENSOR_MACHINES_PARTS_H
 #define SENSOR_MACHINES_PARTS_H
 
+#include "sensor/fairness.h"
 #include "sensor/machines.h"
 #include "source/address_book.h"
 #include "source/canary.h"
@@ -58,6 +59,9 @@ struct machines {
     struct machines_options options;
     struct machine *machines;
     size_t n_machines, machines_capacity;
+    struct fairness fairness;
+    struct fairness_sender *senders; /* the machines, in their order */
+    size_t senders_capacity;
     struct machine_channel *channels;
     size_t n_channels, channels_capacity;
     struct machine_map maps[MACHINES_MAX_TABLES];

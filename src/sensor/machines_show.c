@@ -42,6 +42,7 @@ static void show_machine(const struct machines *m, const struct machine *machine
         .n_cut = sum->n_cut,
         .n_lost = machine->n_lost,
         .n_reordered = sum->n_reordered,
+        .n_dropped = sum->n_left_out,
         .cut_size = (uint32_t)sum->cut_size,
         .packets_per_second = machine->packets_per_second,
         .in_bits_per_second = machine->in_bits,
@@ -95,6 +96,7 @@ bool machines_snapshot(const struct machines *m, struct snapshot *out)
         struct snapshot_refused *refused = &out->refused[out->n_refused++];
         show_channel(m, &channel->key, &refused->channel);
         refused->n_packets = channel->sum.n_refused;
+        refused->is_estimate = channel->sum.n_guessed > 0;
         refused->last_packet = channel->sum.last;
         if (m->options.admit)
             m->options.admit(m->options.with, &channel->key, refused->admit, sizeof refused->admit);

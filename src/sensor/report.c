@@ -76,6 +76,7 @@ static const struct field machine_fields[] = {
 static const struct field refused_fields[] = {
     CHANNEL(snapshot_refused),
     FIELD("packets", KIND_U64, snapshot_refused, n_packets),
+    FIELD("estimated", KIND_BOOL, snapshot_refused, is_estimate),
     FIELD("last_packet", KIND_TIME, snapshot_refused, last_packet),
     FIELD("admit", KIND_TEXT, snapshot_refused, admit),
     {0}};

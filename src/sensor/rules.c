@@ -115,6 +115,7 @@ struct rules *rules_new(const struct config *config, const struct rules_input *i
     arrival->inputs = rules->inputs;
     arrival->skip_own = rules->skip_own;
     arrival->drop_vlan = rules->drop_vlan;
+    arrival->gated = rules->gated;
     arrival->canaries = canaries;
     for (size_t i = 0; i < n_own; i++)
         (void)addr_set_add(&arrival->own,
@@ -131,10 +132,52 @@ struct rules *rules_new(const struct config *config, const struct rules_input *i
         rules->inputs[i] = way_of(listener, &arrival->own);
         rules->skip_own[i] = inputs[i].is_default;
         rules->drop_vlan[i] = listener->drop_vlan;
+        rules->gated[i] = rules_gate_kind(listener);
         if (listener->kind == CONFIG_LISTEN_UDP && arrival->n_ports < ARRIVAL_MAX_PORTS)
             arrival->ports[arrival->n_ports++] = listener->port;
     }
     return rules;
+}
+
+/* A channel's outer address is that of the innermost layer of the mirror: the packet's own where
+ * there is one layer. On an interface GENEVE may have another one inside. */
+enum arrival_gate_kind rules_gate_kind(const struct config_listener *listener)
+{
+    const struct config_wrap *wrap = &listener->wrap;
+    bool has_one =
+        wrap->kind == CONFIG_WRAP_RAW || (wrap->kind == CONFIG_WRAP_LAYERS && wrap->n_layers == 1);
+    bool is_group = addr_is_v4(&listener->addr) ? listener->addr.b[12] >> 4 == 0xe
+                                                : listener->addr.b[0] == 0xff;
+    switch ((enum config_listener_kind)listener->kind) {
+    case CONFIG_LISTEN_UDP:
+        return has_one && !is_group ? ARRIVAL_GATED : ARRIVAL_UNGATED;
+    case CONFIG_LISTEN_GRE:
+        return has_one ? ARRIVAL_GATED : ARRIVAL_UNGATED;
+    case CONFIG_LISTEN_INTERFACE:
+        return wrap->kind == CONFIG_WRAP_AUTO ? ARRIVAL_GATED_RING : ARRIVAL_UNGATED;
+    case CONFIG_LISTEN_PCAP_OVER_IP:
+    case CONFIG_LISTEN_STDIN:
+    case CONFIG_LISTEN_NOTHING:
+        break;
+    }
+    return ARRIVAL_UNGATED;
+}
+
+/* Networks name channels too, but admit nobody by that. */
+bool rules_senders(const struct rules *rules, struct admit_list *out)
+{
+    const struct config *config = rules->config;
+    memset(out, 0, sizeof *out);
+    if (config_admits_all(config) || rules->has_parts)
+        return false;
+    for (size_t i = 0; i < config->n_sources; i++)
+        for (size_t k = 0; k < config->sources[i].n_channels; k++) {
+            const struct config_channel *channel = &config->sources[i].channels[k];
+            if (!channel->has_outer || !admit_add(out, &channel->outer.net, channel->outer.bits))
+                return false;
+        }
+    admit_finish(out);
+    return true;
 }
 
 void rules_free(struct rules *rules)

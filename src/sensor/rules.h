@@ -21,6 +21,7 @@ struct rules {
     const struct config *config;
     struct stack_options inputs[RULES_MAX_INPUTS];
     bool skip_own[RULES_MAX_INPUTS], drop_vlan[RULES_MAX_INPUTS];
+    uint8_t gated[RULES_MAX_INPUTS];
     struct rules_input given[RULES_MAX_INPUTS];
     bool has_parts; /* machines are told apart by inner addresses or MACs */
 };
@@ -31,6 +32,12 @@ struct rules *rules_new(const struct config *config, const struct rules_input *i
                         size_t n_inputs, const struct addr *own, size_t n_own,
                         struct canary_watch *canaries);
 void rules_free(struct rules *rules);
+
+/* What the kernel can refuse of a listener's packets by the outer address alone. */
+enum arrival_gate_kind rules_gate_kind(const struct config_listener *listener);
+/* All outer addresses that anybody who is admitted may send from. False: these are not known, or
+ * too many; then all has to be looked at. */
+bool rules_senders(const struct rules *rules, struct admit_list *out);
 
 /* For machines_options: `with` is a struct rules. */
 bool rules_want(const void *with, const struct source *channel, struct machine_want *out);

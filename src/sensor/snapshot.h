@@ -44,13 +44,15 @@ struct snapshot_machine {
 struct snapshot_refused {
     struct snapshot_channel channel;
     uint64_t n_packets;
+    bool is_estimate; /* of n_packets: for a while the kernel refused all but some of them */
     int64_t last_packet;
     char admit[200]; /* the lines of the configuration that would admit it */
 };
 
 /* Every place where packets (or lines) get lost, or are left out on purpose, by the reason. */
 struct snapshot_drop {
-    const char *stage;  /* "interface" "ring" "socket" "queue" "decode" "memory" "log" "policy" */
+    const char *stage;  /* "interface" "ring" "socket" "queue" "budget" "decode" "memory" "log"
+                         * "policy" */
     const char *reason; /* a stable word: "full", "truncated" … */
     const char *text;   /* in words, after a number: "packets were …" */
     uint64_t n;

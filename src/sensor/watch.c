@@ -113,6 +113,7 @@ static bool renew_rules(struct watch *w, struct config *config)
         w->config = config;
     }
     expect_machines(w);
+    watch_renew_gate(w);
     return true;
 }
 
@@ -201,8 +202,10 @@ static void rotate(struct watch *w)
 static void do_what_is_due(struct watch *w)
 {
     int64_t ticks = watch_ticks();
-    if (due(&w->next_update, UPDATE_EVERY, ticks))
+    if (due(&w->next_update, UPDATE_EVERY, ticks)) {
         machines_update(w->machines, watch_now(), ticks);
+        watch_balance(w);
+    }
     if (due(&w->next_open, OPEN_EVERY, ticks)) {
         size_t n_open = inputs_open(w->inputs, ticks);
         /* A capture from standard input or a connection that ended for good: nothing can come. */
@@ -281,6 +284,7 @@ static int start_workers(struct watch *w, struct err *err)
         .dedup_window = config->duplicates.window,
         .keep_copies = !config->duplicates.remove,
         .max_machine = MACHINES_MAX,
+        .gate = &w->gate_times,
         .with = w,
     };
     steer_key_init(&options.steer_key, w->options.steer_secret);
@@ -379,6 +383,7 @@ int watch_run(const struct watch_options *options, struct watch_result *out, str
     w->started_ticks = watch_ticks();
     watch_start_measures(w);
     w->next_report = w->started_ticks + REPORT_EVERY;
+    w->gate_times = (struct arrival_gate){INT64_MAX, INT64_MAX, GATE_ONE_IN};
     pthread_mutex_init(&w->lock, NULL);
     int result = start(w, err);
     if (result == 0) {

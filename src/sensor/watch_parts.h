@@ -1,6 +1,8 @@
 /* Inside of a running watch: shared by watch.c (the loop), watch_show.c (snapshots, and who asks
  * for them), watch_alarm.c (whom to tell), watch_measures.c (its own measures) and watch_output.c
  * (packets for other tools). */
+ * for them), watch_balance.c (what gives way under overload), watch_alarm.c (whom to tell) and
+ * watch_output.c (packets for other tools). */
 #ifndef SENSOR_WATCH_PARTS_H
 #define SENSOR_WATCH_PARTS_H
 
@@ -8,6 +10,7 @@
 #include <stdarg.h>
 
 #include "sensor/control.h"
+#include "sensor/gate.h"
 #include "sensor/watch.h"
 #include "sensor/watch_measures.h"
 #include "web/http.h"
@@ -40,11 +43,20 @@ struct watch {
     uint64_t last_packets, last_bytes, last_lost; /* of the rates */
     int64_t last_rates;
     double packets_per_second, bits_per_second, loss_share;
+    struct gate gate;
+    struct arrival_gate gate_times; /* the workers read it */
+    bool can_gate;                  /* the senders that are admitted are known */
+    bool is_gated, said_gated, is_overloaded;
+    struct admit_list senders;
+
     struct pipeline_counters counters; /* of the end, once the workers are stopped */
     struct arrival_counters arrival;
     struct handoff_counters handoff;
     uint64_t n_kernel_dropped;
     struct watch_measured stats, loss; /* at the last rows of stats.log, of capture_loss.log */
+    uint64_t n_kernel_dropped, n_ring_dropped; /* the former of both rings and sockets */
+    uint64_t stats_packets, stats_bytes, stats_dropped, stats_records;
+    int64_t stats_ts;
     uint64_t n_loops_said;
 };
 
@@ -58,6 +70,10 @@ void watch_show(struct watch *w);
 int watch_start_serving(struct watch *w, struct err *err) MUST_CHECK;
 void watch_stop_serving(struct watch *w);
 void watch_stop_workers(struct watch *w);
+
+/* watch_balance.c */
+void watch_renew_gate(struct watch *w); /* the rules, or this host's addresses, are new ones */
+void watch_balance(struct watch *w);       /* after each update of the machines */
 
 /* watch_alarm.c */
 void watch_alarm(void *with, const struct snapshot_alarm *alarm);

@@ -32,10 +32,16 @@ static void add_drops(const struct watch *w, struct snapshot *s)
 {
     const struct pipeline_counters *c = &w->counters;
     const struct arrival_counters *a = &w->arrival;
-    add_drop(s, "socket", "full", "packets were dropped by the kernel: ring or socket buffer full",
-             w->n_kernel_dropped, true);
+    add_drop(s, "ring", "full", "packets were dropped by the kernel: the interface's ring was full",
+             w->n_ring_dropped, true);
+    add_drop(s, "socket", "full",
+             "packets were dropped by the kernel: the socket's buffer was full",
+             w->n_kernel_dropped - w->n_ring_dropped, true);
     add_drop(s, "queue", "full", "packets on their way to another worker were dropped",
              w->handoff.n_full, true);
+    add_drop(s, "budget", "share",
+             "packets of machines that send most were left out, by whole connections",
+             a->n_left_out, true);
     add_drop(s, "decode", "truncated", "packets were cut inside their headers",
              c->stack.n_truncated, true);
     add_drop(s, "decode", "malformed", "packets are malformed", c->stack.n_malformed, true);
@@ -53,7 +59,10 @@ static void add_drops(const struct watch *w, struct snapshot *s)
              c->flows.n_evicted, false);
     add_drop(s, "memory", "payload", "times there was no memory to keep payload", c->n_pool_refused,
              false);
-    add_drop(s, "policy", "refused", "packets came from senders that are not admitted",
+    add_drop(s, "policy", "refused",
+             a->n_guessed ? "packets came from senders that are not admitted (an estimate: the "
+                            "kernel refuses most of them)"
+                          : "packets came from senders that are not admitted",
              a->n_refused, false);
     add_drop(s, "policy", "unknown", "packets came from more senders than can be told apart",
              a->n_unknown, false);
@@ -174,6 +183,7 @@ void watch_show(struct watch *w)
     if (w->workers) {
         workers_count(w->workers, &w->counters, &w->arrival, &w->handoff);
         w->n_kernel_dropped = inputs_dropped(w->inputs);
+        w->n_ring_dropped = inputs_dropped_by(w->inputs, true);
         (void)inputs_snapshot(w->inputs, &s); /* without memory the list is empty */
     }
     (void)machines_snapshot(w->machines, &s); /* the same */
@@ -295,6 +305,7 @@ void watch_stop_workers(struct watch *w)
     if (!w->workers)
         return;
     w->n_kernel_dropped = w->inputs ? inputs_dropped(w->inputs) : 0;
+    w->n_ring_dropped = w->inputs ? inputs_dropped_by(w->inputs, true) : 0;
     workers_stop(w->workers, &w->counters, &w->arrival);
     w->workers = NULL;
     if (w->machines)

@@ -67,7 +67,7 @@ struct worker {
     struct input order_input;
     const void *order_with;
     bool order_failed;
-    struct pipeline_counters counters; /* copies, twice a second */
+    struct pipeline_counters counters; /* copies, ten times a second */
     struct arrival_counters arrival_counters;
     struct live_counters inputs_counters[INTAKE_MAX];
     struct live_counters inputs_counters[MAX_INPUTS];
@@ -303,11 +303,11 @@ static void keep_time(struct worker *w)
     if (ticks - w->last_tick >= TICK) {
         w->last_tick = ticks;
         pipeline_tick(w->pipeline, now_ns() - CLOCK_LAG);
+        publish(w);
     }
     if (ticks - w->last_flush >= FLUSH_EVERY) {
         w->last_flush = ticks;
         flush(w);
-        publish(w);
     }
 }
 
@@ -403,6 +403,8 @@ static int make_worker(struct workers *all, unsigned number, struct err *err)
     w->all = all;
     w->number = number;
     w->arrival.rules = options->rules;
+    w->arrival.gate = options->gate;
+    w->arrival.steer_key = &options->steer_key;
     w->live = (struct pipeline_live){
         .with = w,
         .owner = all->n > 1 ? owner_of : NULL,

@@ -20,6 +20,7 @@ struct workers_options {
     struct log_set *logs;
     const struct arrival_rules *rules; /* until others are set */
     struct steer_key steer_key;        /* as the programs in the kernel have it */
+    const struct arrival_gate *gate;   /* of all workers; or NULL */
     int64_t dedup_window;              /* ns; 0: the default */
     bool keep_copies;
     uint16_t max_machine; /* the highest number that a machine may have */
@@ -60,7 +61,7 @@ void workers_flush(struct workers *workers);
 /* Writes what is open for another hour into open_conn.log and its kin. */
 void workers_report_open(struct workers *workers);
 
-/* Sums, at most half a second old. */
+/* Sums, at most a tenth of a second old, while its worker is not late. */
 void workers_count(struct workers *workers, struct pipeline_counters *out,
                    struct arrival_counters *out_arrival, struct handoff_counters *out_handoff);
 /* What the inputs of this number have counted. */

@@ -50,6 +50,8 @@ struct health_totals {
     uint64_t n_lost;             /* gaps in the mirror's sequence numbers (GRE, ERSPAN) */
     uint64_t n_reordered;        /* came later than one with a higher number */
     uint64_t n_dropped;          /* packets of this machine that we ourselves had to drop */
+    uint16_t kept;               /* of 256 connections, those that we keep now; 0: all */
+    bool is_limited;             /* for it sends more than a machine may, not for the others */
     int64_t last_packet;         /* ns since the epoch; 0: none yet */
 
     /* Packets between this machine and other monitored machines of the same network. */

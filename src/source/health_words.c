@@ -154,14 +154,34 @@ static void say_one_sided(struct words *w, const struct health *health, const ch
         out_missing ? "egress (direction=out)" : "ingress (direction=in)");
 }
 
-static void say_dropping(struct words *w, const struct health *health)
+/* Whole connections were left out, and still are. */
+static void say_sampled(struct words *w, const struct health_mark *sum,
+                        const struct health_totals *totals)
+{
+    double packets = (double)sum->packets + (double)sum->dropped + 1;
+    double share = 100 * (double)sum->dropped / packets;
+    unsigned one_in = (512u + totals->kept) / (2u * totals->kept); /* to the nearest */
+    if (one_in > 1)
+        say(w, "sampled 1/%u: ", one_in);
+    else
+        say(w, "sampled %u %%: ", totals->kept * 100u / 256);
+    say(w, totals->is_limited ? "it sends more than limits.rate-per-source"
+                              : "this collector is overloaded, and it sends more than its share");
+    say(w, "; of the last minute %" PRIu64 " packets (%.1f %%), whole connections, were left out",
+        sum->dropped, share);
+}
+
+static void say_dropping(struct words *w, const struct health *health,
+                         const struct health_totals *totals)
 {
     const struct health_mark *sum = &health->recent.sum;
     uint64_t gaps = sum->lost > sum->reordered ? sum->lost - sum->reordered : 0;
     uint64_t missing =
         sum->shared_there > sum->shared_both ? sum->shared_there - sum->shared_both : 0;
     double packets = (double)sum->packets + 1;
-    if (sum->dropped > gaps)
+    if (sum->dropped > gaps && totals->kept)
+        say_sampled(w, sum, totals);
+    else if (sum->dropped > gaps)
         say(w,
             "%" PRIu64 " packets (%.1f %%) of the last minute were lost in this host: "
             "run cloudspan doctor",
@@ -244,7 +264,7 @@ void health_words(const struct health *health, const char *name, const struct he
         say_truncated(&w, health, name, totals);
         return;
     case HEALTH_DROPPING:
-        say_dropping(&w, health);
+        say_dropping(&w, health, totals);
         return;
     case HEALTH_ONE_SIDED:
         say_one_sided(&w, health, name);

@@ -27,8 +27,10 @@ struct source_counters {
      * the lowest and the highest. All workers together tell what is missing: source_seq. */
     uint64_t seq_epoch; /* times that the sender began anew */
     uint64_t seq_low, seq_high, n_seq;
-    uint64_t n_refused; /* not admitted: none of the above counts them */
-    uint64_t n_loops;   /* our own mirror, mirrored again: neither */
+    uint64_t n_refused;  /* not admitted: none of the above counts them */
+    uint64_t n_guessed;  /* of these: not seen, but concluded from one of many that was */
+    uint64_t n_left_out; /* of connections that were left out under overload: neither */
+    uint64_t n_loops;    /* our own mirror, mirrored again: neither */
     uint64_t cut_size, largest_size;
     int64_t last; /* ns since the epoch */
 };
@@ -51,6 +53,7 @@ struct source {
     bool is_shared;    /* many machines send by it: rules->part tells them apart */
     bool refuses_rest; /* shared: packets of no machine that is known are not admitted */
     bool drop_vlan;    /* the outermost tag is not the machine's */
+    uint16_t keep;     /* of 256 connections, so many are kept; 0: all. As `machine`. */
     char name[SOURCE_NAME_MAX]; /* for tables and logs */
 
     struct source_counters counters;
