@@ -30,9 +30,9 @@ size_t intake_fds(const struct intake *intake, bool waits, struct pollfd out[INT
 /* After poll(), with the same array: which can be read. */
 void intake_polled(struct intake *intake, const struct pollfd *fds, size_t n);
 
-/* The next frames in time order; borrowed until the next call. `now`: ns since the epoch;
- * INT64_MAX: nothing is too young. 0: there are none now; *out_waits: there are some that are too
- * young. */
+/* The next frames in time order; borrowed until the next call. `polled`: when poll() was called
+ * last, before it (ns since the epoch); INT64_MAX: nothing is too young. 0: there are none now;
+ * *out_waits: for how many ms to wait for those that are too young; 0: there are none. */
 unsigned intake_next(struct intake *intake, int64_t polled, struct frame out[CAPTURE_BURST],
                      int *out_waits);
 

@@ -1,8 +1,6 @@
 /* Inside of a running watch: shared by watch.c (the loop), watch_show.c (snapshots, and who asks
- * for them), watch_alarm.c (whom to tell), watch_measures.c (its own measures) and watch_output.c
- * (packets for other tools). */
- * for them), watch_balance.c (what gives way under overload), watch_alarm.c (whom to tell) and
- * watch_output.c (packets for other tools). */
+ * for them), watch_balance.c (what gives way under overload), watch_alarm.c (whom to tell),
+ * watch_measures.c (its own measures) and watch_output.c (packets for other tools). */
 #ifndef SENSOR_WATCH_PARTS_H
 #define SENSOR_WATCH_PARTS_H
 
@@ -52,11 +50,8 @@ struct watch {
     struct pipeline_counters counters; /* of the end, once the workers are stopped */
     struct arrival_counters arrival;
     struct handoff_counters handoff;
-    uint64_t n_kernel_dropped;
     struct watch_measured stats, loss; /* at the last rows of stats.log, of capture_loss.log */
     uint64_t n_kernel_dropped, n_ring_dropped; /* the former of both rings and sockets */
-    uint64_t stats_packets, stats_bytes, stats_dropped, stats_records;
-    int64_t stats_ts;
     uint64_t n_loops_said;
 };
 
@@ -73,7 +68,7 @@ void watch_stop_workers(struct watch *w);
 
 /* watch_balance.c */
 void watch_renew_gate(struct watch *w); /* the rules, or this host's addresses, are new ones */
-void watch_balance(struct watch *w);       /* after each update of the machines */
+void watch_balance(struct watch *w);    /* after each update of the machines */
 
 /* watch_alarm.c */
 void watch_alarm(void *with, const struct snapshot_alarm *alarm);

@@ -70,7 +70,6 @@ struct worker {
     struct pipeline_counters counters; /* copies, ten times a second */
     struct arrival_counters arrival_counters;
     struct live_counters inputs_counters[INTAKE_MAX];
-    struct live_counters inputs_counters[MAX_INPUTS];
     int64_t published_lag;
 };
 
@@ -128,7 +127,6 @@ static void put_out(void *with, const struct packet *packet, const struct source
 
 /* ---- the thread ---- */
 
-static void say_broken(void *with, uint16_t input, int error)
 /* Counters only: all 64 bits. */
 static void add_u64(void *sum, const void *one, size_t size)
 {
@@ -136,16 +134,7 @@ static void add_u64(void *sum, const void *one, size_t size)
         ((uint64_t *)sum)[i] += ((const uint64_t *)one)[i];
 }
 
-static void close_input(struct worker *w, size_t i)
-{
-    struct live_counters counters;
-    live_count(w->inputs[i].source, &counters);
-    add_u64(&w->closed[w->inputs[i].number % MAX_INPUTS], &counters, sizeof counters);
-    live_close(w->inputs[i].source);
-    w->inputs[i] = w->inputs[--w->n_inputs];
-}
-
-static void say_broken(struct worker *w, uint16_t input, int error)
+static void say_broken(void *with, uint16_t input, int error)
 {
     const struct worker *w = with;
     struct workers *all = w->all;
@@ -168,10 +157,9 @@ static bool read_inputs(struct worker *w, int64_t polled)
         unsigned n = intake_next(w->intake, polled, frames, &w->waits);
         if (n == 0)
             return false;
-        pipeline_frames(w->pipeline, frames, n);
         int64_t lag = frames[0].ts > 0 ? now_ns() - frames[0].ts : 0;
         w->lag = lag > w->lag ? lag : w->lag;
-        pipeline_frames(w->pipeline, frames, (unsigned)n);
+        pipeline_frames(w->pipeline, frames, n);
     }
     return true;
 }
@@ -200,13 +188,6 @@ static void publish(struct worker *w)
 {
     struct live_counters inputs[INTAKE_MAX];
     intake_count(w->intake, inputs);
-    struct live_counters inputs[MAX_INPUTS];
-    memcpy(inputs, w->closed, sizeof inputs);
-    for (size_t i = 0; i < w->n_inputs; i++) {
-        struct live_counters counters;
-        live_count(w->inputs[i].source, &counters);
-        add_u64(&inputs[w->inputs[i].number % MAX_INPUTS], &counters, sizeof counters);
-    }
     pthread_mutex_lock(&w->all->lock);
     pipeline_count(w->pipeline, &w->counters);
     w->arrival_counters = w->arrival.counters;
@@ -562,7 +543,6 @@ void workers_count_input(struct workers *all, uint16_t input, struct live_counte
     pthread_mutex_lock(&all->lock);
     for (unsigned i = 0; i < all->n; i++)
         add_u64(out, &all->workers[i].inputs_counters[input % INTAKE_MAX], sizeof *out);
-        add_u64(out, &all->workers[i].inputs_counters[input % MAX_INPUTS], sizeof *out);
     pthread_mutex_unlock(&all->lock);
 }
 
