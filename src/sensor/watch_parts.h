@@ -68,7 +68,7 @@ void watch_stop_workers(struct watch *w);
 
 /* watch_balance.c */
 void watch_renew_gate(struct watch *w); /* the rules, or this host's addresses, are new ones */
-void watch_balance(struct watch *w);       /* after each update of the machines */
+void watch_balance(struct watch *w);    /* after each update of the machines */
 
 /* watch_alarm.c */
 void watch_alarm(void *with, const struct snapshot_alarm *alarm);
