@@ -204,6 +204,21 @@ def main():
                 refused = answer.get("refused", [])
                 check(f"{name}, {what}: it is shown, with the line that admits it",
                       refused and "vxlan:77@10.9." in refused[0]["admit"])
+        # Somebody of whom too much was refused is admitted by SIGHUP, and all of it comes.
+        with tempfile.TemporaryDirectory(prefix="flood.") as folder:
+            watch = Watch(folder, ("-l", "vxlan"), SOURCES)
+            mirrors.send(*flood[:-1], 3).communicate()
+            watch.wait(lambda s: s["refused"] and s["refused"][0]["estimated"], "an estimate")
+            with open(os.path.join(folder, "cloudspan.yaml"), "a", encoding="utf8") as out:
+                out.write('  - {name: new, channel: "vxlan:77@10.9.0.66", canary: no}\n')
+            watch.process.send_signal(signal.SIGHUP)
+            watch.wait(lambda s: machine(s, "new").get("configured"), "the machine")
+            sent = int(mirrors.send("10.9.0.66", US, 77, 2000, 20, 3).communicate()[0])
+            n = machine(watch.settled(), "new")["packets"]
+            watch.end()
+        print(f"admitted by SIGHUP: {n} of {sent} packets")
+        check("all comes of who is admitted", n == sent)
+
         few = ("10.9.0.66", US, 77, 50, 5, 3)
         sent, answer, said = scene(mirrors, "udp, few", ("-l", "vxlan"), SOURCES, (few,))
         check("few unknown packets are counted one by one",

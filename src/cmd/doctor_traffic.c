@@ -45,8 +45,8 @@ void doctor_judge_snapshot(struct doctor *d, const struct snapshot *s)
     for (size_t i = 0; i < s->n_refused && i < SHOWN_MAX; i++) {
         char from[128];
         channel_text(&s->refused[i].channel, from, sizeof from);
-        doctor_warn(d, true, s->refused[i].admit, "refused: %s sent %" PRIu64 " packets", from,
-                    s->refused[i].n_packets);
+        doctor_warn(d, true, s->refused[i].admit, "refused: %s sent %s%" PRIu64 " packets", from,
+                    s->refused[i].is_estimate ? "about " : "", s->refused[i].n_packets);
     }
     if (s->n_refused > SHOWN_MAX)
         doctor_warn(d, true, "cloudspan sources", "and %zu more senders are refused",

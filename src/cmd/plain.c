@@ -207,7 +207,8 @@ static void put_refused(const struct snapshot *s, bool utf8, struct text *out)
         machines_channel(&refused->channel, channel);
         line_field(&line, STYLE_PLAIN, i == 0 ? " 2 refused" : "", 14, false);
         line_put(&line, STYLE_PLAIN, channel);
-        line_format(&line, STYLE_PLAIN, ", %llu packets", (unsigned long long)refused->n_packets);
+        line_format(&line, STYLE_PLAIN, ", %s%llu packets", refused->is_estimate ? "about " : "",
+                    (unsigned long long)refused->n_packets);
         line_end(&line);
         put_admit(out, utf8, refused->admit, sizeof refused->admit);
     }

@@ -164,7 +164,8 @@ static void put_refused(struct screen *screen, unsigned n)
         machines_channel(&refused->channel, channel);
         line_put(&screen->line, STYLE_YELLOW, channel);
         terminal_number((double)refused->n_packets, number);
-        line_format(&screen->line, STYLE_PLAIN, "  %s packets", number);
+        line_format(&screen->line, STYLE_PLAIN, "  %s%s packets",
+                    refused->is_estimate ? "about " : "", number);
         if (refused->admit[0]) {
             char admit[sizeof refused->admit];
             memcpy(admit, refused->admit, sizeof admit);

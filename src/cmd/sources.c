@@ -116,7 +116,8 @@ static void put_refused(const struct snapshot *s, struct line *line)
         terminal_duration(s->now - refused->last_packet, ago);
         line_put(line, STYLE_YELLOW, "refused: ");
         line_put(line, STYLE_PLAIN, channel);
-        line_format(line, STYLE_PLAIN, ", %s packets, the last %s ago", number, ago);
+        line_format(line, STYLE_PLAIN, ", %s%s packets, the last %s ago",
+                    refused->is_estimate ? "about " : "", number, ago);
         line_end(line);
         size_t len = strnlen(refused->admit, sizeof refused->admit);
         for (size_t at = 0; at < len;) {

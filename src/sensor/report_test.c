@@ -44,6 +44,7 @@ static void test_round_trip(void **state)
     s.machines[2].last_packet = 0;
     s.machines[2].is_bad = true;
     s.learning = true;
+    s.refused[0].is_estimate = true;
     char *json = write_read(&s, &back);
     char *again = report_snapshot(&back, &size);
     assert_string_equal(again, json);
@@ -68,6 +69,7 @@ static void test_round_trip(void **state)
     assert_int_equal(back.now, s.now);
     assert_true(back.learning);
     assert_string_equal(back.refused[0].admit, s.refused[0].admit);
+    assert_true(back.refused[0].is_estimate);
     assert_string_equal(back.drops[4].text, s.drops[4].text);
     assert_false(back.drops[4].is_loss);
     assert_string_equal(back.logs[1].name, "dns");

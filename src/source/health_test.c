@@ -323,6 +323,34 @@ static void test_truncated(void **state)
     health_free(bed.health);
 }
 
+/* We left out whole connections: how many, and whose fault it is. */
+static void test_sampled(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t kept;
+        bool is_limited;
+        const char *how, *why;
+    } rows[] = {{64, false, "sampled 1/4: ", "this collector is overloaded"},
+                {1, false, "sampled 1/256: ", "more than its share"},
+                {224, true, "sampled 87 %: ", "limits.rate-per-source"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct bed bed;
+        bed_start(&bed, 10, false);
+        bed.packets_per_second = 400;
+        bed_run(&bed, 60);
+        bed.totals.n_dropped += 5000;
+        bed.totals.kept = rows[i].kept;
+        bed.totals.is_limited = rows[i].is_limited;
+        bed_tick(&bed);
+        assert_int_equal(bed.verdict.state, HEALTH_DROPPING);
+        assert_says(&bed, rows[i].how);
+        assert_says(&bed, rows[i].why);
+        assert_says(&bed, "of the last minute 5000 packets (17.");
+        health_free(bed.health);
+    }
+}
+
 static void test_dropping(void **state)
 {
     (void)state;
@@ -383,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_one_sided),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_dropping),
+        cmocka_unit_test(test_sampled),
         cmocka_unit_test(test_filtered_but_alive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
