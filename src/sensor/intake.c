@@ -5,9 +5,9 @@
 #include <string.h>
 
 #define LATE_RING   30000000ll /* ns that a packet may be shown late, with some to spare */
-#define LATE_SOCKET 1000000ll
-#define WAIT_RING   5 /* ms between two looks */
-#define WAIT_SOCKET 1
+#define LATE_SOCKET 10000000ll /* its time is taken before it waits for its turn */
+#define WAIT_RING   5          /* ms between two looks */
+#define WAIT_SOCKET 2
 #define FUTURE      1000000000ll /* times beyond this are not of this clock: a capture's */
 
 struct input {

@@ -3,7 +3,7 @@
  * The two directions of a connection may come by two ways: two interfaces of a tap, two sockets.
  * Frames are therefore merged by the kernel's times, and what is so young that an earlier one may
  * still be on its way to another input waits: a ring shows its packets up to 20 ms late, a socket
- * some hundred microseconds. One input alone is read as it comes. */
+ * some milliseconds. One input alone is read as it comes. */
 #ifndef SENSOR_INTAKE_H
 #define SENSOR_INTAKE_H
 
