@@ -106,10 +106,8 @@ bool intake_is_empty(const struct intake *intake)
     return intake->n == 0;
 }
 
-size_t intake_fds(const struct intake *intake, bool waits, struct pollfd out[INTAKE_MAX])
+size_t intake_fds(const struct intake *intake, struct pollfd out[INTAKE_MAX])
 {
-    if (waits)
-        return 0;
     for (size_t i = 0; i < intake->n; i++)
         out[i] = (struct pollfd){.fd = live_fd(intake->inputs[i]->source), .events = POLLIN};
     return intake->n;
