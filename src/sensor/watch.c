@@ -345,8 +345,6 @@ static int start(struct watch *w, struct err *err)
 static void stop(struct watch *w)
 {
     notify_stopping(w->options.notify);
-    if (w->workers && w->machines && w->inputs)
-        watch_show(w);
     watch_stop_workers(w);
     watch_stop_serving(w);
     log_writer_free(w->log);

@@ -294,7 +294,11 @@ void watch_stop_workers(struct watch *w)
 {
     if (!w->workers)
         return;
-    w->n_kernel_dropped = w->inputs ? inputs_dropped(w->inputs) : 0;
+    workers_drain(w->workers);
+    if (w->machines && w->inputs) {
+        machines_update(w->machines, watch_now(), watch_ticks());
+        watch_show(w);
+    }
     workers_stop(w->workers, &w->counters, &w->arrival);
     w->workers = NULL;
     if (w->machines)
