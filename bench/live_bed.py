@@ -156,6 +156,19 @@ def sent_by(senders):
     return total
 
 
+def others_share(seconds=0.5):
+    """How much of all cores is used while nothing of ours runs: other people, and what the host of
+    a virtual machine takes."""
+    def read():
+        with open("/proc/stat", encoding="ascii") as f:
+            fields = [int(n) for n in f.readline().split()[1:9]]
+        return sum(fields), fields[3] + fields[4]
+    total, idle = read()
+    time.sleep(seconds)
+    total_then, idle_then = read()
+    return 1 - (idle_then - idle) / max(total_then - total, 1)
+
+
 # --- receivers
 
 def cpu_of_tree(pid):
@@ -183,7 +196,8 @@ class Receiver:
         self.tools = tools
         self.process = None
         self.before = 0.0
-        self.cpu = 0.0  # s, of the whole process, since it was ready
+        self.cpu = 0.0  # s, since it was ready, until it had all packets
+        self.cpu_end = 0.0  # s, from then on: connections that are ended, files that are packed
 
     def start(self):
         self.bed.climbs(self.climbs)
@@ -192,9 +206,15 @@ class Receiver:
 
     def finish(self, n_arrived):
         """Stops it. What it received of these, and what it or the kernel counted as dropped."""
-        result = self.stop(n_arrived)
-        self.cpu -= self.before
+        self.settle(n_arrived)
+        settled = cpu_of_tree(self.process.pid)
+        result = self.stop()
+        self.cpu, self.cpu_end = settled - self.before, max(0.0, self.cpu - settled)
         return result
+
+    def settle(self, n_arrived):
+        """Waits until it has these."""
+        time.sleep(0.3)
 
     def wait(self):
         deadline = time.monotonic() + READY_S
@@ -213,7 +233,7 @@ class Receiver:
     def launch(self):
         raise NotImplementedError
 
-    def stop(self, n_arrived):
+    def stop(self):
         raise NotImplementedError
 
 
@@ -234,7 +254,7 @@ class Bare(Receiver):
         if self.process.stdout.readline() != "ready\n":
             raise Unavailable(f"{self.name} does not start")
 
-    def stop(self, n_arrived):
+    def stop(self):
         self.process.stdin.close()
         text = self.process.stdout.read()
         self.wait()
@@ -246,7 +266,7 @@ class Watch(Receiver):
     """cloudspan watch, with all logs."""
 
     def __init__(self, bed, tools, name, *argv, climbs, n_workers=1, as_nobody=False, config=None,
-                 cores=None):
+                 cores=None, priority=PRIORITY):
         super().__init__(bed, tools)
         self.name = name
         self.argv = argv
@@ -255,10 +275,12 @@ class Watch(Receiver):
         self.as_nobody = as_nobody
         self.config = config
         self.cores = cores or bed.receivers[:n_workers]
+        self.priority = priority
         self.folder = os.path.join(bed.scratch, "watch")
         self.snapshot = None  # the last that it gave
 
     def launch(self):
+        self.snapshot = None
         shutil.rmtree(self.folder, ignore_errors=True)
         os.mkdir(self.folder)
         os.chown(self.folder, NOBODY, NOBODY)
@@ -271,8 +293,8 @@ class Watch(Receiver):
             self.process = self.bed.start(
                 self.bed.far, self.cores, self.tools.cloudspan, "watch", "-c", config, "-j",
                 str(self.n_workers), "-d", os.path.join(self.folder, "logs"), "--socket",
-                self.socket, *self.argv, as_nobody=self.as_nobody, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=err)
+                self.socket, *self.argv, as_nobody=self.as_nobody, priority=self.priority,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err)
         deadline = time.monotonic() + READY_S
         while True:
             snapshot = self.ask()
@@ -301,7 +323,7 @@ class Watch(Receiver):
             return None
         return answer if answer.get("cloudspan") == "snapshot" else None
 
-    def stop(self, n_arrived):
+    def settle(self, n_arrived):
         """Waits for the snapshot that has all, or for the one after which nothing changes."""
         deadline = time.monotonic() + SETTLE_S
         last, same_since = None, time.monotonic()
@@ -316,12 +338,15 @@ class Watch(Receiver):
             if sum(now) >= n_arrived or time.monotonic() - same_since > 2.5:
                 break
             time.sleep(0.1)
+
+    def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
-        if not last:
+        if not self.snapshot:
             raise Unavailable(f"{self.name} does not answer")
-        return {"received": last[0], "dropped": last[1]}
+        received, dropped = totals(self.snapshot)
+        return {"received": received, "dropped": dropped}
 
 
 def totals(snapshot):
@@ -381,8 +406,7 @@ class Suricata(Receiver):
         with open(self.log, encoding="utf-8", errors="replace") as f:
             return f.read()
 
-    def stop(self, n_arrived):
-        time.sleep(0.5)
+    def stop(self):
         self.process.send_signal(signal.SIGINT)
         self.wait()
         for line in self.said().splitlines():

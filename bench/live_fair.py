@@ -12,11 +12,15 @@ CONFIG = "sources:\n" + "".join(
     "canary: no}\n" for i in range(N_KNOWN))
 
 
-def watches(bed, tools, cores=None):
-    return [Watch(bed, tools, "cloudspan -i", "-i", "csl1", climbs=False, config=CONFIG,
-                  cores=cores),
+def watches(bed, tools, **options):
+    return [Watch(bed, tools, "cloudspan -i", "-i", "csl1", climbs=False, config=CONFIG, **options),
             Watch(bed, tools, "cloudspan -l", "-l", "udp::0.0.0.0:4789:vxlan", climbs=True,
-                  config=CONFIG, cores=cores)]
+                  config=CONFIG, **options)]
+
+
+def starved(bed, tools):
+    """Receivers that are always too slow: on the senders' core, where they have the lesser part."""
+    return watches(bed, tools, cores=bed.senders[:1], priority="-6")
 
 
 def kept(sent, watch):

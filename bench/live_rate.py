@@ -49,48 +49,54 @@ def step(bed, tools, capture, receiver, kpps, seconds):
 
 class Search:
     """The highest rate without loss, for one receiver: a step as fast as can be sent, then halves of
-    what is left between loss and no loss."""
+    what is left between loss and no loss. Where nothing is lost at full speed the sender is the
+    limit, and what it sends is measured a few times."""
 
-    def __init__(self, receiver):
+    def __init__(self, receiver, n_full):
         self.receiver = receiver
-        self.full = None  # the first step: as fast as it goes
-        self.low, self.high = None, None  # steps
+        self.n_full = n_full
+        self.full = []  # steps as fast as it goes
+        self.low, self.high = None, None  # of the others, and the first of these if it had loss
         self.steps = []
 
     def next_kpps(self):
         """None: as fast as it goes."""
-        if not self.full:
+        if not self.high:
             return None
-        if not self.low:
-            # What it took under overload is where to look, at first a little below.
-            if self.high is self.full:
-                return self.full.taken_kpps * 0.9
-            return self.high.kpps * 0.7
-        return (self.low.kpps + self.high.kpps) / 2
+        # What it took under overload is where to look, at first a little below.
+        below = self.full[0].taken_kpps * 0.9 if self.high is self.full[0] else self.high.kpps * 0.7
+        return (self.low.kpps + self.high.kpps) / 2 if self.low else below
+
+    @property
+    def sender_limited(self):
+        return bool(self.full) and not self.high
 
     @property
     def done(self):
-        if not self.full:
-            return False
-        if self.low is self.full:
-            return True
+        if not self.high:
+            return len(self.full) >= self.n_full
         return bool(self.low) and self.high.kpps - self.low.kpps < 0.03 * self.high.kpps
 
     def take(self, one):
+        is_full = not self.high
         self.steps.append(one)
-        first = not self.full
-        if first:
-            self.full = one
+        if is_full:
+            self.full.append(one)
         if one.loss > LOSS_FREE:
             if not self.high or one.kpps < self.high.kpps:
                 self.high = one
-        elif not self.low or one.kpps > self.low.kpps:
+            if self.low and self.low.kpps >= self.high.kpps:
+                self.low = None  # noise: the lower rate with loss is believed
+        elif not is_full and (not self.low or one.kpps > self.low.kpps):
             self.low = one
-        # Noise: no loss above a rate with loss. The higher one is believed no more than the lower.
-        if self.low and self.high and self.low.kpps >= self.high.kpps:
-            self.high = self.low if first else self.full
-            if self.high.loss <= LOSS_FREE:
-                self.low = self.high
+
+    @property
+    def best(self):
+        """kpps and Gbit/s without loss."""
+        if self.sender_limited:
+            return (statistics.median(s.kpps for s in self.full),
+                    statistics.median(s.gbit for s in self.full))
+        return (self.low.kpps, self.low.gbit) if self.low else (0.0, 0.0)
 
 
 class Rate:
@@ -105,12 +111,12 @@ class Rate:
         self.cpu_loss = []
 
     def add(self, search):
-        best = search.low
-        self.free.append(best.kpps if best else 0.0)
-        self.gbit.append(best.gbit if best else 0.0)
-        self.full.append(search.full.kpps)
-        self.taken.append(search.full.taken_kpps)
-        self.limited += best is search.full
+        kpps, gbit = search.best
+        self.free.append(kpps)
+        self.gbit.append(gbit)
+        self.full.append(statistics.median(s.kpps for s in search.full))
+        self.taken.append(statistics.median(s.taken_kpps for s in search.full))
+        self.limited += search.sender_limited
         self.unexplained += [(s.unexplained, s.arrived) for s in search.steps]
 
 
@@ -120,9 +126,11 @@ def receivers(bed, tools, jobs):
     listen = ("-l", "udp::0.0.0.0:4789:vxlan")
     found = [
         Bare(bed, tools, "bare ring", *ring, climbs=False),
+        Bare(bed, tools, "bare ring, spinning", *ring, "spin", climbs=False),
         *(Watch(bed, tools, f"cloudspan -i -j{n}", "-i", "csl1", climbs=False, n_workers=n)
           for n in jobs),
         Bare(bed, tools, "bare UDP", *udp, climbs=True),
+        Bare(bed, tools, "bare UDP, spinning", *udp, "spin", climbs=True),
         *(Watch(bed, tools, f"cloudspan -l -j{n}", *listen, climbs=True, n_workers=n)
           for n in jobs),
         Bare(bed, tools, "bare UDP, unprivileged", *udp, climbs=True, as_nobody=True),
@@ -134,11 +142,11 @@ def receivers(bed, tools, jobs):
     return found
 
 
-def search_all(bed, tools, capture, found, rounds, seconds, n_steps, say):
+def search_all(bed, tools, capture, found, rounds, seconds, n_steps, n_full, say, between):
     """{name: Rate} of those that could be measured."""
     rates = {r.name: Rate(r.name) for r in found}
     for turn in range(rounds):
-        searches = [Search(r) for r in found if r.name in rates]
+        searches = [Search(r, n_full) for r in found if r.name in rates]
         for number in range(n_steps):
             for s in searches:
                 if s.done or s.receiver.name not in rates:
@@ -155,6 +163,7 @@ def search_all(bed, tools, capture, found, rounds, seconds, n_steps, say):
                     f"{one.kpps:7.0f} kpps  lost {100 * one.loss:7.3f} %  "
                     f"counted {one.dropped:8}  unexplained {one.unexplained:6}  "
                     f"cpu {one.cpu_ns:6.0f} ns/packet")
+            between()
         for s in searches:
             if s.receiver.name in rates:
                 rates[s.receiver.name].add(s)

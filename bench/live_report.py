@@ -5,11 +5,12 @@ import statistics
 import sys
 
 from base import Unavailable
-from live_bed import Bed, Tools
-from live_fair import N_KNOWN, SKEW, flood, overload, watches
+from live_bed import Bed, Tools, others_share
+from live_fair import N_KNOWN, SKEW, flood, overload, starved, watches
 from live_rate import measure_cpu, ratio, receivers, search_all
 
 ALL_PARTS = ("rates", "cpu", "fair")
+QUIET = 0.1  # of all cores may be used by others
 
 
 def say(line):
@@ -66,13 +67,23 @@ def percent_goal(report, what, figures, must, aim):
                 f">= {aim} %" if aim else "", median >= must, bool(aim) and median >= aim)
 
 
+def against(rates, mine, other):
+    """Our rate of theirs. Where the sender is our limit, of theirs with a core as busy: cores that
+    are threads of one slow each other, and a receiver that works is no worse for it."""
+    a, b = rates.get(mine), rates.get(other)
+    busy = rates.get(other + ", spinning")
+    if a and b and busy and a.limited * 2 > len(a.free):
+        return ratio(a, busy if medians(busy.free) < medians(b.free) else b)
+    return ratio(a, b)
+
+
 def rate_goals(report, rates, jobs):
     n = jobs[0]
-    ring, udp = rates.get(f"cloudspan -i -j{n}"), rates.get(f"cloudspan -l -j{n}")
+    ring = rates.get(f"cloudspan -i -j{n}")
     percent_goal(report, "ring: loss-free rate, of a bare TPACKET_V3 ring's",
-                 ratio(ring, rates.get("bare ring")), 80, 95)
+                 against(rates, f"cloudspan -i -j{n}", "bare ring"), 80, 95)
     percent_goal(report, "UDP: loss-free rate, of a bare UDP receiver's",
-                 ratio(udp, rates.get("bare UDP")), 60, 80)
+                 against(rates, f"cloudspan -l -j{n}", "bare UDP"), 60, 80)
     percent_goal(report, "UDP, unprivileged: the same",
                  ratio(rates.get("cloudspan -l, unprivileged"), rates.get("bare UDP, unprivileged")),
                  60, 80)
@@ -97,17 +108,19 @@ def account_goal(report, rates):
                 "", not wrong)
 
 
-def measure_rates(report, bed, tools, capture, options, parts):
+def measure_rates(report, bed, tools, capture, options, parts, busy):
     found = receivers(bed, tools, options["jobs"])
     rounds, quick = options["rounds"], options["quick"]
     seconds = 2 if quick else 3
     say("rates: the highest without loss")
-    rates = search_all(bed, tools, capture, found, rounds, seconds, 5 if quick else 7, say)
+    rates = search_all(bed, tools, capture, found, rounds, seconds, 5 if quick else 7,
+                       2 if quick else 3, say,
+                       between=lambda: busy.append(others_share()))
     rate_table(report, rates)
     rate_goals(report, rates, options["jobs"])
     if "cpu" in parts:
         # The buffers of the unprivileged are too small to compare anything with.
-        fair = [r for r in found if r.name in rates and not r.name.endswith("unprivileged")
+        fair = [r for r in found if r.name in rates and "," not in r.name
                 and r.name != "suricata"]
         kpps = max(50.0, 0.5 * min((medians(rates[r.name].free) for r in fair), default=0.0))
         say(f"cpu: at {kpps:.0f} kpps")
@@ -145,11 +158,10 @@ def measure_flood(report, bed, tools, capture, rounds, seconds, kpps):
 
 
 def measure_overload(report, bed, tools, capture, rounds, seconds):
-    """All on the senders' core: a receiver that has to share it is always too slow."""
-    report.line(f"  {N_KNOWN} known machines as fast as they go, the receiver on the senders' core: "
-                "what is kept of each")
+    report.line(f"  {N_KNOWN} known machines as fast as they go, the receiver with a small part of "
+                "the senders' core: what is kept of each")
     for skew in (1, SKEW):
-        for watch in watches(bed, tools, cores=bed.senders[:1]):
+        for watch in starved(bed, tools):
             worst = []
             for _ in range(rounds):
                 try:
@@ -197,16 +209,24 @@ def measure(report, scratch, build, capture, rounds=3, quick=False, jobs=(1,), s
     parts = parts or ALL_PARTS
     senders, receivers = choose_cores(jobs, senders, receivers)
     options = {"rounds": rounds, "quick": quick, "jobs": jobs}
+    busy = [others_share()]
     with Bed(scratch, senders, receivers) as bed:
         report.line(f"live: {os.path.basename(capture)}; senders on core "
                     f"{','.join(map(str, senders))}, receivers on {','.join(map(str, receivers))}; "
                     f"{rounds} rounds in turn, load at the start {os.getloadavg()[0]:.1f}; logs in "
                     f"{scratch}")
         report.line()
+        if len(receivers) < max(jobs):
+            report.line(f"  {max(jobs)} workers share {len(receivers)} core(s): no growth to be "
+                        "seen")
         rates = None
         if "rates" in parts or "cpu" in parts:
-            rates = measure_rates(report, bed, tools, capture, options, parts)
+            rates = measure_rates(report, bed, tools, capture, options, parts, busy)
+            busy.append(others_share())
         if "fair" in parts:
             measure_fair(report, bed, tools, capture, options, rates)
-        report.line(f"  load at the end {os.getloadavg()[0]:.1f}")
+        busy.append(others_share())
+        report.line(f"  others used {100 * statistics.median(busy):.0f} % of all cores "
+                    f"({span([100 * b for b in busy])} %)"
+                    + (": TOO MUCH; repeat it on a quiet machine" if max(busy) > QUIET else ""))
         report.line()
