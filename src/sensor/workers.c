@@ -466,11 +466,15 @@ int workers_start(const struct workers_options *options, struct workers **out, s
     return 0;
 }
 
+void workers_drain(struct workers *all)
+{
+    (void)order_all(all, ORDER_DRAIN, (struct input){0}, NULL); /* cannot fail */
+}
+
 void workers_stop(struct workers *all, struct pipeline_counters *out_counters,
                   struct arrival_counters *out_arrival)
 {
-    (void)order_all(all, ORDER_DRAIN, (struct input){0}, NULL); /* cannot fail */
-    (void)order_all(all, ORDER_END, (struct input){0}, NULL);
+    (void)order_all(all, ORDER_END, (struct input){0}, NULL); /* cannot fail */
     for (unsigned i = 0; i < all->n; i++)
         pthread_join(all->workers[i].thread, NULL);
     struct handoff_counters handoff;
