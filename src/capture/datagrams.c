@@ -182,6 +182,22 @@ static int hold(const struct datagram_options *options, const struct place *plac
     return code;
 }
 
+/* SO_REUSEPORT would let this process into the group of another watch, which would then get a part
+ * of the packets, or none: a socket without it is refused where anybody has the port. */
+static int probe(const struct place *place, const struct datagram_options *options, struct err *err)
+{
+    int fd = socket(place->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_set(err, -errno, "UDP %s: %s", place->text, strerror(errno));
+    int code = prepare(fd, place, options, err);
+    if (code == 0)
+        code = set(fd, SOL_SOCKET, SO_REUSEPORT, 0);
+    if (code == 0 && bind(fd, (const struct sockaddr *)&place->address, place->size) < 0)
+        code = refuse_bind(place, -errno, err);
+    (void)close(fd); /* nothing was read */
+    return code;
+}
+
 /* The program comes before the second socket, or the kernel would choose by the outer header for a
  * moment; and before the one that holds, or that would swallow datagrams. */
 static int open_group(const struct datagram_options *options, const struct place *place, int *fds,
@@ -190,6 +206,9 @@ static int open_group(const struct datagram_options *options, const struct place
     size_t wanted = options->buffer_size > 0 ? options->buffer_size : BUFFER_SIZE;
     unsigned n = is_multicast(&options->address) ? 1 : options->group.n_workers;
     *got = SIZE_MAX;
+    int taken = is_multicast(&options->address) ? 0 : probe(place, options, err);
+    if (taken < 0)
+        return taken;
     for (unsigned i = 0; i < n; i++) {
         int code = open_one(options, place, &fds[i], err);
         if (code == 0 && i == 0)

@@ -405,7 +405,9 @@ static int both_processes(struct run *run)
     run->view = NULL;
     if (run->socket[0])
         (void)unlink(run->socket);
-    return code;
+    /* The other process has ended the sinks; here they must not be ended a second time. */
+    (void)fflush(NULL);
+    _exit(code);
 }
 
 static void done(struct run *run)

@@ -303,7 +303,9 @@ int watch_load(void *with, struct config **out, struct err *err)
     if (result == 0 && s->filter[0])
         result = replace_text(&config->filter, s->filter, err);
     if (result == 0 && !config->outputs.logs.folder)
-        result = replace_text(&config->outputs.logs.folder, "logs", err);
+        result = err_set(err, -EINVAL,
+                         "outputs: logs: folder: off: the logs are what a watch is "
+                         "for; name a folder");
     if (result < 0) {
         config_free(config);
         return result;

@@ -63,6 +63,7 @@ struct health *health_new(const struct health_options *options, int64_t now)
         health->seed = (uint64_t)now; /* timing only */
     health->since = now;
     health->state = HEALTH_NEW;
+    health->recent.lacking_since = INT64_MIN;
     health->next_canary = jitter(health, health->options.canary_interval, 0.02, 0.3);
     return health;
 }

@@ -78,14 +78,16 @@ static bool one_sided(const struct health *health, const struct health_mark *sum
            share < ONE_SIDED_SHARE;
 }
 
-static bool dropping(const struct health *health, const struct health_mark *sum, bool was)
+static bool loses(const struct health_mark *sum, bool was)
 {
-    double packets = (double)sum->packets + 1;
     /* What only came late left a gap as well. */
-    uint64_t gaps = less(sum->lost, sum->reordered);
-    uint64_t lost = gaps + sum->dropped;
-    if (lost >= LOST_MIN && (double)lost > (was ? LOST_OVER : LOST_SHARE) * packets)
-        return true;
+    uint64_t lost = less(sum->lost, sum->reordered) + sum->dropped;
+    return lost >= LOST_MIN &&
+           (double)lost > (was ? LOST_OVER : LOST_SHARE) * ((double)sum->packets + 1);
+}
+
+static bool lacks_copies(const struct health *health, const struct health_mark *sum, bool was)
+{
     if (!health->options.expects_copies || !health->options.expects_both_directions)
         return false;
     uint64_t missing = less(sum->shared_there, sum->shared_both);
@@ -96,6 +98,21 @@ static bool dropping(const struct health *health, const struct health_mark *sum,
         return false;
     return missing >= COPIES_MIN &&
            (double)missing > (was ? COPIES_SHARE_OVER : COPIES_SHARE) * (double)sum->shared_there;
+}
+
+/* Loss goes on; copies that are gone at once are a mirror that was changed, and another verdict's.
+ */
+#define LACKING_FOR (5 * NS_PER_SECOND)
+
+static bool dropping(struct health *health, const struct health_mark *sum)
+{
+    struct health_recent *recent = &health->recent;
+    if (!lacks_copies(health, sum, recent->dropping))
+        recent->lacking_since = INT64_MIN;
+    else if (recent->lacking_since == INT64_MIN)
+        recent->lacking_since = health->clock;
+    return loses(sum, recent->dropping) || (recent->lacking_since != INT64_MIN &&
+                                            health->clock - recent->lacking_since >= LACKING_FOR);
 }
 
 void health_recent_update(struct health *health, const struct health_totals *totals)
@@ -117,6 +134,6 @@ void health_recent_update(struct health *health, const struct health_totals *tot
     recent->in = tcp ? sum->tcp_in : sum->in;
     recent->out = tcp ? sum->tcp_out : sum->out;
     recent->one_sided = one_sided(health, sum, recent->one_sided);
-    recent->dropping = dropping(health, sum, recent->dropping);
+    recent->dropping = dropping(health, sum);
     recent->truncated = sum->cut >= CUT_MIN;
 }

@@ -22,6 +22,7 @@ struct health_recent {
     int64_t last_mark;      /* clock */
     struct health_mark sum; /* what came since the oldest mark */
     uint64_t in, out;       /* TCP alone where that is counted, of the last minute */
+    int64_t lacking_since;  /* clock: copies; INT64_MIN: they are there */
     bool one_sided, dropping, truncated;
 };
 

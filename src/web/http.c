@@ -56,15 +56,16 @@ int web_listen(const char *address, struct err *err)
     if (!split_address(address, host, port) ||
         getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port, &hints, &found) != 0)
         return err_set(err, -EINVAL,
-                       "page: '%s' is not ADDRESS:PORT, such as 127.0.0.1:4790 or [::1]:4790",
+                       "metrics: '%s' is not ADDRESS:PORT, such as 127.0.0.1:4790 or [::1]:4790",
                        address);
     int one = 1;
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int failed = 0;
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
         bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 32) < 0)
-        failed = err_set(err, -errno, "page: can't listen on %s: %s%s", address, strerror(errno),
-                         errno == EADDRINUSE ? "; name another with --page, or --page off" : "");
+        failed =
+            err_set(err, -errno, "metrics: can't listen on %s: %s%s", address, strerror(errno),
+                    errno == EADDRINUSE ? "; name another with --metrics, or --metrics off" : "");
     freeaddrinfo(found);
     if (failed < 0) {
         if (fd >= 0)
@@ -238,7 +239,7 @@ int web_start(const struct web_options *options, struct web **out, struct err *e
     struct web *web = calloc(1, sizeof *web);
     if (!web) {
         (void)close(options->listen_fd);
-        return err_set(err, -ENOMEM, "page: out of memory");
+        return err_set(err, -ENOMEM, "metrics: out of memory");
     }
     web->options = *options;
     note_bound(web);
@@ -253,7 +254,7 @@ int web_start(const struct web_options *options, struct web **out, struct err *e
         int why = errno ? errno : EIO;
         (void)close(options->listen_fd);
         free(web);
-        return err_set(err, -why, "page: the server does not start: %s", strerror(why));
+        return err_set(err, -why, "metrics: the server does not start: %s", strerror(why));
     }
     *out = web;
     return 0;

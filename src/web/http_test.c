@@ -248,7 +248,7 @@ static void test_addresses(void **state)
     char same[32];
     snprintf(same, sizeof same, "127.0.0.1:%u", web_port(fd));
     assert_int_equal(web_listen(same, &err), -EADDRINUSE);
-    assert_non_null(strstr(err.text, "--page"));
+    assert_non_null(strstr(err.text, "--metrics"));
     close(fd);
     web_stop(NULL);
 }
