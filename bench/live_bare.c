@@ -1,12 +1,13 @@
 /*
  * Receivers that do nothing but receive and count: what bench/live measures cloudspan beside.
  *
- *   live_bare ring INTERFACE [BLOCKS]   AF_PACKET, TPACKET_V3, blocks of 1 MiB (default: 64)
- *   live_bare udp PORT [BUFFER_MIB]     a UDP socket and recvmmsg (default: 32 MiB)
+ *   live_bare ring INTERFACE BLOCKS [spin]   AF_PACKET, TPACKET_V3, blocks of 1 MiB
+ *   live_bare udp PORT BUFFER_MIB [spin]     a UDP socket and recvmmsg
  *
- * Each says "ready", reads the first 64 bytes of every packet, and goes on until standard input
- * ends. Then it takes what is there still, and says what it got and what the kernel dropped, as
- * JSON.
+ * With `spin` it asks again and again instead of sleeping: it keeps its core as busy as a receiver
+ * that has much to do. Each says "ready", reads the first 64 bytes of every packet, and goes on
+ * until standard input ends. Then it takes what is there still, and says what it got and what the
+ * kernel dropped, as JSON.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -25,7 +26,14 @@
 #include <linux/if_packet.h>
 #include <linux/sock_diag.h>
 
-enum { BLOCK_SIZE = 1 << 20, FRAME_SIZE = 2048, BATCH = 64, MAX_SIZE = 65536, TOUCHED = 64 };
+enum {
+    BLOCK_SIZE = 1 << 20,
+    FRAME_SIZE = 2048,
+    BATCH = 64,
+    MAX_SIZE = 65536,
+    TOUCHED = 64,
+    SPINS = 4096
+};
 
 struct got {
     uint64_t packets, bytes, dropped;
@@ -50,12 +58,15 @@ static void touch(struct got *got, const uint8_t *bytes, uint32_t size)
 }
 
 /* False: standard input has ended. */
-static bool wait_for(int fd)
+static bool wait_for(int fd, bool spins)
 {
-    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
-    if (poll(fds, 2, -1) < 0 && errno != EINTR)
+    struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    static unsigned turn;
+    if (spins && ++turn % SPINS)
+        return true;
+    if (poll(fds, spins ? 1 : 2, spins ? 0 : -1) < 0 && errno != EINTR)
         fail("poll");
-    return fds[1].revents == 0;
+    return fds[0].revents == 0;
 }
 
 static void say_ready(void)
@@ -90,7 +101,7 @@ static int open_ring(const char *interface, unsigned n_blocks, uint8_t **out)
     return fd;
 }
 
-static void receive_ring(const char *interface, unsigned n_blocks, struct got *got)
+static void receive_ring(const char *interface, unsigned n_blocks, bool spins, struct got *got)
 {
     uint8_t *memory;
     int fd = open_ring(interface, n_blocks, &memory);
@@ -102,7 +113,7 @@ static void receive_ring(const char *interface, unsigned n_blocks, struct got *g
         if (!(__atomic_load_n(status, __ATOMIC_ACQUIRE) & TP_STATUS_USER)) {
             if (ends)
                 break;
-            ends = !wait_for(fd);
+            ends = !wait_for(fd, spins);
             if (ends)
                 usleep(50000); /* longer than a block waits to be full */
             continue;
@@ -138,7 +149,7 @@ static int open_socket(uint16_t port, int buffer)
     return fd;
 }
 
-static void receive_socket(uint16_t port, int buffer, struct got *got)
+static void receive_socket(uint16_t port, int buffer, bool spins, struct got *got)
 {
     static uint8_t memory[BATCH][MAX_SIZE];
     struct mmsghdr messages[BATCH];
@@ -160,7 +171,7 @@ static void receive_socket(uint16_t port, int buffer, struct got *got)
             continue;
         if (ends)
             break;
-        ends = !wait_for(fd);
+        ends = !wait_for(fd, spins);
     }
     uint32_t info[SK_MEMINFO_VARS];
     socklen_t size = sizeof info;
@@ -172,13 +183,15 @@ static void receive_socket(uint16_t port, int buffer, struct got *got)
 int main(int n_args, char **args)
 {
     struct got got = {0};
+    bool spins = n_args > 4 && strcmp(args[4], "spin") == 0;
     unsigned size = n_args > 3 ? (unsigned)strtoul(args[3], NULL, 10) : 0;
-    if (n_args >= 3 && strcmp(args[1], "ring") == 0) {
-        receive_ring(args[2], size ? size : 64, &got);
-    } else if (n_args >= 3 && strcmp(args[1], "udp") == 0) {
-        receive_socket((uint16_t)strtoul(args[2], NULL, 10), (int)(size ? size : 32) << 20, &got);
+    if (size > 0 && size < 1024 && strcmp(args[1], "ring") == 0) {
+        receive_ring(args[2], size, spins, &got);
+    } else if (size > 0 && size < 1024 && strcmp(args[1], "udp") == 0) {
+        receive_socket((uint16_t)strtoul(args[2], NULL, 10), (int)(size << 20), spins, &got);
     } else {
-        fprintf(stderr, "usage: live_bare ring INTERFACE [BLOCKS] | udp PORT [BUFFER_MIB]\n");
+        fprintf(stderr,
+                "usage: live_bare ring INTERFACE BLOCKS [spin] | udp PORT BUFFER_MIB [spin]\n");
         return 2;
     }
     printf("{\"received\": %llu, \"dropped\": %llu, \"bytes\": %llu, \"sum\": %llu}\n",

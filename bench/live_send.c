@@ -7,7 +7,8 @@
  *     seconds=S     for so long (default: 4)
  *     kpps=N        thousands of packets a second (default: as many as possible)
  *     part=K/N      only the connections (by the mirror's source port) of part K of N, from 0 on
- *     machines=N    as if from N machines: outer address and VNI are replaced, by connection
+ *     machines=N    as if from N machines: outer address and VNI are replaced, packet by packet, so
+ *                   that what is lost in one moment hits all alike
  *     outer=A.B.C.D the first of these addresses (default: 10.77.0.1); the others follow
  *     vni=N         the first of these VNIs (default: 7001); the others follow
  *     skew=N        the first machine sends N times as much as each of the others (default: 1)
@@ -48,7 +49,6 @@ enum {
 struct item {
     uint64_t at;
     uint32_t size;
-    uint32_t connection; /* the mirror's source port: a hash of it */
 };
 
 struct settings {
@@ -108,7 +108,7 @@ static const uint8_t *map(const char *path, size_t *out_size)
     if (fd < 0 || fstat(fd, &st) < 0)
         fail(path);
     *out_size = (size_t)st.st_size;
-    void *bytes = mmap(NULL, *out_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    void *bytes = mmap(NULL, *out_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE | MAP_LOCKED, fd, 0);
     if (bytes == MAP_FAILED)
         fail(path);
     return bytes;
@@ -134,7 +134,7 @@ static struct item *list(const struct settings *s, const uint8_t *bytes, size_t 
         if (s->n_parts && connection % s->n_parts != s->part)
             continue;
         if (n < room)
-            items[n++] = (struct item){at + sizeof record, record.kept_size, connection};
+            items[n++] = (struct item){at + sizeof record, record.kept_size};
     }
     if (n == 0) {
         fprintf(stderr, "live_send: there is no packet to send\n");
@@ -158,10 +158,10 @@ static int open_interface(const char *name)
     return fd;
 }
 
-/* Which machine the connection is of: the first has `skew` shares, the others one. */
-static unsigned machine_of(const struct settings *s, uint32_t connection)
+/* Which machine sends the packet of this number: the first has `skew` shares, the others one. */
+static unsigned machine_of(const struct settings *s, uint32_t number)
 {
-    unsigned share = (connection >> 8) % (s->machines - 1 + s->skew);
+    unsigned share = corpus_scramble(number) % (s->machines - 1 + s->skew);
     return share < s->skew ? 0 : share - s->skew + 1;
 }
 
@@ -187,7 +187,7 @@ struct batch {
 };
 
 static void fill(struct batch *batch, unsigned i, const struct settings *s, const uint8_t *bytes,
-                 const struct item *item)
+                 const struct item *item, uint32_t number)
 {
     uint8_t *frame = (uint8_t *)(uintptr_t)(bytes + item->at); /* it is only read */
     struct iovec *piece = batch->pieces[i];
@@ -195,7 +195,7 @@ static void fill(struct batch *batch, unsigned i, const struct settings *s, cons
     batch->messages[i].msg_hdr = (struct msghdr){.msg_iov = piece, .msg_iovlen = 1};
     if (!s->machines)
         return;
-    batch->machines[i] = machine_of(s, item->connection);
+    batch->machines[i] = machine_of(s, number);
     memcpy(batch->wraps[i], frame, WRAP_SIZE);
     readdress(s, batch->machines[i], batch->wraps[i]);
     piece[0] = (struct iovec){batch->wraps[i], WRAP_SIZE};
@@ -237,7 +237,7 @@ static void send_all(int fd, const struct settings *s, const uint8_t *bytes,
         if (rate > 0 && (double)(sent->packets + sent->refused) > rate * (at - start))
             continue;
         for (unsigned i = 0; i < n; i++) {
-            fill(&batch, i, s, bytes, &items[next]);
+            fill(&batch, i, s, bytes, &items[next], (uint32_t)sent->packets + i);
             next = next + 1 < n_items ? next + 1 : 0;
         }
         flush(fd, &batch, n, sent);

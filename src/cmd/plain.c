@@ -80,6 +80,8 @@ static void put_status(struct text *out, const struct plain *plain, const struct
     line_put(&line, STYLE_PLAIN, "  ");
     put_number(&line, s->packets_per_second, "pps");
     line_format(&line, STYLE_PLAIN, "  loss %.2f %%", percent(s->loss_share));
+    if (s->learning)
+        line_put(&line, STYLE_PLAIN, "; everybody is accepted: none is configured");
     if (s->n_refused)
         line_format(&line, STYLE_PLAIN, "; %zu sender%s refused", s->n_refused,
                     s->n_refused == 1 ? "" : "s");
@@ -223,7 +225,7 @@ static void put_refused(const struct snapshot *s, bool utf8, struct text *out)
 void checklist_text(const struct snapshot *s, bool utf8, struct text *out)
 {
     static const char *const steps[][2] = {
-        {" 3 mirror", "is its target this host? cloudspan mirror status"},
+        {" 3 mirror", "is its target this host, and is it switched on?"},
         {"", "does it come? tcpdump -ni any udp port 4789 or 6081 or ip proto 47"},
         {" 4 firewall", "nft list ruleset; iptables -nvL INPUT"},
         {"", "and the cloud's: UDP 4789 and 6081 have to be let in"},

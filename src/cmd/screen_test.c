@@ -166,7 +166,7 @@ static void test_nothing_comes(void **state)
            " 2 refused    vxlan 77 from 10.9.8.7, 312 packets\n"
            "   admit it:  - name: NAME\n"
            "                channels: [\"vxlan:77 from 10.9.8.7\"]\n"
-           " 3 mirror     is its target this host? cloudspan mirror status\n"
+           " 3 mirror     is its target this host, and is it switched on?\n"
            "              does it come? tcpdump -ni any udp port 4789 or 6081 or ip proto 47\n"
            " 4 firewall   nft list ruleset; iptables -nvL INPUT\n"
            "              and the cloud's: UDP 4789 and 6081 have to be let in\n"
@@ -389,6 +389,12 @@ static void test_plain(void **state)
     s.n_alarms = 3;
     expect_plain(&p, &s, "03:08:42  db-1 is MUTED\\x1b[2J\n");
     expect_plain(&p, &s, "");
+    s.learning = true;
+    p.last_line = s.now - 60 * BED_S;
+    char *status = plain(&p, &s);
+    assert_non_null(strstr(status, "; everybody is accepted: none is configured; "));
+    free(status);
+    s.learning = false;
     /* Nothing for half a minute: the checklist, once; and again after packets came. */
     for (int round = 0; round < 2; round++) {
         p.last_line = s.now + 20 * BED_S;

@@ -238,10 +238,22 @@ static int make_signal_fd(struct err *err)
     return fd >= 0 ? fd : err_set(err, -errno, "signalfd: %s", strerror(errno));
 }
 
+/* A FIFO is opened again for each reader; a file, or a pipe, is open already. */
+static bool is_fifo(const char *path)
+{
+    struct stat st;
+    return strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 static int confine(const struct run *run, struct sandbox_report *report, struct err *err)
 {
-    const char *write_dirs[3] = {run->config->outputs.logs.folder,
-                                 run->config->outputs.pcap.folder};
+    const char *packets = run->config->outputs.pcap.folder, *stream = run->config->outputs.stream;
+    const char *write_dirs[4] = {run->config->outputs.logs.folder};
+    size_t n = 1;
+    if (packets)
+        write_dirs[n++] = packets;
+    if (stream && is_fifo(stream))
+        write_dirs[n++] = stream;
     static const char *const read_dirs[] = {"/etc/localtime", "/usr/share/zoneinfo",
                                             "/proc/self/statm", NULL};
     struct sandbox_options options = {.user = run->user,

@@ -1,8 +1,7 @@
 /* Queues between workers: see handoff.h. A ring of bytes; each record is a packet and what it
- * points to, in one piece, so that pointers are put right by adding:
+ * points to, in one piece:
  *
- *     | size | struct packet | frame | IP packet, unless it lies in the frame | options … | weirds
- * |
+ *     | size | struct packet | frame | IP packet, unless it lies in the frame | options | weirds |
  */
 #include "sensor/handoff.h"
 
@@ -115,6 +114,12 @@ static void write_record(uint8_t *to, const struct packet *p, const struct plan 
     out->weirds = (struct packet_weird *)(void *)(to + plan->weirds_at);
 }
 
+/* Written under the lock, read without. */
+static void count_one(uint64_t *counter)
+{
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
 /* Where `size` bytes can be written in one piece; SIZE_MAX: nowhere. One place always stays free,
  * so that a full ring is not taken for an empty one. */
 static size_t find_room(const struct handoff *q, size_t size)
@@ -136,17 +141,18 @@ bool handoff_put(struct handoff *q, const struct packet *packet)
     size_t at = find_room(q, plan.size);
     bool was_empty = q->head == q->tail;
     if (at == SIZE_MAX) {
-        q->counters.n_full++;
+        count_one(&q->counters.n_full);
     } else {
         if (at == 0 && q->head != 0 && q->head < q->size)
             ((struct record *)(void *)(q->bytes + q->head))->size = 0;
         write_record(q->bytes + at, packet, &plan);
         q->head = at + plan.size == q->size ? 0 : at + plan.size;
-        q->counters.n_put++;
+        count_one(&q->counters.n_put);
+        /* Under the lock: later, the taker could have taken it, and be woken for nothing. */
+        if (was_empty)
+            (void)!write(q->fd, &(uint64_t){1}, sizeof(uint64_t)); /* it was 0 */
     }
     pthread_mutex_unlock(&q->lock);
-    if (was_empty && at != SIZE_MAX)
-        (void)!write(q->fd, &(uint64_t){1}, sizeof(uint64_t)); /* it can only be full of wakes */
     return at != SIZE_MAX;
 }
 
@@ -161,8 +167,10 @@ unsigned handoff_take(struct handoff *q, struct packet *out, unsigned max)
     uint64_t wakes;
     pthread_mutex_lock(&q->lock);
     q->tail = q->taken;
-    if (q->tail == q->head)
-        (void)!read(q->fd, &wakes, sizeof wakes);
+    if (q->tail == q->head) {
+        (void)!read(q->fd, &wakes, sizeof wakes); /* only to empty it */
+        q->head = q->tail = q->taken = 0; /* all of it is room, and what was used last is near */
+    }
     while (n < max && q->taken != q->head) {
         const struct record *record = (const struct record *)(void *)(q->bytes + q->taken);
         if (record->size == 0) {

@@ -15,10 +15,12 @@ struct handoff; /* one worker's queue */
 struct handoff *handoff_new(size_t size);
 void handoff_free(struct handoff *queue);
 
-/* False: there was no room, which is counted. The packet and its bytes are copied. */
+/* False: there was no room, which is counted. The IP packet (PACKET_IP) and its bytes are copied.
+ */
 bool handoff_put(struct handoff *queue, const struct packet *packet);
 
-/* A descriptor that can be read while something is in the queue (eventfd), for poll(). */
+/* A descriptor for poll(): readable from when something is put until handoff_take says that nothing
+ * is left. */
 int handoff_fd(const struct handoff *queue);
 
 /* At most `max` packets, in the order they were put; they and their bytes are valid until the next

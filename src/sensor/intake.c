@@ -5,9 +5,9 @@
 #include <string.h>
 
 #define LATE_RING   30000000ll /* ns that a packet may be shown late, with some to spare */
-#define LATE_SOCKET 1000000ll
-#define WAIT_RING   5 /* ms between two looks */
-#define WAIT_SOCKET 1
+#define LATE_SOCKET 10000000ll /* its time is taken before it waits for its turn */
+#define WAIT_RING   5          /* ms between two looks */
+#define WAIT_SOCKET 2
 #define FUTURE      1000000000ll /* times beyond this are not of this clock: a capture's */
 
 struct input {
@@ -106,10 +106,8 @@ bool intake_is_empty(const struct intake *intake)
     return intake->n == 0;
 }
 
-size_t intake_fds(const struct intake *intake, bool waits, struct pollfd out[INTAKE_MAX])
+size_t intake_fds(const struct intake *intake, struct pollfd out[INTAKE_MAX])
 {
-    if (waits)
-        return 0;
     for (size_t i = 0; i < intake->n; i++)
         out[i] = (struct pollfd){.fd = live_fd(intake->inputs[i]->source), .events = POLLIN};
     return intake->n;

@@ -3,7 +3,7 @@
  * The two directions of a connection may come by two ways: two interfaces of a tap, two sockets.
  * Frames are therefore merged by the kernel's times, and what is so young that an earlier one may
  * still be on its way to another input waits: a ring shows its packets up to 20 ms late, a socket
- * some hundred microseconds. One input alone is read as it comes. */
+ * some milliseconds. One input alone is read as it comes. */
 #ifndef SENSOR_INTAKE_H
 #define SENSOR_INTAKE_H
 
@@ -24,9 +24,8 @@ void intake_free(struct intake *intake); /* closes all */
 bool intake_add(struct intake *intake, uint16_t number, struct live_source *source, bool is_late);
 void intake_remove(struct intake *intake, uint16_t number);
 
-/* For poll(): gives how many of `out` were filled in. While `waits` (see intake_next), none: what
- * is readable is too young, and would end each poll at once. */
-size_t intake_fds(const struct intake *intake, bool waits, struct pollfd out[INTAKE_MAX]);
+/* For poll(): gives how many of `out` were filled in. */
+size_t intake_fds(const struct intake *intake, struct pollfd out[INTAKE_MAX]);
 /* After poll(), with the same array: which can be read. */
 void intake_polled(struct intake *intake, const struct pollfd *fds, size_t n);
 

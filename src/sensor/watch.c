@@ -353,8 +353,6 @@ static int start(struct watch *w, struct err *err)
 static void stop(struct watch *w)
 {
     notify_stopping(w->options.notify);
-    if (w->workers && w->machines && w->inputs)
-        watch_show(w);
     bool has_run = w->workers && w->machines;
     watch_stop_workers(w);
     if (has_run)

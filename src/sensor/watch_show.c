@@ -304,8 +304,12 @@ void watch_stop_workers(struct watch *w)
 {
     if (!w->workers)
         return;
-    w->n_kernel_dropped = w->inputs ? inputs_dropped(w->inputs) : 0;
-    w->n_ring_dropped = w->inputs ? inputs_dropped_by(w->inputs, true) : 0;
+    workers_drain(w->workers);
+    if (w->machines && w->inputs) {
+        w->n_ring_dropped = inputs_dropped_by(w->inputs, true);
+        machines_update(w->machines, watch_now(), watch_ticks());
+        watch_show(w);
+    }
     workers_stop(w->workers, &w->counters, &w->arrival);
     w->workers = NULL;
     if (w->machines)

@@ -203,7 +203,7 @@ static void drain(struct worker *w)
     int64_t until = ticks_ns() + 2 * SECOND; /* a flood does not end by itself */
     struct pollfd fds[INTAKE_MAX];
     do {
-        size_t n = intake_fds(w->intake, false, fds);
+        size_t n = intake_fds(w->intake, fds);
         (void)poll(fds, n, 0); /* where it fails nothing is ready */
         intake_polled(w->intake, fds, n);
     } while (read_inputs(w, INT64_MAX) && ticks_ns() < until);
@@ -292,10 +292,20 @@ static void keep_time(struct worker *w)
     }
 }
 
-/* How long poll may wait, in ms. */
-static int patience(const struct worker *w, bool busy)
+/* Waits until there is something to do; gives the time from which on nothing was asked for. What is
+ * too young is readable and would end each poll at once: while it ages, only the others are polled,
+ * and the inputs after that. */
+static int64_t wait_for_work(const struct worker *w, bool busy, struct pollfd fds[INTAKE_MAX + 2],
+                             size_t *out_n)
 {
-    return busy ? 0 : w->waits ? w->waits : (int)(TICK / 1000000);
+    fds[0] = (struct pollfd){.fd = w->wake, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = handoff_fd(w->handoff), .events = POLLIN};
+    int patience = busy || w->waits ? 0 : (int)(TICK / 1000000);
+    if (w->waits && !busy)
+        (void)poll(fds, 2, w->waits); /* asked again below */
+    *out_n = intake_fds(w->intake, fds + 2);
+    int64_t polled = now_ns();
+    return poll(fds, *out_n + 2, patience) < 0 && errno != EINTR ? -errno : polled;
 }
 
 static void *work(void *with)
@@ -304,12 +314,10 @@ static void *work(void *with)
     bool busy = false;
     for (;;) {
         struct pollfd fds[INTAKE_MAX + 2];
-        fds[0] = (struct pollfd){.fd = w->wake, .events = POLLIN};
-        fds[1] = (struct pollfd){.fd = handoff_fd(w->handoff), .events = POLLIN};
-        size_t n = intake_fds(w->intake, w->waits && !busy, fds + 2);
-        int64_t polled = now_ns();
-        if (poll(fds, n + 2, patience(w, busy)) < 0 && errno != EINTR)
-            say_broken(w, 0, -errno);
+        size_t n;
+        int64_t polled = wait_for_work(w, busy, fds, &n);
+        if (polled < 0)
+            say_broken(w, 0, (int)polled);
         intake_polled(w->intake, fds + 2, n);
         busy = read_inputs(w, polled);
         if (fds[1].revents)
@@ -458,11 +466,15 @@ int workers_start(const struct workers_options *options, struct workers **out, s
     return 0;
 }
 
+void workers_drain(struct workers *all)
+{
+    (void)order_all(all, ORDER_DRAIN, (struct input){0}, NULL); /* cannot fail */
+}
+
 void workers_stop(struct workers *all, struct pipeline_counters *out_counters,
                   struct arrival_counters *out_arrival)
 {
-    (void)order_all(all, ORDER_DRAIN, (struct input){0}, NULL); /* cannot fail */
-    (void)order_all(all, ORDER_END, (struct input){0}, NULL);
+    (void)order_all(all, ORDER_END, (struct input){0}, NULL); /* cannot fail */
     for (unsigned i = 0; i < all->n; i++)
         pthread_join(all->workers[i].thread, NULL);
     struct handoff_counters handoff;

@@ -36,8 +36,11 @@ struct workers_options {
 int workers_start(const struct workers_options *options, struct workers **out,
                   struct err *err) MUST_CHECK;
 
-/* All that has arrived is taken, all connections are ended and logged, the threads end. Frees it.
- */
+/* All that has arrived is taken, and the inputs are closed: what they and the machines have counted
+ * is what there will be. The next call is workers_stop. */
+void workers_drain(struct workers *workers);
+
+/* All connections are ended and logged, the threads end. Frees it. */
 void workers_stop(struct workers *workers, struct pipeline_counters *out_counters,
                   struct arrival_counters *out_arrival);
 
