@@ -109,8 +109,8 @@ def ring_with_address(lab):
     answers = Capture(lab, net.mon, "eth1", name="answers")
     net.vxlan()  # the port is held before the first packet comes
     counts = net.talk()
+    answers.stop()  # before watch lets go of the port
     check(lab, [watch], beside, counts, OF_THE_MIRROR)
-    answers.stop()
     if logs.rows_of(logs.read_offline(lab, answers.file, mirror=None), "conn"):
         raise Failed("the collector sent something to the mirrored machine")
 
