@@ -10,6 +10,7 @@ COLLECTOR = PREFIX + "2"
 class Lan:
     def __init__(self, lab, offload=False):
         self.lab, self.offload = lab, offload
+        self.web = self.db = None
         self.switch = lab.ns("switch")
         self.switch.ip("link", "add", "br0", "type", "bridge")
         self.switch.ip("link", "set", "br0", "up")
@@ -32,13 +33,17 @@ class Lan:
     def mirror_off(self, machine):
         senders.tc_mirror_off(machine, "eth0")
 
-    def pair(self):
-        """web (VNI 101), which has the servers, and db (VNI 102), both mirrored."""
-        web, db = self.add("web", 11), self.add("db", 12)
-        traffic.servers(self.lab, web, web.lan_address)
-        self.mirror(web, 101)
-        self.mirror(db, 102)
-        return web, db
+    def pair(self, mirrored=True):
+        """web (VNI 101), which has the servers, and db (VNI 102)."""
+        self.web, self.db = self.add("web", 11), self.add("db", 12)
+        traffic.servers(self.lab, self.web, self.web.lan_address)
+        if mirrored:
+            self.mirror_pair()
+        return self.web, self.db
+
+    def mirror_pair(self):
+        self.mirror(self.web, 101)
+        self.mirror(self.db, 102)
 
 
 def source(name, vni, number):

@@ -118,8 +118,9 @@ def name_ids(logs):
 
 
 def is_chatter(row):
-    """What IPv6 says of itself on a link, whenever it likes: also between the starts of the two."""
-    return row.get("proto") == "icmp" and row.get("id.orig_h", "").startswith(("fe80:", "::"))
+    """What machines say of themselves on a link (MLD, IGMP, neighbours), whenever they like: also
+    between the starts of the two."""
+    return row.get("id.orig_h", "").startswith(("fe80:", "::")) or row.get("id.resp_h") == "224.0.0.22"
 
 
 def normal(log, names, leave_out):

@@ -26,7 +26,9 @@ SOURCE_COLUMNS = ("source", "agent_hostname", "agent_uuid", "id.ctx.vxlan_vni",
 
 
 class Net:
-    """peer 10.1.0.2 -- 10.1.0.1 mon 10.9.0.1 -- 10.9.0.2 col, with servers at the peer."""
+    """Scenarios let watch and tcpdump begin before the mirror does, so that both have seen the same.
+
+    peer 10.1.0.2 -- 10.1.0.1 mon 10.9.0.1 -- 10.9.0.2 col, with servers at the peer."""
 
     def __init__(self, lab, col_address="10.9.0.2/24", offload=True):
         self.lab = lab
@@ -78,9 +80,9 @@ def check(lab, watches, beside, counts, expression=None, mirror="--mirror", **ho
 def udp_unprivileged(lab):
     """UDP listeners of a user without any privilege: the kernel's VXLAN, in outer fragments too."""
     net = Net(lab)
-    net.vxlan()
-    beside = Capture(lab, net.col, "eth0")
     watch = Watch(lab, net.col, "-l", "vxlan", prefix=NOBODY)
+    beside = Capture(lab, net.col, "eth0")
+    net.vxlan()
     counts = net.talk()
     beside.settle()
     if count_frames(beside.only("ip[6:2] & 0x1fff != 0", "fragments")) == 0:
@@ -92,9 +94,9 @@ def udp_unprivileged(lab):
 def ring_no_address(lab):
     """The ring on an interface without any address, where no UDP socket would get a packet."""
     net = Net(lab, col_address=None)
-    net.vxlan()
-    beside = Capture(lab, net.col, "eth0")
     watch = Watch(lab, net.col, config="listen: [{interface: eth0, encapsulation: vxlan}]\n")
+    beside = Capture(lab, net.col, "eth0")
+    net.vxlan()
     check(lab, [watch], beside, net.talk(), OF_THE_MIRROR)
 
 
@@ -107,8 +109,8 @@ def ring_with_address(lab):
     answers = Capture(lab, net.mon, "eth1", name="answers")
     net.vxlan()  # the port is held before the first packet comes
     counts = net.talk()
+    answers.stop()  # before watch lets go of the port
     check(lab, [watch], beside, counts, OF_THE_MIRROR)
-    answers.stop()
     if logs.rows_of(logs.read_offline(lab, answers.file, mirror=None), "conn"):
         raise Failed("the collector sent something to the mirrored machine")
 
@@ -300,9 +302,9 @@ def same_times(live, offline):
 def unencapsulated(lab):
     """nftables' dup of whole frames: the ring sees them bare, super-frames of segmentation too."""
     net = Net(lab, col_address=None)
-    senders.nft_mirror(net.mon, "eth0", "eth1")
-    beside = Capture(lab, net.col, "eth0")
     watch = Watch(lab, net.col, "-i", "eth0")
+    beside = Capture(lab, net.col, "eth0")
+    senders.nft_mirror(net.mon, "eth0", "eth1")
     check(lab, [watch], beside, net.talk(), leave_out=SOURCE_COLUMNS)
 
 
@@ -310,10 +312,10 @@ def unencapsulated(lab):
 def bare_ip(lab):
     """The IP layer's dup, which TEE is too: packets for others, addressed to the collector."""
     net = Net(lab)
-    senders.nft_mirror_ip(net.mon, "eth0", "10.9.0.2", "eth1")
     senders.hush(net.col)
-    beside = Capture(lab, net.col, "eth0")
     watch = Watch(lab, net.col, "-i", "eth0")
+    beside = Capture(lab, net.col, "eth0")
+    senders.nft_mirror_ip(net.mon, "eth0", "10.9.0.2", "eth1")
     counts = traffic.sum_of(*[traffic.exchange(net.mon, "10.1.0.2", turn) for turn in range(2)])
     check(lab, [watch], beside, counts, leave_out=SOURCE_COLUMNS)
 
@@ -322,11 +324,11 @@ def bare_ip(lab):
 def port_taken(lab):
     """The port belongs to a VXLAN device of the kernel: the ring serves, and a line says whose."""
     net = Net(lab)
-    net.vxlan()
     senders.vxlan_device(net.col, "vxold", 99, "10.9.0.2", "10.9.0.1", "eth0")
-    beside = Capture(lab, net.col, "eth0")
     watch = Watch(lab, net.col, "-l", "vxlan", "-i", "eth0", partial=True)
     watch.must_say(r"4789.*vxold|vxold.*4789")
+    beside = Capture(lab, net.col, "eth0")
+    net.vxlan()
     check(lab, [watch], beside, net.talk(), OF_THE_MIRROR)
 
 
@@ -369,12 +371,12 @@ def late_interface(lab):
 def unprivileged(lab):
     """No arguments, no privileges: UDP works, and each thing that is not to be had is said."""
     net = Net(lab)
-    net.vxlan()
-    beside = Capture(lab, net.col, "eth0")
     watch = Watch(lab, net.col, prefix=NOBODY, partial=True)
+    beside = Capture(lab, net.col, "eth0")
     wait_until(lambda: udp_port_is_taken(net.col, 4789) and udp_port_is_taken(net.col, 6081),
                "the listeners of the default")
     watch.must_say(r"(?i)gre|cap_net_raw")
+    net.vxlan()
     check(lab, [watch], beside, net.talk(), OF_THE_MIRROR)
 
 

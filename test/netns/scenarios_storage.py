@@ -1,4 +1,5 @@
 """What is on the disk: rotation under load, kills at any moment, a full disk, a new configuration."""
+import contextlib
 import os
 import signal
 import threading
@@ -92,12 +93,12 @@ def children(pid):
 
 def kill_tree(process):
     """All of it at once, as far as that can be."""
-    for pid in [process.pid] + children(process.pid):
-        try:
+    rest = children(process.pid)
+    for pid in [process.pid] + rest:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     process.popen.wait()
+    wait_until(lambda: not any(is_alive(pid) for pid in rest), f"processes {rest} do not end")
 
 
 @scenario("kill")
@@ -121,8 +122,7 @@ def kill(lab):
             # The one that was started; what it started must not outlive it.
             rest = children(watch.process.pid)
             watch.process.kill()
-            wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/exe") and is_alive(pid)
-                                       for pid in rest),
+            wait_until(lambda: not any(is_alive(pid) for pid in rest),
                        f"processes {rest} outlive the watch that started them")
     last = Watch(lab, net.col, "-l", "vxlan", name="last", folder=folder,
                  config="outputs: {logs: {rotate: 1m}}\n")
