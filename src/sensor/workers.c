@@ -22,6 +22,7 @@
 #define TICK          (SECOND / 10)
 #define FLUSH_EVERY   (SECOND / 2)
 #define BURSTS_A_TURN 64     /* of one input, before the others have their turn */
+#define REST          200000 /* ns: while a worker sleeps so, nobody has to wake it */
 #define CLOCK_LAG     SECOND /* packets that are on their way may be that much older than now */
 
 enum order {
@@ -156,8 +157,14 @@ static void say_broken(struct worker *w, uint16_t input, int error)
     pthread_mutex_unlock(&all->lock);
 }
 
-/* True: there may be more. */
-static bool read_input(struct worker *w, size_t i)
+/* What an input had for us. */
+enum had {
+    HAD_NOTHING,
+    HAD_ALL, /* and this was all there is now */
+    HAD_MORE,
+};
+
+static enum had read_input(struct worker *w, size_t i)
 {
     struct frame frames[CAPTURE_BURST];
     for (unsigned turn = 0; turn < BURSTS_A_TURN; turn++) {
@@ -166,13 +173,13 @@ static bool read_input(struct worker *w, size_t i)
             uint16_t number = w->inputs[i].number;
             close_input(w, i);
             say_broken(w, number, n);
-            return false;
+            return HAD_NOTHING;
         }
         if (n == 0)
-            return false;
+            return turn > 0 ? HAD_ALL : HAD_NOTHING;
         pipeline_frames(w->pipeline, frames, (unsigned)n);
     }
-    return true;
+    return HAD_MORE;
 }
 
 static void read_handoff(struct worker *w)
@@ -226,7 +233,7 @@ static void drain(struct worker *w)
     while (more && ticks_ns() < until) {
         more = false;
         for (size_t i = w->n_inputs; i-- > 0;)
-            more |= read_input(w, i);
+            more |= read_input(w, i) == HAD_MORE;
     }
     while (w->n_inputs > 0)
         close_input(w, 0);
@@ -315,10 +322,17 @@ static void keep_time(struct worker *w)
     }
 }
 
+/* Packets come one by one, and to be woken for each costs more than to handle it, most of all the
+ * core that the kernel receives on. What comes during a rest is taken in one go. */
+static void rest(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = REST}, NULL); /* a signal is welcome to end it */
+}
+
 static void *work(void *with)
 {
     struct worker *w = with;
-    bool busy = false;
+    enum had had = HAD_NOTHING;
     for (;;) {
         struct pollfd fds[MAX_INPUTS + 2];
         size_t n = w->n_inputs;
@@ -326,12 +340,15 @@ static void *work(void *with)
         fds[1] = (struct pollfd){.fd = handoff_fd(w->handoff), .events = POLLIN};
         for (size_t i = 0; i < n; i++)
             fds[i + 2] = (struct pollfd){.fd = live_fd(w->inputs[i].source), .events = POLLIN};
-        if (poll(fds, n + 2, busy ? 0 : (int)(TICK / 1000000)) < 0 && errno != EINTR)
+        if (had == HAD_ALL)
+            rest();
+        if (poll(fds, n + 2, had == HAD_NOTHING ? (int)(TICK / 1000000) : 0) < 0 && errno != EINTR)
             say_broken(w, 0, -errno);
-        busy = false;
-        for (size_t i = n; i-- > 0;) /* from the last on: what is closed is replaced by a later */
-            if (fds[i + 2].revents)
-                busy |= read_input(w, i);
+        had = HAD_NOTHING;
+        for (size_t i = n; i-- > 0;) { /* from the last on: what is closed is replaced by a later */
+            enum had one = fds[i + 2].revents ? read_input(w, i) : HAD_NOTHING;
+            had = one > had ? one : had;
+        }
         if (fds[1].revents)
             read_handoff(w);
         if (fds[0].revents && !take_order(w))
