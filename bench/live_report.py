@@ -148,7 +148,8 @@ def measure_flood(report, bed, tools, capture, rounds, seconds, kpps):
             alone.append(100 * quiet.lost)
             line = (f"  {watch.name:14} known {one.known_kpps:4.0f} kpps, flood "
                     f"{one.flood_kpps:4.0f} kpps: known lose {100 * one.lost:.3f} % (without the "
-                    f"flood {100 * quiet.lost:.3f} %), {one.refused} refused, "
+                    f"flood {100 * quiet.lost:.3f} %); {one.refused} refused, "
+                    f"{one.unseen} in the kernel, {one.dropped} dropped; "
                     f"{100 * one.cpu_share:.0f} % of a core")
             say(line)
             report.line(line)
