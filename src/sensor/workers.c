@@ -22,7 +22,7 @@
 #define TICK          (SECOND / 10)
 #define FLUSH_EVERY   (SECOND / 2)
 #define BURSTS_A_TURN 64     /* of one input, before the others have their turn */
-#define REST          200000 /* ns: while a worker sleeps so, nobody has to wake it */
+#define REST          200000 /* ns */
 #define CLOCK_LAG     SECOND /* packets that are on their way may be that much older than now */
 
 enum order {
@@ -125,13 +125,18 @@ static void put_out(void *with, const struct packet *packet, const struct source
 
 /* ---- the thread ---- */
 
+static void add_u64(void *sum, const void *one, size_t size)
+{
+    uint64_t *to = sum;
+    const uint64_t *from = one;
+    for (size_t i = 0; i < size / sizeof *to; i++)
+        to[i] += from[i];
+}
+
 static void add_counters(struct live_counters *sum, const struct live_counters *one)
 {
     _Static_assert(sizeof *sum % sizeof(uint64_t) == 0, "counters only");
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const uint64_t *from = (const uint64_t *)(const void *)one;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
-        to[i] += from[i];
+    add_u64(sum, one, sizeof *sum);
 }
 
 static void close_input(struct worker *w, size_t i)
@@ -157,12 +162,8 @@ static void say_broken(struct worker *w, uint16_t input, int error)
     pthread_mutex_unlock(&all->lock);
 }
 
-/* What an input had for us. */
-enum had {
-    HAD_NOTHING,
-    HAD_ALL, /* and this was all there is now */
-    HAD_MORE,
-};
+/* What an input had for us: ALL, that there is now. */
+enum had { HAD_NOTHING, HAD_ALL, HAD_MORE };
 
 static enum had read_input(struct worker *w, size_t i)
 {
@@ -185,9 +186,8 @@ static enum had read_input(struct worker *w, size_t i)
 static void read_handoff(struct worker *w)
 {
     struct packet packets[CAPTURE_BURST];
-    unsigned n;
     for (unsigned turn = 0; turn < BURSTS_A_TURN; turn++) {
-        n = handoff_take(w->handoff, packets, CAPTURE_BURST);
+        unsigned n = handoff_take(w->handoff, packets, CAPTURE_BURST);
         if (n == 0)
             return;
         pipeline_packets(w->pipeline, packets, n);
@@ -322,13 +322,7 @@ static void keep_time(struct worker *w)
     }
 }
 
-/* Packets come one by one, and to be woken for each costs more than to handle it, most of all the
- * core that the kernel receives on. What comes during a rest is taken in one go. */
-static void rest(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = REST}, NULL); /* a signal is welcome to end it */
-}
-
+/* To be woken for each packet costs more than the packet: a worker rests, and then takes many. */
 static void *work(void *with)
 {
     struct worker *w = with;
@@ -341,7 +335,7 @@ static void *work(void *with)
         for (size_t i = 0; i < n; i++)
             fds[i + 2] = (struct pollfd){.fd = live_fd(w->inputs[i].source), .events = POLLIN};
         if (had == HAD_ALL)
-            rest();
+            (void)nanosleep(&(struct timespec){.tv_nsec = REST}, NULL); /* may be shorter */
         if (poll(fds, n + 2, had == HAD_NOTHING ? (int)(TICK / 1000000) : 0) < 0 && errno != EINTR)
             say_broken(w, 0, -errno);
         had = HAD_NOTHING;
@@ -557,14 +551,6 @@ void workers_flush(struct workers *all)
 void workers_report_open(struct workers *all)
 {
     (void)order_all(all, ORDER_REPORT_OPEN, (struct input){0}, NULL);
-}
-
-static void add_u64(void *sum, const void *one, size_t size)
-{
-    uint64_t *to = sum;
-    const uint64_t *from = one;
-    for (size_t i = 0; i < size / sizeof *to; i++)
-        to[i] += from[i];
 }
 
 void workers_count(struct workers *all, struct pipeline_counters *out,
