@@ -32,12 +32,14 @@ def kept(sent, watch):
 class Flooded:
     """Known machines at a rate that is fine, and an unknown sender."""
 
-    def __init__(self, watch, known, flood, shares, seconds):
+    def __init__(self, watch, known, flood, shares, seconds, result, arrived):
         self.name = watch.name
         self.known_kpps = known["sent"] / known["seconds"] / 1000
         self.flood_kpps = flood["sent"] / flood["seconds"] / 1000 if flood else 0.0
         self.lost = 1 - sum(s * n for s, n in zip(shares, known["of"])) / max(known["sent"], 1)
         self.refused = watch.snapshot["refused_packets"]
+        self.dropped = result["dropped"]
+        self.unseen = arrived - result["received"] - result["dropped"]  # refused by the kernel
         self.cpu_share = watch.cpu / seconds
 
 
@@ -50,8 +52,9 @@ def flood(bed, tools, capture, watch, kpps, seconds, with_flood=True):
         if with_flood else []
     known = bed.send(tools, capture, kpps=kpps, seconds=seconds, **KNOWN)
     flooded = sent_by(beginning) if with_flood else None
-    watch.finish(bed.arrived() - before)
-    return Flooded(watch, known, flooded, kept(known, watch), seconds)
+    arrived = bed.arrived() - before
+    result = watch.finish(arrived)
+    return Flooded(watch, known, flooded, kept(known, watch), seconds, result, arrived)
 
 
 class Shared:

@@ -57,36 +57,39 @@ def cpu_table(report, rates, kpps):
     report.line()
 
 
-def percent_goal(report, what, figures, must, aim):
+def percent_goal(report, what, figures, must, aim, note=""):
     """`figures` in percent: (median, lowest, highest) or None."""
     if figures is None:
         report.goal(what, "-", f">= {must} %", f">= {aim} %" if aim else "", None)
         return
     median, low, high = figures
-    report.goal(what, f"{median:.0f} % ({low:.0f}-{high:.0f})", f">= {must} %",
+    report.goal(what, f"{median:.0f} % ({low:.0f}-{high:.0f}){note}", f">= {must} %",
                 f">= {aim} %" if aim else "", median >= must, bool(aim) and median >= aim)
 
 
-def against(rates, mine, other):
+def compare(report, rates, what, mine, other, must, aim):
     """Our rate of theirs. Where the sender is our limit, of theirs with a core as busy: cores that
     are threads of one slow each other, and a receiver that works is no worse for it."""
     a, b = rates.get(mine), rates.get(other)
     busy = rates.get(other + ", spinning")
+    note = ""
     if a and b and busy and a.limited * 2 > len(a.free):
-        return ratio(a, busy if medians(busy.free) < medians(b.free) else b)
-    return ratio(a, b)
+        slowed = medians(busy.free) < medians(b.free)
+        note = f" sender's limit; of one asleep {ratio(a, b)[0]:.0f} %" if slowed else \
+            " sender's limit"
+        b = busy if slowed else b
+    percent_goal(report, what, ratio(a, b), must, aim, note)
 
 
 def rate_goals(report, rates, jobs):
     n = jobs[0]
     ring = rates.get(f"cloudspan -i -j{n}")
-    percent_goal(report, "ring: loss-free rate, of a bare TPACKET_V3 ring's",
-                 against(rates, f"cloudspan -i -j{n}", "bare ring"), 80, 95)
-    percent_goal(report, "UDP: loss-free rate, of a bare UDP receiver's",
-                 against(rates, f"cloudspan -l -j{n}", "bare UDP"), 60, 80)
-    percent_goal(report, "UDP, unprivileged: the same",
-                 ratio(rates.get("cloudspan -l, unprivileged"), rates.get("bare UDP, unprivileged")),
-                 60, 80)
+    compare(report, rates, "ring: loss-free rate, of a bare TPACKET_V3 ring's",
+            f"cloudspan -i -j{n}", "bare ring", 80, 95)
+    compare(report, rates, "UDP: loss-free rate, of a bare UDP receiver's", f"cloudspan -l -j{n}",
+            "bare UDP", 60, 80)
+    compare(report, rates, "UDP, unprivileged: the same", "cloudspan -l, unprivileged",
+            "bare UDP, unprivileged", 60, 80)
     percent_goal(report, "ring: loss-free rate, of Suricata's on the same interface",
                  ratio(ring, rates.get("suricata")), 100, None)
     for name in ("cloudspan -i", "cloudspan -l"):
@@ -148,7 +151,8 @@ def measure_flood(report, bed, tools, capture, rounds, seconds, kpps):
             alone.append(100 * quiet.lost)
             line = (f"  {watch.name:14} known {one.known_kpps:4.0f} kpps, flood "
                     f"{one.flood_kpps:4.0f} kpps: known lose {100 * one.lost:.3f} % (without the "
-                    f"flood {100 * quiet.lost:.3f} %), {one.refused} refused, "
+                    f"flood {100 * quiet.lost:.3f} %); {one.refused} refused, "
+                    f"{one.unseen} in the kernel, {one.dropped} dropped; "
                     f"{100 * one.cpu_share:.0f} % of a core")
             say(line)
             report.line(line)

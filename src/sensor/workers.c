@@ -23,6 +23,8 @@
 #define FLUSH_EVERY   (SECOND / 2)
 #define YOUNG_MS      5      /* between two looks at packets that are too young */
 #define BURSTS_A_TURN 64     /* of one input, before the others have their turn */
+#define REST          200000 /* ns */
+#define REST          200000 /* ns */
 #define CLOCK_LAG     SECOND /* packets that are on their way may be that much older than now */
 
 enum order {
@@ -149,27 +151,28 @@ static void say_broken(void *with, uint16_t input, int error)
     pthread_mutex_unlock(&all->lock);
 }
 
-/* True: there may be more. */
-static bool read_inputs(struct worker *w, int64_t polled)
+/* What the inputs had for us: ALL, that there is now. */
+enum had { HAD_NOTHING, HAD_ALL, HAD_MORE };
+
+static enum had read_inputs(struct worker *w, int64_t polled)
 {
     struct frame frames[CAPTURE_BURST];
     for (unsigned turn = 0; turn < BURSTS_A_TURN; turn++) {
         unsigned n = intake_next(w->intake, polled, frames, &w->waits);
         if (n == 0)
-            return false;
+            return turn > 0 ? HAD_ALL : HAD_NOTHING;
         int64_t lag = frames[0].ts > 0 ? now_ns() - frames[0].ts : 0;
         w->lag = lag > w->lag ? lag : w->lag;
         pipeline_frames(w->pipeline, frames, n);
     }
-    return true;
+    return HAD_MORE;
 }
 
 static void read_handoff(struct worker *w)
 {
     struct packet packets[CAPTURE_BURST];
-    unsigned n;
     for (unsigned turn = 0; turn < BURSTS_A_TURN; turn++) {
-        n = handoff_take(w->handoff, packets, CAPTURE_BURST);
+        unsigned n = handoff_take(w->handoff, packets, CAPTURE_BURST);
         if (n == 0)
             return;
         pipeline_packets(w->pipeline, packets, n);
@@ -206,7 +209,7 @@ static void drain(struct worker *w)
         size_t n = intake_fds(w->intake, fds);
         (void)poll(fds, n, 0); /* where it fails nothing is ready */
         intake_polled(w->intake, fds, n);
-    } while (read_inputs(w, INT64_MAX) && ticks_ns() < until);
+    } while (read_inputs(w, INT64_MAX) == HAD_MORE && ticks_ns() < until);
     intake_close_all(w->intake);
     read_handoff(w);
 }
@@ -292,17 +295,20 @@ static void keep_time(struct worker *w)
     }
 }
 
-/* Waits until there is something to do; gives the time from which on nothing was asked for. What is
- * too young is readable and would end each poll at once: while it ages, only the others are polled,
- * and the inputs after that. */
-static int64_t wait_for_work(const struct worker *w, bool busy, struct pollfd fds[INTAKE_MAX + 2],
-                             size_t *out_n)
+/* Waits until there is something to do; gives the time from which on nothing was asked for. To be
+ * woken for each packet costs more than the packet: who has taken all there was rests, and then
+ * takes many. What is too young is readable and would end each poll at once: while it ages, only
+ * the others are polled, and the inputs after that. */
+static int64_t wait_for_work(const struct worker *w, enum had had,
+                             struct pollfd fds[INTAKE_MAX + 2], size_t *out_n)
 {
     fds[0] = (struct pollfd){.fd = w->wake, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = handoff_fd(w->handoff), .events = POLLIN};
-    int patience = busy || w->waits ? 0 : (int)(TICK / 1000000);
-    if (w->waits && !busy)
+    int patience = had != HAD_NOTHING || w->waits ? 0 : (int)(TICK / 1000000);
+    if (w->waits && had != HAD_MORE)
         (void)poll(fds, 2, w->waits); /* asked again below */
+    else if (had == HAD_ALL)
+        (void)nanosleep(&(struct timespec){.tv_nsec = REST}, NULL); /* may be shorter */
     *out_n = intake_fds(w->intake, fds + 2);
     int64_t polled = now_ns();
     return poll(fds, *out_n + 2, patience) < 0 && errno != EINTR ? -errno : polled;
@@ -311,15 +317,15 @@ static int64_t wait_for_work(const struct worker *w, bool busy, struct pollfd fd
 static void *work(void *with)
 {
     struct worker *w = with;
-    bool busy = false;
+    enum had had = HAD_NOTHING;
     for (;;) {
         struct pollfd fds[INTAKE_MAX + 2];
         size_t n;
-        int64_t polled = wait_for_work(w, busy, fds, &n);
+        int64_t polled = wait_for_work(w, had, fds, &n);
         if (polled < 0)
             say_broken(w, 0, (int)polled);
         intake_polled(w->intake, fds + 2, n);
-        busy = read_inputs(w, polled);
+        had = read_inputs(w, polled);
         if (fds[1].revents)
             read_handoff(w);
         if (fds[0].revents && !take_order(w))
