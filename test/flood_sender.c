@@ -88,7 +88,8 @@ static void make(uint8_t out[PAYLOAD], const struct settings *s, uint64_t number
 static void make_outer(uint8_t out[HEADER], const struct settings *s, uint64_t number)
 {
     uint32_t from = ntohl(s->from.sin_addr.s_addr);
-    from ^= (uint32_t)(number * 0xff51afd7ed558ccdull >> 32) & (UINT32_MAX >> s->bits);
+    uint32_t host = s->bits < 32 ? UINT32_MAX >> s->bits : 0;
+    from ^= (uint32_t)(number * 0xff51afd7ed558ccdull >> 32) & host;
     memset(out, 0, HEADER);
     out[0] = 0x45;
     set16(out + 2, HEADER + PAYLOAD);

@@ -308,7 +308,8 @@ int admit_program_ring(const struct admit_ring *ring, const struct sock_filter *
         return code;
     if (out->n + n_base > BPF_CODE_MAX)
         return err_set(err, -E2BIG, "a packet filter of more than %d instructions", BPF_CODE_MAX);
-    memcpy(out->at + out->n, base, n_base * sizeof *base); /* jumps are relative: it may move */
+    if (n_base) /* jumps are relative: it may move */
+        memcpy(out->at + out->n, base, n_base * sizeof *base);
     out->n = (unsigned short)(out->n + n_base);
     return 0;
 }
