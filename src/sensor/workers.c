@@ -24,7 +24,6 @@
 #define YOUNG_MS      5      /* between two looks at packets that are too young */
 #define BURSTS_A_TURN 64     /* of one input, before the others have their turn */
 #define REST          200000 /* ns */
-#define REST          200000 /* ns */
 #define CLOCK_LAG     SECOND /* packets that are on their way may be that much older than now */
 
 enum order {
