@@ -22,6 +22,7 @@
 #define TICK          (SECOND / 10)
 #define FLUSH_EVERY   (SECOND / 2)
 #define BURSTS_A_TURN 64     /* of one input, before the others have their turn */
+#define REST          200000 /* ns */
 #define CLOCK_LAG     SECOND /* packets that are on their way may be that much older than now */
 
 enum order {
@@ -124,13 +125,18 @@ static void put_out(void *with, const struct packet *packet, const struct source
 
 /* ---- the thread ---- */
 
+static void add_u64(void *sum, const void *one, size_t size)
+{
+    uint64_t *to = sum;
+    const uint64_t *from = one;
+    for (size_t i = 0; i < size / sizeof *to; i++)
+        to[i] += from[i];
+}
+
 static void add_counters(struct live_counters *sum, const struct live_counters *one)
 {
     _Static_assert(sizeof *sum % sizeof(uint64_t) == 0, "counters only");
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const uint64_t *from = (const uint64_t *)(const void *)one;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
-        to[i] += from[i];
+    add_u64(sum, one, sizeof *sum);
 }
 
 static void close_input(struct worker *w, size_t i)
@@ -156,8 +162,10 @@ static void say_broken(struct worker *w, uint16_t input, int error)
     pthread_mutex_unlock(&all->lock);
 }
 
-/* True: there may be more. */
-static bool read_input(struct worker *w, size_t i)
+/* What an input had for us: ALL, that there is now. */
+enum had { HAD_NOTHING, HAD_ALL, HAD_MORE };
+
+static enum had read_input(struct worker *w, size_t i)
 {
     struct frame frames[CAPTURE_BURST];
     for (unsigned turn = 0; turn < BURSTS_A_TURN; turn++) {
@@ -166,21 +174,20 @@ static bool read_input(struct worker *w, size_t i)
             uint16_t number = w->inputs[i].number;
             close_input(w, i);
             say_broken(w, number, n);
-            return false;
+            return HAD_NOTHING;
         }
         if (n == 0)
-            return false;
+            return turn > 0 ? HAD_ALL : HAD_NOTHING;
         pipeline_frames(w->pipeline, frames, (unsigned)n);
     }
-    return true;
+    return HAD_MORE;
 }
 
 static void read_handoff(struct worker *w)
 {
     struct packet packets[CAPTURE_BURST];
-    unsigned n;
     for (unsigned turn = 0; turn < BURSTS_A_TURN; turn++) {
-        n = handoff_take(w->handoff, packets, CAPTURE_BURST);
+        unsigned n = handoff_take(w->handoff, packets, CAPTURE_BURST);
         if (n == 0)
             return;
         pipeline_packets(w->pipeline, packets, n);
@@ -226,7 +233,7 @@ static void drain(struct worker *w)
     while (more && ticks_ns() < until) {
         more = false;
         for (size_t i = w->n_inputs; i-- > 0;)
-            more |= read_input(w, i);
+            more |= read_input(w, i) == HAD_MORE;
     }
     while (w->n_inputs > 0)
         close_input(w, 0);
@@ -315,10 +322,11 @@ static void keep_time(struct worker *w)
     }
 }
 
+/* To be woken for each packet costs more than the packet: a worker rests, and then takes many. */
 static void *work(void *with)
 {
     struct worker *w = with;
-    bool busy = false;
+    enum had had = HAD_NOTHING;
     for (;;) {
         struct pollfd fds[MAX_INPUTS + 2];
         size_t n = w->n_inputs;
@@ -326,12 +334,15 @@ static void *work(void *with)
         fds[1] = (struct pollfd){.fd = handoff_fd(w->handoff), .events = POLLIN};
         for (size_t i = 0; i < n; i++)
             fds[i + 2] = (struct pollfd){.fd = live_fd(w->inputs[i].source), .events = POLLIN};
-        if (poll(fds, n + 2, busy ? 0 : (int)(TICK / 1000000)) < 0 && errno != EINTR)
+        if (had == HAD_ALL)
+            (void)nanosleep(&(struct timespec){.tv_nsec = REST}, NULL); /* may be shorter */
+        if (poll(fds, n + 2, had == HAD_NOTHING ? (int)(TICK / 1000000) : 0) < 0 && errno != EINTR)
             say_broken(w, 0, -errno);
-        busy = false;
-        for (size_t i = n; i-- > 0;) /* from the last on: what is closed is replaced by a later */
-            if (fds[i + 2].revents)
-                busy |= read_input(w, i);
+        had = HAD_NOTHING;
+        for (size_t i = n; i-- > 0;) { /* from the last on: what is closed is replaced by a later */
+            enum had one = fds[i + 2].revents ? read_input(w, i) : HAD_NOTHING;
+            had = one > had ? one : had;
+        }
         if (fds[1].revents)
             read_handoff(w);
         if (fds[0].revents && !take_order(w))
@@ -540,14 +551,6 @@ void workers_flush(struct workers *all)
 void workers_report_open(struct workers *all)
 {
     (void)order_all(all, ORDER_REPORT_OPEN, (struct input){0}, NULL);
-}
-
-static void add_u64(void *sum, const void *one, size_t size)
-{
-    uint64_t *to = sum;
-    const uint64_t *from = one;
-    for (size_t i = 0; i < size / sizeof *to; i++)
-        to[i] += from[i];
 }
 
 void workers_count(struct workers *all, struct pipeline_counters *out,
