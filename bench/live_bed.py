@@ -349,11 +349,15 @@ class Watch(Receiver):
         return {"received": received, "dropped": dropped}
 
 
+# Where packets are lost that an input had: on the way to another worker, and to serve all alike.
+LATER = ("queue", "budget")
+
+
 def totals(snapshot):
     """(packets that it handled, packets that it counted as dropped)."""
     taken = sum(i["packets"] for i in snapshot["inputs"])
     dropped = sum(i["dropped"] for i in snapshot["inputs"])
-    later = sum(d["n"] for d in snapshot["drops"] if d["is_loss"] and d["stage"] == "queue")
+    later = sum(d["n"] for d in snapshot["drops"] if d["is_loss"] and d["stage"] in LATER)
     return taken - later, dropped + later
 
 
