@@ -170,7 +170,8 @@ step "layers" "$log/layers.log" python3 -B tool/layers.py
 if step "build (gcc)" "$log/build.log" build build -Dwerror="$werror"; then
     suites "tests (gcc)" build 2 "${code[@]}"
     suites "manual pages" build 2 --suite man
-    suites "network namespaces" build $((2 + soak_minutes / 5)) --suite netns
+    suites "network namespaces" build $((2 + soak_minutes / 5)) --suite netns \
+        --num-processes $((2 * jobs)) # most of them wait for seconds to pass
     step "layers' own test" "$log/layers-test.log" python3 -B test/layers_test.py
 else
     skip "tests (gcc)" "nothing was built"

@@ -30,9 +30,9 @@ class Net:
 
     peer 10.1.0.2 -- 10.1.0.1 mon 10.9.0.1 -- 10.9.0.2 col, with servers at the peer."""
 
-    def __init__(self, lab, col_address="10.9.0.2/24", offload=True):
+    def __init__(self, lab, prefix="", col_address="10.9.0.2/24", offload=True):
         self.lab = lab
-        self.peer, self.mon, self.col = lab.ns("peer"), lab.ns("mon"), lab.ns("col")
+        self.peer, self.mon, self.col = (lab.ns(prefix + name) for name in ("peer", "mon", "col"))
         lab.cable(self.mon, "eth0", self.peer, "eth0", offload)
         lab.cable(self.mon, "eth1", self.col, "eth0", offload)
         self.mon.address("eth0", "10.1.0.1/24", "fd01::1/64")
@@ -265,7 +265,7 @@ def pcap_over_ip(lab):
     file = taken.stop()
     with open(file, "rb") as capture:
         senders.serve_pcap(lab, net.mon, "10.9.0.1", 57012, capture.read())
-    watch = Watch(lab, net.col, "-l", "pcap-over-ip:10.9.0.1:57012", prefix=NOBODY)
+    watch = Watch(lab, net.col, "-j", "1", "-l", "pcap-over-ip:10.9.0.1:57012", prefix=NOBODY)
     watch.settle(at_least=1)
     live = watch.stop()
     offline = logs.read_offline(lab, file)
@@ -276,13 +276,25 @@ def pcap_over_ip(lab):
 @scenario("standard-input", "tcpdump", "openssl")
 def standard_input(lab):
     """A capture on the standard input: watch ends with it."""
-    net = Net(lab)
+    from_standard_input(lab, "1")
+
+
+@scenario("stream-workers", "tcpdump", "openssl")
+def stream_workers(lab):
+    """A capture that four workers share comes out with the times of its packets, too."""
+    for turn in range(4):
+        from_standard_input(lab, "4", f"turn{turn}-")
+
+
+def from_standard_input(lab, workers, prefix=""):
+    net = Net(lab, prefix)
     net.vxlan()
-    taken = Capture(lab, net.col, "eth0")
+    taken = Capture(lab, net.col, "eth0", name=prefix + "beside")
     counts = net.talk()
     file = taken.stop()
     with open(file, "rb") as capture:
-        watch = Watch(lab, net.col, "-l", "-", stdin=capture, ready=False)
+        watch = Watch(lab, net.col, "-j", workers, "-l", "-", stdin=capture, ready=False,
+                      name=prefix + "watch")
         code = watch.process.wait()
     if code != 0:
         raise Failed(f"watch -l - ended with {code}:\n{watch.said()}")
