@@ -57,13 +57,16 @@ static void count_direction(struct source *s, const struct packet *packet, uint6
         is_out = addr_eq(&packet->src, &s->outer);
         is_in = addr_eq(&packet->dst, &s->outer);
     }
-    c->n_out += is_out;
-    c->n_in += is_in;
-    c->n_out_bytes += is_out ? size : 0;
-    c->n_in_bytes += is_in ? size : 0;
-    if (packet->ip_proto == PROTO_TCP) {
-        c->n_tcp_out += is_out;
-        c->n_tcp_in += is_in;
+    bool is_tcp = packet->ip_proto == PROTO_TCP;
+    if (is_out) {
+        source_add(&c->n_out, 1);
+        source_add(&c->n_out_bytes, size);
+        source_add(&c->n_tcp_out, is_tcp);
+    }
+    if (is_in) {
+        source_add(&c->n_in, 1);
+        source_add(&c->n_in_bytes, size);
+        source_add(&c->n_tcp_in, is_tcp);
     }
 }
 
@@ -85,27 +88,26 @@ static void count(struct source *s, const struct packet *packet, const struct ar
 {
     struct source_counters *c = &s->counters;
     uint64_t size = sent_size(packet);
-    c->n_packets++;
-    c->n_bytes += size;
+    source_add(&c->n_packets, 1);
+    source_add(&c->n_bytes, size);
     if (is_noise(packet)) {
-        c->n_noise++;
-        c->noise_bytes += size;
+        source_add(&c->n_noise, 1);
+        source_add(&c->noise_bytes, size);
     }
     if (packet->kind == PACKET_IP) {
         count_direction(s, packet, size, found);
         if (packet->ip_len > c->largest_size)
-            c->largest_size = packet->ip_len;
+            __atomic_store_n(&c->largest_size, packet->ip_len, __ATOMIC_RELAXED);
     }
     bool is_cut = packet->frame_size < size ||
                   (packet->kind == PACKET_IP && packet->payload_size < packet->payload_len);
     if (is_cut) {
-        c->n_cut++;
+        source_add(&c->n_cut, 1);
         if (packet->kind == PACKET_IP && packet->ip_size > c->cut_size)
-            c->cut_size = packet->ip_size;
+            __atomic_store_n(&c->cut_size, packet->ip_size, __ATOMIC_RELAXED);
     }
     if (packet->ts > c->last)
-        c->last = packet->ts;
-    source_look_at_seq(s, packet);
+        __atomic_store_n(&c->last, packet->ts, __ATOMIC_RELAXED);
 }
 
 /* Every packet at first, then one in a few: addresses do not change often. */
@@ -202,7 +204,13 @@ bool arrival_accept(struct arrival *a, struct packet *packet, struct arrival_fou
     }
     out->source = source_of_live(a->sources, packet);
     struct source *s = source_get(a->sources, out->source);
-    if (!s || s->is_refused || (s->refuses_rest && !s->part)) {
+    if (!s) {
+        count_refused(a, s, packet);
+        return false;
+    }
+    /* All packets of a mirror have numbers: also those that are not of its machine's traffic. */
+    source_look_at_seq(s->whole ? source_get(a->sources, s->whole) : s, packet);
+    if (source_is_refused(s)) {
         count_refused(a, s, packet);
         return false;
     }
@@ -210,7 +218,7 @@ bool arrival_accept(struct arrival *a, struct packet *packet, struct arrival_fou
     out->machine = __atomic_load_n(&s->machine, __ATOMIC_RELAXED);
     if (is_loop(rules, packet)) {
         a->counters.n_loops++;
-        s->counters.n_loops++;
+        source_add(&s->counters.n_loops, 1);
         return false;
     }
     if (is_ip && rules->canaries && canary_is(rules->canaries, packet, out->machine)) {
@@ -242,7 +250,7 @@ void arrival_sighted(struct arrival *a, const struct packet *packet,
     struct source *s = source_get(a->sources, found->source);
     if (!s)
         return;
-    s->counters.n_copies += is_copy;
+    source_add(&s->counters.n_copies, is_copy);
     if (!a->witness || !found->src || !found->dst || found->src == found->dst)
         return;
     struct witness_packet sight = {.src = found->src,

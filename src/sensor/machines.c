@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "sensor/machines_parts.h"
-#include "sensor/workers.h"
 #include "source/network.h"
 
 #define SECOND     1000000000ll
@@ -24,7 +26,7 @@ struct machines *machines_new(const struct machines_options *options)
     if (!m)
         return NULL;
     m->options = *options;
-    m->witnesses = witness_book_new(workers_n(options->workers), MACHINES_MAX);
+    m->witnesses = witness_book_new(options->workers->n, MACHINES_MAX);
     if (m->witnesses)
         return m;
     free(m);
@@ -43,6 +45,8 @@ void machines_free(struct machines *m)
         free(m->maps[i].channels);
     witness_book_free(m->witnesses);
     address_book_free(m->book); /* the workers are stopped */
+    free(m->by_name.places);
+    free(m->by_key.places);
     free(m->machines);
     free(m->senders);
     free(m->channels);
@@ -67,18 +71,97 @@ static bool grow(void *array, size_t *capacity, size_t n, size_t element)
     return true;
 }
 
+/* Room in the index for one more; `hash_of` gives what each of the `n` was put in by. False: no
+ * memory. */
+static bool index_grow(struct machines *m, struct machine_index *index,
+                       uint64_t (*hash_of)(const struct machines *m, uint32_t place))
+{
+    if (2 * (index->n + 1) <= index->capacity)
+        return true;
+    size_t more = index->capacity ? 2 * index->capacity : 64;
+    uint32_t *places = calloc(more, sizeof *places);
+    if (!places)
+        return false;
+    for (uint32_t place = 0; place < index->n; place++) {
+        size_t i = hash_of(m, place) & (more - 1);
+        while (places[i])
+            i = (i + 1) & (more - 1);
+        places[i] = place + 1;
+    }
+    free(index->places);
+    index->places = places;
+    index->capacity = more;
+    return true;
+}
+
+/* The next one is found by `hash` from now on; there is room. */
+static void index_add(struct machine_index *index, uint64_t hash)
+{
+    size_t i = hash & (index->capacity - 1);
+    while (index->places[i])
+        i = (i + 1) & (index->capacity - 1);
+    index->places[i] = (uint32_t)++index->n;
+}
+
+static uint64_t hash_names(const char *name, const char *network)
+{
+    return XXH3_64bits_withSeed(name, strlen(name), XXH3_64bits(network, strlen(network)));
+}
+
+static uint64_t hash_machine(const struct machines *m, uint32_t place)
+{
+    return hash_names(m->machines[place].name, m->machines[place].network);
+}
+
+/* Its place + 1, or 0: there is none. */
+static uint32_t look_up_machine(struct machines *m, const char *name, const char *network)
+{
+    const struct machine_index *index = &m->by_name;
+    if (index->capacity == 0)
+        return 0;
+    size_t mask = index->capacity - 1;
+    for (size_t i = hash_names(name, network) & mask; index->places[i]; i = (i + 1) & mask) {
+        const struct machine *machine = &m->machines[index->places[i] - 1];
+        m->n_compared++;
+        if (strcmp(machine->name, name) == 0 && strcmp(machine->network, network) == 0)
+            return index->places[i];
+    }
+    return 0;
+}
+
+/* What is configured of a machine may change; what was learned of it stays. */
+static void take_want(struct machine *machine, const struct machine_want *want)
+{
+    machine->overhead = want->overhead ? want->overhead : machine->overhead;
+    machine->wants_canary = want->has_canary;
+    machine->network_number = want->network_number;
+    free(machine->addresses);
+    machine->addresses = NULL;
+    machine->n_addresses = 0;
+    if (want->n_addresses &&
+        (machine->addresses = calloc(want->n_addresses, sizeof *machine->addresses))) {
+        memcpy(machine->addresses, want->addresses, want->n_addresses * sizeof *machine->addresses);
+        machine->n_addresses = want->n_addresses;
+    }
+}
+
 /* Its place + 1, or 0: no memory. */
 static uint32_t find_machine(struct machines *m, const struct machine_want *want, bool configured,
                              int64_t now)
 {
-    for (size_t i = 0; i < m->n_machines; i++)
-        if (strcmp(m->machines[i].name, want->name) == 0 &&
-            strcmp(m->machines[i].network, want->network) == 0) {
-            m->machines[i].configured |= configured;
-            return (uint32_t)i + 1;
-        }
+    char name[SNAPSHOT_NAME_MAX], network[sizeof m->machines->network];
+    (void)snprintf(name, sizeof name, "%s", want->name); /* as long as it is kept */
+    (void)snprintf(network, sizeof network, "%s", want->network);
+    uint32_t found = look_up_machine(m, name, network);
+    if (found) {
+        struct machine *machine = &m->machines[found - 1];
+        machine->configured |= configured;
+        take_want(machine, want);
+        return found;
+    }
     if (m->n_machines >= MACHINES_MAX ||
-        !grow(&m->machines, &m->machines_capacity, m->n_machines, sizeof *m->machines))
+        !grow(&m->machines, &m->machines_capacity, m->n_machines, sizeof *m->machines) ||
+        !index_grow(m, &m->by_name, hash_machine))
         return 0;
     if (!grow(&m->senders, &m->senders_capacity, m->n_machines, sizeof *m->senders))
         return 0;
@@ -88,18 +171,12 @@ static uint32_t find_machine(struct machines *m, const struct machine_want *want
     machine->health = health_new(&want->health, now);
     if (!machine->health)
         return 0;
-    (void)snprintf(machine->name, sizeof machine->name, "%s", want->name);
-    (void)snprintf(machine->network, sizeof machine->network, "%s", want->network);
+    memcpy(machine->name, name, sizeof name);
+    memcpy(machine->network, network, sizeof network);
     machine->configured = configured;
-    machine->overhead = want->overhead;
-    machine->wants_canary = want->has_canary;
-    machine->network_number = want->network_number;
-    if (want->n_addresses &&
-        (machine->addresses = calloc(want->n_addresses, sizeof *machine->addresses))) {
-        memcpy(machine->addresses, want->addresses, want->n_addresses * sizeof *machine->addresses);
-        machine->n_addresses = want->n_addresses;
-    }
+    take_want(machine, want);
     machine->verdict.since = now;
+    index_add(&m->by_name, hash_names(name, network));
     return (uint32_t)++m->n_machines;
 }
 
@@ -119,7 +196,7 @@ static void place_channel(struct machines *m, struct machine_channel *channel, i
 {
     describe(m, &channel->key);
     channel->machine = 0;
-    if (channel->key.is_refused)
+    if (source_is_refused(&channel->key))
         return;
     struct machine_want want = {
         .name = channel->key.name,
@@ -138,14 +215,45 @@ static bool is_same_key(const struct source *a, const struct source *b)
            addr_eq(&a->outer, &b->outer);
 }
 
+static uint64_t hash_key(const struct source *key)
+{
+    struct {
+        const struct tunnel_decoder *decoder;
+        struct addr outer;
+        uint32_t id, has_id;
+        uint16_t input, part;
+    } bytes;
+    memset(&bytes, 0, sizeof bytes);
+    bytes.decoder = key->decoder;
+    bytes.outer = key->outer;
+    bytes.id = key->id;
+    bytes.has_id = key->has_id;
+    bytes.input = key->input;
+    bytes.part = key->part;
+    return XXH3_64bits(&bytes, sizeof bytes);
+}
+
+static uint64_t hash_channel(const struct machines *m, uint32_t place)
+{
+    return hash_key(&m->channels[place].key);
+}
+
 /* Its place + 1; 0: no memory. Only asked for channels that a worker has met for the first time. */
 static uint32_t find_channel(struct machines *m, const struct source *source, int64_t now)
 {
-    for (size_t i = 0; i < m->n_channels; i++)
-        if (is_same_key(&m->channels[i].key, source))
-            return (uint32_t)i + 1;
-    if (!grow(&m->channels, &m->channels_capacity, m->n_channels, sizeof *m->channels))
+    struct machine_index *index = &m->by_key;
+    uint64_t hash = hash_key(source);
+    size_t mask = index->capacity - 1;
+    if (index->capacity)
+        for (size_t i = hash & mask; index->places[i]; i = (i + 1) & mask) {
+            m->n_compared++;
+            if (is_same_key(&m->channels[index->places[i] - 1].key, source))
+                return index->places[i];
+        }
+    if (!grow(&m->channels, &m->channels_capacity, m->n_channels, sizeof *m->channels) ||
+        !index_grow(m, index, hash_channel))
         return 0;
+    index_add(index, hash);
     struct machine_channel *channel = &m->channels[m->n_channels++];
     memset(channel, 0, sizeof *channel);
     channel->key = (struct source){.decoder = source->decoder,
@@ -222,66 +330,65 @@ static void add_source(struct machine_channel *channel, const struct source_coun
 
 static void add_channels(struct machines *m, int64_t now)
 {
-    unsigned n_tables = workers_n(m->options.workers);
+    const struct machines_workers *workers = m->options.workers;
     for (size_t i = 0; i < m->n_channels; i++) {
         memset(&m->channels[i].sum, 0, sizeof m->channels[i].sum);
-        m->channels[i].last_epoch = m->channels[i].seq.epoch;
-        m->channels[i].last_lost = source_seq_lost(&m->channels[i].seq);
-        m->channels[i].seq = (struct source_seq){0};
+        source_seq_begin(&m->channels[i].seq);
     }
-    for (unsigned t = 0; t < n_tables && t < MACHINES_MAX_TABLES; t++) {
-        struct source_table *table = workers_sources(m->options.workers, t);
+    for (unsigned t = 0; t < workers->n; t++) {
+        struct source_table *table = workers->sources[t];
         map_channels(m, t, table, now);
         for (size_t i = 0; i < m->maps[t].n; i++)
             add_source(&m->channels[m->maps[t].channels[i] - 1],
                        &source_get(table, (uint16_t)(i + 1))->counters);
     }
-    for (size_t i = 0; i < m->n_channels; i++) {
-        struct machine_channel *channel = &m->channels[i];
-        if (channel->seq.n && channel->seq.epoch != channel->last_epoch)
-            channel->lost_before += channel->last_lost; /* its sender began anew */
-    }
+    for (size_t i = 0; i < m->n_channels; i++)
+        source_seq_end(&m->channels[i].seq);
+}
+
+/* What came by the channel since the last time is its machine's of today. */
+static void add_to_machine(struct machine *machine, struct machine_channel *channel)
+{
+    struct source_counters *sum = &machine->sum, *before = &channel->before;
+    const struct source_counters *c = &channel->sum;
+    uint64_t lost = source_seq_lost(&channel->seq);
+    sum->n_packets += c->n_packets - before->n_packets;
+    sum->n_bytes += c->n_bytes - before->n_bytes;
+    sum->n_in += c->n_in - before->n_in;
+    sum->n_out += c->n_out - before->n_out;
+    sum->n_in_bytes += c->n_in_bytes - before->n_in_bytes;
+    sum->n_out_bytes += c->n_out_bytes - before->n_out_bytes;
+    sum->n_tcp_in += c->n_tcp_in - before->n_tcp_in;
+    sum->n_tcp_out += c->n_tcp_out - before->n_tcp_out;
+    sum->n_copies += c->n_copies - before->n_copies;
+    sum->n_cut += c->n_cut - before->n_cut;
+    sum->n_reordered += c->n_reordered - before->n_reordered;
+    sum->n_loops += c->n_loops - before->n_loops;
+    sum->cut_size = c->cut_size > sum->cut_size ? c->cut_size : sum->cut_size;
+    sum->largest_size = c->largest_size > sum->largest_size ? c->largest_size : sum->largest_size;
+    if (c->n_packets > before->n_packets && c->last > sum->last)
+        sum->last = c->last;
+    machine->n_lost += lost - channel->lost_before;
 }
 
 static void add_machines(struct machines *m)
 {
     for (size_t i = 0; i < m->n_machines; i++) {
-        struct machine *machine = &m->machines[i];
-        memset(&machine->sum, 0, sizeof machine->sum);
-        machine->n_lost = 0;
-        machine->n_channels = 0;
-        machine->last_channel = 0;
+        m->machines[i].n_channels = 0;
+        m->machines[i].last_channel = 0;
     }
     for (size_t i = 0; i < m->n_channels; i++) {
-        const struct machine_channel *channel = &m->channels[i];
-        if (!channel->machine)
-            continue;
-        struct machine *machine = &m->machines[channel->machine - 1];
-        struct source_counters *sum = &machine->sum;
-        const struct source_counters *c = &channel->sum;
-        sum->n_packets += c->n_packets;
-        sum->n_bytes += c->n_bytes;
-        sum->n_in += c->n_in;
-        sum->n_out += c->n_out;
-        sum->n_in_bytes += c->n_in_bytes;
-        sum->n_out_bytes += c->n_out_bytes;
-        sum->n_tcp_in += c->n_tcp_in;
-        sum->n_tcp_out += c->n_tcp_out;
-        sum->n_noise += c->n_noise;
-        sum->noise_bytes += c->noise_bytes;
-        sum->n_copies += c->n_copies;
-        sum->n_cut += c->n_cut;
-        sum->n_reordered += c->n_reordered;
-        sum->n_loops += c->n_loops;
-        sum->n_left_out += c->n_left_out;
-        sum->cut_size = c->cut_size > sum->cut_size ? c->cut_size : sum->cut_size;
-        sum->largest_size =
-            c->largest_size > sum->largest_size ? c->largest_size : sum->largest_size;
-        machine->n_lost += channel->lost_before + source_seq_lost(&channel->seq);
-        machine->n_channels++;
-        if (!machine->last_channel || c->last > sum->last)
-            machine->last_channel = (uint32_t)i + 1;
-        sum->last = c->last > sum->last ? c->last : sum->last;
+        struct machine_channel *channel = &m->channels[i];
+        if (channel->machine) {
+            struct machine *machine = &m->machines[channel->machine - 1];
+            add_to_machine(machine, channel);
+            machine->n_channels++;
+            if (!machine->last_channel ||
+                channel->sum.last > m->channels[machine->last_channel - 1].sum.last)
+                machine->last_channel = (uint32_t)i + 1;
+        }
+        channel->before = channel->sum;
+        channel->lost_before = source_seq_lost(&channel->seq);
     }
 }
 
@@ -402,18 +509,24 @@ static void notice_clock(struct machines *m)
         (double)m->machines[0].verdict.clock_step / 1e9);
 }
 
-void machines_update(struct machines *m, int64_t now, int64_t ticks)
+void machines_add_up(struct machines *m, int64_t now)
 {
     m->now = now;
     add_channels(m, now);
     add_machines(m);
+}
+
+void machines_update(struct machines *m, int64_t now, int64_t ticks)
+{
+    machines_add_up(m, now);
     machines_collect(m, now, ticks);
     for (size_t i = 0; i < m->n_machines; i++) {
         struct machine *machine = &m->machines[i];
         if (machine->first_packet == 0 && machine->sum.last)
             machine->first_packet = machine->sum.last;
         update_rates(machine, ticks);
-        judge(m, machine, now, ticks);
+        if (!machine_is_gone(machine))
+            judge(m, machine, now, ticks);
     }
     notice_clock(m);
     notice_deafness(m);

@@ -8,8 +8,9 @@
 
 struct machines;
 struct address_book;
+struct address_learner;
 struct canary;
-struct workers;
+struct witness;
 
 #define MACHINE_WANT_ROOM 32
 
@@ -26,6 +27,19 @@ struct machine_want {
     struct addr room[MACHINE_WANT_ROOM]; /* where `addresses` may lie */
 };
 
+#define MACHINES_MAX_TABLES 64
+
+/* What the workers have, which they go on with while it is read. */
+struct machines_workers {
+    unsigned n;
+    struct source_table *sources[MACHINES_MAX_TABLES];
+    struct address_learner *learners[MACHINES_MAX_TABLES];
+    struct witness *witnesses[MACHINES_MAX_TABLES];
+    /* Afterwards they use this book and no other. */
+    void (*set_book)(void *with, const struct address_book *book);
+    void *with;
+};
+
 struct machines_options {
     /* Both are asked for a channel by its key (struct source): the workers' rules, and what is
      * known of the machine that these give it, or false. */
@@ -37,8 +51,8 @@ struct machines_options {
     const char *(*input_name)(const void *with, uint16_t input); /* "eth0" */
     const void *with;
 
-    struct workers *workers;
-    struct canary *canary; /* or NULL: there are none */
+    const struct machines_workers *workers; /* the same in all options */
+    struct canary *canary;                  /* or NULL: there are none */
 
     /* What is about all of them at once: the clock, this collector itself. */
     void (*say)(void *alarm_with, const char *text);
@@ -54,7 +68,9 @@ struct machines *machines_new(const struct machines_options *options);
 void machines_free(struct machines *machines);
 
 /* New rules: every channel is looked at again. The machines and what was learned of them stay, by
- * their names; configured ones that are not there yet are added by machines_expect. */
+ * their names; configured ones that are not there yet are added by machines_expect. What a channel
+ * brought before stays with the machine that it was of. One that is neither configured any more
+ * nor has a channel is not shown, and nobody is alarmed for it. */
 void machines_set_options(struct machines *machines, const struct machines_options *options);
 
 /* A configured machine: it is there even before it is heard. */
@@ -70,7 +86,10 @@ void machines_update(struct machines *machines, int64_t now, int64_t ticks);
 bool machines_share(struct machines *machines, uint64_t n_others, uint64_t n_dropped,
                     uint32_t rate_limit, int64_t ticks);
 
-/* Fills in machines, refused senders and alarms. False: no memory. */
+/* Only the sums: at the end, when nobody's health matters any more. */
+void machines_add_up(struct machines *machines, int64_t now);
+
+/* Fills in machines, their packets and bytes, refused senders and alarms. False: no memory. */
 bool machines_snapshot(const struct machines *machines, struct snapshot *out);
 
 #endif

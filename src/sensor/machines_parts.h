@@ -9,8 +9,7 @@
 #include "source/canary.h"
 #include "source/witness.h"
 
-#define MACHINES_MAX_TABLES 64
-#define MACHINES_ALARMS     32
+#define MACHINES_ALARMS 32
 
 struct machine_mark {
     int64_t ticks;
@@ -31,8 +30,7 @@ struct machine {
     bool has_address; /* one is known that a canary can be sent to */
     struct health_shared shared[HEALTH_SHARED_MAX];
 
-    struct source_counters sum;    /* of its channels */
-    uint64_t n_heard, heard_bytes; /* what health goes by */
+    struct source_counters sum;                  /* of what its channels brought it */
     uint64_t n_lost;
     uint16_t n_channels;
     uint32_t last_channel; /* place + 1 of the one heard last */
@@ -45,8 +43,15 @@ struct machine_channel {
     struct source key; /* and what the rules say; its counters are not used */
     uint32_t machine;  /* place + 1; 0: refused */
     struct source_counters sum;
+    struct source_counters before; /* the sums that its machine has got already */
     struct source_seq seq;
-    uint64_t last_epoch, last_lost, lost_before;
+    uint64_t lost_before;
+};
+
+/* Where something with a hash is found: places + 1, open addressing. Begins zeroed. */
+struct machine_index {
+    uint32_t *places;
+    size_t n, capacity; /* a power of two, or 0 */
 };
 
 /* A worker's channels, by their numbers there: place + 1 of the same channel here. */
@@ -64,6 +69,8 @@ struct machines {
     size_t senders_capacity;
     struct machine_channel *channels;
     size_t n_channels, channels_capacity;
+    struct machine_index by_name, by_key; /* of machines, of channels */
+    uint64_t n_compared;                  /* to find them: what it costs */
     struct machine_map maps[MACHINES_MAX_TABLES];
     struct snapshot_alarm alarms[MACHINES_ALARMS]; /* a ring */
     size_t n_alarms;                               /* since the start */
@@ -74,6 +81,12 @@ struct machines {
     bool said_deaf; /* that all have fallen silent */
     int64_t now;
 };
+
+/* Not configured any more, and nothing comes for it. */
+static inline bool machine_is_gone(const struct machine *machine)
+{
+    return !machine->configured && machine->n_channels == 0;
+}
 
 /* What came in from the canaries and from the witnesses since the last time. */
 void machines_collect(struct machines *m, int64_t now, int64_t ticks);

@@ -11,9 +11,10 @@ static uint16_t keep_of(const struct machines *m, const struct machine_channel *
 
 static void set_keep(struct machines *m)
 {
-    unsigned n_tables = workers_n(m->options.workers);
+    const struct machines_workers *workers = m->options.workers;
+    unsigned n_tables = workers->n;
     for (unsigned t = 0; t < n_tables && t < MACHINES_MAX_TABLES; t++) {
-        struct source_table *table = workers_sources(m->options.workers, t);
+        struct source_table *table = workers->sources[t];
         for (size_t i = 0; i < m->maps[t].n; i++) {
             struct source *source = source_get(table, (uint16_t)(i + 1));
             uint16_t keep = keep_of(m, &m->channels[m->maps[t].channels[i] - 1]);

@@ -80,18 +80,22 @@ bool machines_snapshot(const struct machines *m, struct snapshot *out)
 {
     size_t n_refused = 0;
     for (size_t i = 0; i < m->n_channels; i++)
-        n_refused += m->channels[i].key.is_refused;
+        n_refused += source_is_refused(&m->channels[i].key);
     out->machines = calloc(m->n_machines + 1, sizeof *out->machines);
     out->refused = calloc(n_refused + 1, sizeof *out->refused);
     out->alarms = calloc(MACHINES_ALARMS, sizeof *out->alarms);
     if (!out->machines || !out->refused || !out->alarms)
         return false; /* who asked frees what there is */
-    for (size_t i = 0; i < m->n_machines; i++)
-        show_machine(m, &m->machines[i], &out->machines[out->n_machines++]);
+    for (size_t i = 0; i < m->n_machines; i++) {
+        out->n_packets += m->machines[i].sum.n_packets;
+        out->n_bytes += m->machines[i].sum.n_bytes;
+        if (!machine_is_gone(&m->machines[i]))
+            show_machine(m, &m->machines[i], &out->machines[out->n_machines++]);
+    }
     qsort(out->machines, out->n_machines, sizeof *out->machines, by_gravity);
     for (size_t i = 0; i < m->n_channels; i++) {
         const struct machine_channel *channel = &m->channels[i];
-        if (!channel->key.is_refused)
+        if (!source_is_refused(&channel->key) || channel->sum.n_refused == 0)
             continue;
         struct snapshot_refused *refused = &out->refused[out->n_refused++];
         show_channel(m, &channel->key, &refused->channel);

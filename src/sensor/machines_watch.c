@@ -4,11 +4,11 @@
 #include <sys/random.h>
 
 #include "sensor/machines_parts.h"
-#include "sensor/workers.h"
 
 #define SECOND      1000000000ll
 #define BOOK_EVERY  (2 * SECOND)
 #define BOOK_SELDOM (10 * SECOND) /* once everybody is known */
+#define NO_NETWORK  UINT16_MAX    /* where addresses are nobody else's */
 
 /* ---- whose addresses ---- */
 
@@ -21,7 +21,7 @@ static struct address_entry *configured_entries(const struct machines *m, size_t
     struct address_entry *entries = calloc(n + 1, sizeof *entries);
     *out_n = 0;
     for (size_t i = 0; entries && i < m->n_machines; i++)
-        for (size_t k = 0; k < m->machines[i].n_addresses; k++)
+        for (size_t k = 0; k < m->machines[i].n_addresses && !machine_is_gone(&m->machines[i]); k++)
             entries[(*out_n)++] = (struct address_entry){.addr = m->machines[i].addresses[k],
                                                          .network = m->machines[i].network_number,
                                                          .machine = (uint16_t)(i + 1),
@@ -31,19 +31,18 @@ static struct address_entry *configured_entries(const struct machines *m, size_t
 
 static struct address_book *make_book(const struct machines *m)
 {
-    struct address_learner *learners[WORKERS_MAX];
-    unsigned n_learners = workers_n(m->options.workers);
+    const struct machines_workers *workers = m->options.workers;
     uint16_t max_machine = (uint16_t)m->n_machines;
     size_t n = 0;
     struct address_book *book = NULL;
     struct address_entry *entries = configured_entries(m, &n);
     uint16_t *network_of = calloc((size_t)max_machine + 1, sizeof *network_of);
-    for (unsigned i = 0; i < n_learners; i++)
-        learners[i] = workers_learner(m->options.workers, i);
     for (size_t i = 0; network_of && i < m->n_machines; i++)
-        network_of[i + 1] = m->machines[i].network_number;
+        network_of[i + 1] =
+            machine_is_gone(&m->machines[i]) ? NO_NETWORK : m->machines[i].network_number;
     if (entries && network_of)
-        book = address_book_make(entries, n, learners, n_learners, network_of, max_machine);
+        book =
+            address_book_make(entries, n, workers->learners, workers->n, network_of, max_machine);
     free(entries);
     free(network_of);
     return book;
@@ -58,7 +57,7 @@ static void renew_book(struct machines *m, int64_t ticks)
     bool all_known = true;
     if (!book)
         return; /* no memory: the old one stays */
-    workers_set_book(m->options.workers, book);
+    m->options.workers->set_book(m->options.workers->with, book);
     address_book_free(m->book);
     m->book = book;
     for (size_t i = 0; i < m->n_machines; i++) {
@@ -87,11 +86,7 @@ void machines_add_shared(struct machines *m, struct machine *machine, struct hea
 
 void machines_collect(struct machines *m, int64_t now, int64_t ticks)
 {
-    struct witness *witnesses[WORKERS_MAX];
-    unsigned n = workers_n(m->options.workers);
-    for (unsigned i = 0; i < n; i++)
-        witnesses[i] = workers_witness(m->options.workers, i);
-    witness_book_collect(m->witnesses, witnesses, n);
+    witness_book_collect(m->witnesses, m->options.workers->witnesses, m->options.workers->n);
     renew_book(m, ticks);
     if (!m->options.canary)
         return;
@@ -99,7 +94,8 @@ void machines_collect(struct machines *m, int64_t now, int64_t ticks)
     for (size_t i = 0; i < m->n_machines; i++) {
         struct machine *machine = &m->machines[i];
         uint16_t number = (uint16_t)(i + 1);
-        canary_enable(m->options.canary, number, machine->wants_canary && machine->has_address);
+        canary_enable(m->options.canary, number,
+                      machine->wants_canary && machine->has_address && !machine_is_gone(machine));
         machine->canary = *canary_state(m->options.canary, number);
     }
 }

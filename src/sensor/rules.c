@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "source/network.h"
 #include "tunnel/tunnel.h"
 
@@ -27,19 +30,31 @@ static bool is_interface(const struct source *s)
     return s->decoder == NULL;
 }
 
+/* The configured machine of the channel; -1: none. */
+static int index_of(const struct rules *rules, const struct source *s)
+{
+    if (s->part)
+        return s->part <= rules->n_parts ? rules->parts[s->part - 1].index : -1;
+    if (is_interface(s))
+        return -1;
+    return config_source_of_channel(rules->config, s->decoder, s->has_id, s->id, &s->outer);
+}
+
 static void describe(const void *with, struct source *s)
 {
     const struct rules *rules = with;
     const struct config *config = rules->config;
-    int index = s->part ? s->part - 1 : -1;
-    if (index < 0 && !is_interface(s))
-        index = config_source_of_channel(config, s->decoder, s->has_id, s->id, &s->outer);
+    int index = index_of(rules, s);
     if (index >= 0) {
         const struct config_source *source = &config->sources[index];
         (void)snprintf(s->name, sizeof s->name, "%s", source->name);
         if (source->network_name)
             s->network = source->network;
         s->drop_vlan = source->drop_vlan;
+        return;
+    }
+    if (s->part) { /* it is not configured any more: no packet is given to it */
+        s->is_refused = true;
         return;
     }
     if (s->is_forwarded)
@@ -71,7 +86,7 @@ static uint16_t part(const void *with, const struct source *channel, const struc
         index = config_source_of_address(config, channel->network, &packet->src);
     if (index < 0 && packet->kind == PACKET_IP)
         index = config_source_of_address(config, channel->network, &packet->dst);
-    return (uint16_t)(index + 1);
+    return index < 0 ? 0 : rules->part_of[index];
 }
 
 static struct stack_options way_of(const struct config_listener *listener,
@@ -101,15 +116,67 @@ static struct stack_options way_of(const struct config_listener *listener,
     return way;
 }
 
+/* ---- numbers of parts ---- */
+
+/* By the hash of its name: its number, or the free place where that belongs. */
+static uint16_t *find_part(const struct rules *rules, uint16_t *places, size_t mask,
+                           const char *name)
+{
+    size_t i = XXH3_64bits(name, strlen(name)) & mask;
+    while (places[i] && strcmp(rules->parts[places[i] - 1].name, name) != 0)
+        i = (i + 1) & mask;
+    return &places[i];
+}
+
+/* Those there were keep their numbers, others get new ones. False: no memory. */
+static bool number_parts(struct rules *rules, const struct rules *before)
+{
+    const struct config *config = rules->config;
+    size_t n_before = before ? before->n_parts : 0, capacity = 16;
+    size_t max =
+        n_before + config->n_sources < UINT16_MAX ? n_before + config->n_sources : UINT16_MAX;
+    while (capacity < 2 * max)
+        capacity *= 2;
+    uint16_t *places = calloc(capacity, sizeof *places);
+    rules->parts = calloc(max + 1, sizeof *rules->parts);
+    rules->part_of = calloc(config->n_sources + 1, sizeof *rules->part_of);
+    bool ok = places && rules->parts && rules->part_of;
+    for (size_t i = 0; ok && i < n_before; i++) {
+        rules->parts[i] = before->parts[i];
+        rules->parts[i].index = -1;
+        rules->n_parts = i + 1;
+        *find_part(rules, places, capacity - 1, rules->parts[i].name) = (uint16_t)(i + 1);
+    }
+    for (size_t i = 0; ok && i < config->n_sources; i++) {
+        char name[SOURCE_NAME_MAX];
+        (void)snprintf(name, sizeof name, "%s", config->sources[i].name);
+        uint16_t *place = find_part(rules, places, capacity - 1, name);
+        if (*place == 0) {
+            if (rules->n_parts == max)
+                continue; /* 65535 names in one run */
+            memcpy(rules->parts[rules->n_parts].name, name, sizeof name);
+            *place = (uint16_t)++rules->n_parts;
+        }
+        rules->parts[*place - 1].index = (int32_t)i;
+        rules->part_of[i] = *place;
+    }
+    free(places);
+    return ok;
+}
+
 struct rules *rules_new(const struct config *config, const struct rules_input *inputs,
                         size_t n_inputs, const struct addr *own, size_t n_own,
-                        struct canary_watch *canaries)
+                        struct canary_watch *canaries, const struct rules *before)
 {
     struct rules *rules = calloc(1, sizeof *rules);
     if (!rules)
         return NULL;
     struct arrival_rules *arrival = &rules->arrival;
     rules->config = config;
+    if (!number_parts(rules, before)) {
+        rules_free(rules);
+        return NULL;
+    }
     arrival->sources = (struct source_rules){.with = rules, .describe = describe, .part = part};
     arrival->networks = config->network_list;
     arrival->inputs = rules->inputs;
@@ -182,6 +249,10 @@ bool rules_senders(const struct rules *rules, struct admit_list *out)
 
 void rules_free(struct rules *rules)
 {
+    if (!rules)
+        return;
+    free(rules->parts);
+    free(rules->part_of);
     free(rules);
 }
 
@@ -233,11 +304,7 @@ void rules_want_configured(const struct rules *rules, size_t index, struct machi
 bool rules_want(const void *with, const struct source *channel, struct machine_want *out)
 {
     const struct rules *rules = with;
-    int index = channel->part ? channel->part - 1
-                : channel->decoder
-                    ? config_source_of_channel(rules->config, channel->decoder, channel->has_id,
-                                               channel->id, &channel->outer)
-                    : -1;
+    int index = index_of(rules, channel);
     out->overhead = overhead_of(channel);
     if (index < 0) {
         out->health.canary_interval = rules->config->canary.interval;

@@ -16,6 +16,13 @@ struct rules_input {
                       * mirror's nor admitted is not logged, nor is this host's own traffic */
 };
 
+/* A machine that can be told apart in a shared channel. Its place + 1 is its number there for as
+ * long as the run: machines come, go, and change their places in the configuration. */
+struct rules_part {
+    char name[SOURCE_NAME_MAX];
+    int32_t index; /* of the configuration; -1: not there any more */
+};
+
 struct rules {
     struct arrival_rules arrival;
     const struct config *config;
@@ -24,13 +31,17 @@ struct rules {
     uint8_t gated[RULES_MAX_INPUTS];
     struct rules_input given[RULES_MAX_INPUTS];
     bool has_parts; /* machines are told apart by inner addresses or MACs */
+    struct rules_part *parts;
+    size_t n_parts;
+    uint16_t *part_of; /* by the index in the configuration; 0: there are too many */
 };
 
 /* `inputs`: by their numbers, from 1 on; of one that is not used, listener is NULL. `config` must
- * stay as long as the rules; the rest is copied. NULL: no memory. */
+ * stay as long as the rules; the rest is copied. `before`: the rules that these replace, or NULL.
+ * NULL: no memory. */
 struct rules *rules_new(const struct config *config, const struct rules_input *inputs,
                         size_t n_inputs, const struct addr *own, size_t n_own,
-                        struct canary_watch *canaries);
+                        struct canary_watch *canaries, const struct rules *before);
 void rules_free(struct rules *rules);
 
 /* What the kernel can refuse of a listener's packets by the outer address alone. */

@@ -70,7 +70,7 @@ static struct machines_options machines_options_of(struct watch *w, const struct
         .admit = rules_admit,
         .input_name = rules_input_name,
         .with = rules,
-        .workers = w->workers,
+        .workers = &w->shared,
         .canary = w->canary,
         .say = machines_say,
         .alarm = watch_alarm,
@@ -93,7 +93,7 @@ static struct rules *make_rules(struct watch *w, const struct config *config)
     struct rules_input given[RULES_MAX_INPUTS];
     size_t n = inputs_given(w->inputs, given);
     return rules_new(config, given, n, w->host.own, w->host.n_own,
-                     w->canary ? canary_watch(w->canary) : NULL);
+                     w->canary ? canary_watch(w->canary) : NULL, w->rules);
 }
 
 /* The workers take new rules; the old ones go. False: no memory, the old ones hold. */
@@ -264,6 +264,23 @@ static void *output_new(void *with, unsigned worker)
     return watch_output_new(with);
 }
 
+static void set_book(void *with, const struct address_book *book)
+{
+    workers_set_book(with, book);
+}
+
+static void share_workers(struct watch *w)
+{
+    struct machines_workers *shared = &w->shared;
+    *shared = (struct machines_workers){
+        .n = workers_n(w->workers), .set_book = set_book, .with = w->workers};
+    for (unsigned i = 0; i < shared->n; i++) {
+        shared->sources[i] = workers_sources(w->workers, i);
+        shared->learners[i] = workers_learner(w->workers, i);
+        shared->witnesses[i] = workers_witness(w->workers, i);
+    }
+}
+
 static int start_workers(struct watch *w, struct err *err)
 {
     const struct config *config = w->config;
@@ -297,7 +314,10 @@ static int start_workers(struct watch *w, struct err *err)
         options.output_flush = watch_output_flush;
         options.output_free = watch_output_free;
     }
-    return workers_start(&options, &w->workers, err);
+    int result = workers_start(&options, &w->workers, err);
+    if (result == 0)
+        share_workers(w);
+    return result;
 }
 
 static struct canary *make_canary(const struct config *config)
@@ -322,7 +342,7 @@ static int start(struct watch *w, struct err *err)
         return result;
     /* Inputs need workers, workers need rules, rules need the inputs' numbers: first none. */
     struct rules_input none[1] = {{0}};
-    w->rules = rules_new(w->config, none, 0, w->host.own, w->host.n_own, NULL);
+    w->rules = rules_new(w->config, none, 0, w->host.own, w->host.n_own, NULL, NULL);
     w->log = log_writer_new(w->options.logs);
     w->canary = w->config->canary.enabled ? make_canary(w->config) : NULL;
     if (!w->rules || !w->log || (w->config->canary.enabled && !w->canary))

@@ -20,6 +20,7 @@ struct watch {
     struct services_list list;
     struct rules *rules;
     struct workers *workers;
+    struct machines_workers shared; /* what the workers have, for the machines */
     struct inputs *inputs;
     struct machines *machines;
     struct canary *canary;

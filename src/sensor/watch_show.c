@@ -158,10 +158,6 @@ static void fill(struct watch *w, struct snapshot *s)
         add_sinks(w, s);
         add_logs(w, s);
     }
-    for (size_t i = 0; i < s->n_machines; i++) {
-        s->n_packets += s->machines[i].n_packets;
-        s->n_bytes += s->machines[i].n_bytes;
-    }
     set_rates(w, s);
 }
 
@@ -310,8 +306,11 @@ void watch_stop_workers(struct watch *w)
         machines_update(w->machines, watch_now(), watch_ticks());
         watch_show(w);
     }
-    workers_stop(w->workers, &w->counters, &w->arrival);
-    w->workers = NULL;
-    if (w->machines)
+    workers_stop(w->workers);
+    if (w->machines && w->inputs) {
+        machines_add_up(w->machines, watch_now());
         watch_show(w);
+    }
+    workers_free(w->workers);
+    w->workers = NULL;
 }

@@ -67,7 +67,7 @@ struct worker {
     enum order order;
     struct input order_input;
     const void *order_with;
-    bool order_failed;
+    bool order_failed, ended;
     struct pipeline_counters counters; /* copies, ten times a second */
     struct arrival_counters arrival_counters;
     struct live_counters inputs_counters[INTAKE_MAX];
@@ -167,15 +167,17 @@ static enum had read_inputs(struct worker *w, int64_t polled)
     return HAD_MORE;
 }
 
-static void read_handoff(struct worker *w)
+/* True: there may be more. */
+static bool read_handoff(struct worker *w)
 {
     struct packet packets[CAPTURE_BURST];
     for (unsigned turn = 0; turn < BURSTS_A_TURN; turn++) {
         unsigned n = handoff_take(w->handoff, packets, CAPTURE_BURST);
         if (n == 0)
-            return;
+            return false;
         pipeline_packets(w->pipeline, packets, n);
     }
+    return true;
 }
 
 static void flush(struct worker *w)
@@ -204,13 +206,15 @@ static void drain(struct worker *w)
 {
     int64_t until = ticks_ns() + 2 * SECOND; /* a flood does not end by itself */
     struct pollfd fds[INTAKE_MAX];
-    do {
+    bool more = true;
+    while (more && ticks_ns() < until) {
         size_t n = intake_fds(w->intake, fds);
         (void)poll(fds, n, 0); /* where it fails nothing is ready */
         intake_polled(w->intake, fds, n);
-    } while (read_inputs(w, INT64_MAX) == HAD_MORE && ticks_ns() < until);
+        more = read_inputs(w, INT64_MAX) != HAD_NOTHING;
+        more |= read_handoff(w); /* the others hand on what they have, as fast as they can */
+    }
     intake_close_all(w->intake);
-    read_handoff(w);
 }
 
 /* Carries out the order, without the lock: nobody else touches what it is about. */
@@ -250,8 +254,9 @@ static bool obey(struct worker *w, enum order order)
     case ORDER_DRAIN:
         drain(w);
         break;
-    case ORDER_END:
-        read_handoff(w);
+    case ORDER_END: /* nobody puts any more */
+        while (read_handoff(w))
+            ;
         return false;
     }
     return true;
@@ -275,6 +280,7 @@ static bool take_order(struct worker *w)
     publish(w);
     pthread_mutex_lock(&w->all->lock);
     w->order = ORDER_NONE;
+    w->ended = !goes_on;
     pthread_cond_broadcast(&w->all->done);
     pthread_mutex_unlock(&w->all->lock);
     return goes_on;
@@ -338,6 +344,10 @@ static void *work(void *with)
 static void order_start(struct worker *w, enum order order, struct input input, const void *with)
 {
     pthread_mutex_lock(&w->all->lock);
+    if (w->ended) { /* nobody is there who could do it, or for whom it were */
+        pthread_mutex_unlock(&w->all->lock);
+        return;
+    }
     w->order = order;
     w->order_input = input;
     w->order_with = with;
@@ -476,20 +486,32 @@ void workers_drain(struct workers *all)
     (void)order_all(all, ORDER_DRAIN, (struct input){0}, NULL); /* cannot fail */
 }
 
-void workers_stop(struct workers *all, struct pipeline_counters *out_counters,
-                  struct arrival_counters *out_arrival)
+void workers_stop(struct workers *all)
 {
+    workers_drain(all);
     (void)order_all(all, ORDER_END, (struct input){0}, NULL); /* cannot fail */
     for (unsigned i = 0; i < all->n; i++)
-        pthread_join(all->workers[i].thread, NULL);
-    struct handoff_counters handoff;
-    workers_count(all, out_counters, out_arrival, &handoff);
+        if (all->workers[i].started) {
+            pthread_join(all->workers[i].thread, NULL);
+            all->workers[i].started = false;
+        }
+}
+
+void workers_free(struct workers *all)
+{
+    if (!all)
+        return;
+    workers_stop(all);
     free_all(all);
 }
 
 void workers_add(struct workers *all, unsigned worker, uint16_t input, struct live_source *source,
                  bool is_late)
 {
+    if (!all->workers[worker].started) {
+        live_close(source);
+        return;
+    }
     order_start(&all->workers[worker], ORDER_ADD, (struct input){source, input, is_late}, NULL);
     (void)order_wait(&all->workers[worker]);
 }

@@ -40,9 +40,11 @@ int workers_start(const struct workers_options *options, struct workers **out,
  * is what there will be. The next call is workers_stop. */
 void workers_drain(struct workers *workers);
 
-/* All connections are ended and logged, the threads end. Frees it. */
-void workers_stop(struct workers *workers, struct pipeline_counters *out_counters,
-                  struct arrival_counters *out_arrival);
+/* All connections are ended and logged, the threads end. What they counted and saw can still be
+ * asked for; calls that change something change nothing. */
+void workers_stop(struct workers *workers);
+/* Stops them, where that was not done. NULL is none. */
+void workers_free(struct workers *workers);
 
 /* Gives an input to a worker, which owns it from now on. `input`: the number in its frames;
  * `is_late`: it is a ring, which shows packets late. */
@@ -64,7 +66,7 @@ void workers_flush(struct workers *workers);
 /* Writes what is open for another hour into open_conn.log and its kin. */
 void workers_report_open(struct workers *workers);
 
-/* Sums, at most a tenth of a second old, while its worker is not late. */
+/* Sums, at most a tenth of a second old while its worker is not late; after workers_stop, all. */
 void workers_count(struct workers *workers, struct pipeline_counters *out,
                    struct arrival_counters *out_arrival, struct handoff_counters *out_handoff);
 /* What the inputs of this number have counted. */

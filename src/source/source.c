@@ -87,8 +87,8 @@ static struct source *add(struct source_table *table, const struct source *key)
 {
     struct source s = *key;
     source_describe(table->rules, table->networks, &s);
-    if (table->n == MAX_SOURCES || (s.is_refused && table->n_not_admitted == MAX_REFUSED)) {
-        table->n_refused++;
+    if (table->n == MAX_SOURCES || (s.is_refused && table->n_not_admitted >= MAX_REFUSED)) {
+        source_add(&table->n_refused, 1);
         return NULL;
     }
     table->n_not_admitted += s.is_refused;
@@ -170,14 +170,15 @@ uint16_t source_of_live(struct source_table *table, const struct packet *p)
                                   .id = s->id,
                                   .has_id = s->has_id,
                                   .input = s->input,
-                                  .part = part};
+                                  .part = part,
+                                  .whole = number};
             return find(table, &key);
         }
     }
     return number;
 }
 
-/* Numbers count frames; a jump of more than this is a sender that began anew. */
+/* Numbers count frames; further back than this is no late frame, but a sender that began anew. */
 #define SEQ_JUMP 100000
 
 void source_look_at_seq(struct source *s, const struct packet *p)
@@ -186,37 +187,75 @@ void source_look_at_seq(struct source *s, const struct packet *p)
     if (!layer || !layer->has_seq)
         return;
     struct source_counters *c = &s->counters;
-    int32_t ahead = (int32_t)(layer->seq - (uint32_t)c->seq_high);
-    if (c->n_seq == 0 || ahead > SEQ_JUMP || ahead < -SEQ_JUMP) {
-        c->seq_epoch += c->n_seq > 0;
-        c->seq_low = c->seq_high = (1ull << 32) + layer->seq; /* room to go below */
-        c->n_seq = 1;
-        return;
+    int32_t ahead = (int32_t)(layer->seq - (uint32_t)c->seq);
+    bool is_first = c->n_seq == 0;
+    source_add(&c->n_seq, 1);
+    if (is_first || ahead > 0 || ahead < -SEQ_JUMP) {
+        __atomic_store_n(&c->seq, layer->seq, __ATOMIC_RELAXED);
+        __atomic_store_n(&c->seq_ts, p->ts, __ATOMIC_RELAXED);
+    } else if (ahead < 0) {
+        source_add(&c->n_reordered, 1);
     }
-    c->n_seq++;
-    uint64_t seq = c->seq_high + (uint64_t)(int64_t)ahead;
-    if (ahead < 0)
-        c->n_reordered++;
-    else
-        c->seq_high = seq;
-    if (seq < c->seq_low)
-        c->seq_low = seq;
 }
 
+void source_seq_begin(struct source_seq *seq)
+{
+    seq->n = 0;
+    seq->any = false;
+}
+
+/* The sender is where the latest packet says, whichever worker has that: one that rarely gets a
+ * packet of this channel knows an old number. */
 void source_seq_add(struct source_seq *seq, const struct source_counters *c)
 {
-    if (c->n_seq == 0 || (seq->n > 0 && c->seq_epoch < seq->epoch))
+    uint64_t n = __atomic_load_n(&c->n_seq, __ATOMIC_RELAXED);
+    int64_t ts = __atomic_load_n(&c->seq_ts, __ATOMIC_RELAXED);
+    if (n == 0)
         return;
-    if (seq->n == 0 || c->seq_epoch > seq->epoch)
-        *seq = (struct source_seq){.epoch = c->seq_epoch, .low = c->seq_low, .high = c->seq_high};
-    seq->low = c->seq_low < seq->low ? c->seq_low : seq->low;
-    seq->high = c->seq_high > seq->high ? c->seq_high : seq->high;
-    seq->n += c->n_seq;
+    seq->n += n;
+    if (seq->any && ts <= seq->ts)
+        return;
+    seq->any = true;
+    seq->ts = ts;
+    seq->seq = (uint32_t)__atomic_load_n(&c->seq, __ATOMIC_RELAXED);
+}
+
+/* What is missing now, and was so at each of the last looks. */
+static void settle(struct source_seq *seq)
+{
+    seq->recent[seq->n_looks++ % SOURCE_SEQ_SETTLE] = seq->missing;
+    int64_t least = seq->missing;
+    for (unsigned i = 0; i < SOURCE_SEQ_SETTLE; i++)
+        least = seq->recent[i] < least ? seq->recent[i] : least;
+    if (least > seq->settled)
+        seq->lost += (uint64_t)(least - seq->settled);
+    seq->settled = least;
+}
+
+void source_seq_end(struct source_seq *seq)
+{
+    if (!seq->any)
+        return;
+    int64_t ahead = (int32_t)(seq->seq - seq->seq_before);
+    int64_t n_came = (int64_t)(seq->n - seq->n_before);
+    bool is_anew = ahead < -SEQ_JUMP || ahead > 2 * n_came + SEQ_JUMP;
+    seq->seq_before = seq->seq;
+    seq->n_before = seq->n;
+    if (!seq->begun || is_anew) {
+        seq->begun = true;
+        seq->missing = seq->settled = 0;
+        memset(seq->recent, 0, sizeof seq->recent);
+        return;
+    }
+    seq->missing += ahead - n_came;
+    if (seq->missing < 0)
+        seq->missing = 0; /* it began while some were not counted yet, or sends a number twice */
+    settle(seq);
 }
 
 uint64_t source_seq_lost(const struct source_seq *seq)
 {
-    return seq->n && seq->high - seq->low + 1 > seq->n ? seq->high - seq->low + 1 - seq->n : 0;
+    return seq->lost;
 }
 
 struct source *source_get(struct source_table *table, uint16_t number)

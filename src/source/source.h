@@ -23,10 +23,10 @@ struct source_counters {
     uint64_t n_cut;                /* arrived shorter than they were sent */
     uint64_t n_reordered;          /* came after one with a higher number of the mirror's */
 
-    /* The mirror's sequence numbers (GRE, ERSPAN), with their wraps: how many there were between
-     * the lowest and the highest. All workers together tell what is missing: source_seq. */
-    uint64_t seq_epoch; /* times that the sender began anew */
-    uint64_t seq_low, seq_high, n_seq;
+    /* The mirror's sequence numbers (GRE, ERSPAN): how many there were, the one that the sender has
+     * got to, and when that came. All workers together tell what is missing: source_seq. */
+    uint64_t n_seq, seq;
+    int64_t seq_ts;
     uint64_t n_refused;  /* not admitted: none of the above counts them */
     uint64_t n_guessed;  /* of these: not seen, but concluded from one of many that was */
     uint64_t n_left_out; /* of connections that were left out under overload: neither */
@@ -44,6 +44,7 @@ struct source {
     char told[SOURCE_NAME_MAX]; /* forwarded: the name it has there; not of the key */
     uint16_t input;             /* of what is not encapsulated; otherwise 0 */
     uint16_t part;              /* where many machines share the channel: which; otherwise 0 */
+    uint16_t whole; /* no part of the key: of a part, the number of the channel that is shared */
     bool is_forwarded; /* another collector sent it on: outer and id are those it had there */
 
     /* What the rules say of it. */
@@ -59,6 +60,18 @@ struct source {
     struct source_counters counters;
 };
 
+/* None of the channel's own packets go on, though those of its parts may. */
+static inline bool source_is_refused(const struct source *source)
+{
+    return source->is_refused || (source->refuses_rest && source->part == 0);
+}
+
+/* For the worker, where others read what it counts. */
+static inline void source_add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 /* What is known of channels beforehand (a configuration). May be asked by several workers at once.
  */
 struct source_rules {
@@ -66,7 +79,8 @@ struct source_rules {
     /* Of a channel that is met for the first time, and of all when the rules change: fills in what
      * the rules say; name and network are filled in already. */
     void (*describe)(const void *with, struct source *source);
-    /* The machine, from 1 on, in a shared channel; 0: it is not known. */
+    /* The machine, from 1 on, in a shared channel; 0: it is not known. The same number for the
+     * same machine, also when the rules change. */
     uint16_t (*part)(const void *with, const struct source *channel, const struct packet *packet);
 };
 
@@ -93,12 +107,29 @@ uint16_t source_of_live(struct source_table *table, const struct packet *p);
 /* Counts the sequence number of the packet's mirror, where it has one. */
 void source_look_at_seq(struct source *source, const struct packet *p);
 
-/* The numbers of one channel as several workers saw them, put together: what is missing since its
- * sender began, or began anew. Begins zeroed. */
+#define SOURCE_SEQ_SETTLE 8
+
+/* The numbers of one channel as several workers saw them, put together by who asks them at an even
+ * pace (four times a second). Begins zeroed. What a worker has not counted yet looks missing: only
+ * what is still missing after SOURCE_SEQ_SETTLE looks is lost. */
 struct source_seq {
-    uint64_t epoch, low, high, n;
+    uint64_t n; /* of this look */
+    uint32_t seq;
+    int64_t ts;
+    bool any, begun;
+    uint64_t n_before; /* at the last look */
+    uint32_t seq_before;
+    int64_t missing; /* since the sender began */
+    int64_t recent[SOURCE_SEQ_SETTLE];
+    unsigned n_looks;
+    int64_t settled; /* of `lost`, what is of `missing` */
+    uint64_t lost;   /* of all time */
 };
+
+/* One look: begin, add for each worker, end. */
+void source_seq_begin(struct source_seq *seq);
 void source_seq_add(struct source_seq *seq, const struct source_counters *counters);
+void source_seq_end(struct source_seq *seq);
 uint64_t source_seq_lost(const struct source_seq *seq);
 
 /* NULL for 0. */
