@@ -223,9 +223,12 @@ static void many_parts(void **state)
 {
     (void)state;
     enum { N = 2000 };
-    char *yaml = malloc(N * 80), *end = yaml + sprintf(yaml, "sources:\n");
+    size_t size = N * 80, len = 0;
+    char *yaml = malloc(size);
+    len += (size_t)snprintf(yaml, size, "sources:\n");
     for (unsigned i = 0; i < N; i++)
-        end += sprintf(end, "  - {name: m%u, addresses: [10.7.%u.%u]}\n", i, i >> 8, i & 255);
+        len += (size_t)snprintf(yaml + len, size - len,
+                                "  - {name: m%u, addresses: [10.7.%u.%u]}\n", i, i >> 8, i & 255);
     struct live_rules r;
     live_rules_init(&r, yaml, NULL);
     struct source channel = channel_of(&tunnel_vxlan, "10.9.0.1", 7), machine;
