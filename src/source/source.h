@@ -107,6 +107,8 @@ struct source *source_get(struct source_table *table, uint16_t number);
 const char *source_network_uuid(const struct source_table *table, uint16_t number);
 uint16_t source_count(const struct source_table *table);
 uint64_t source_refused(const struct source_table *table);
+/* With how many channels a new one is compared at most, as they lie now. */
+size_t source_longest_search(const struct source_table *table);
 
 /* For another thread than the table's: the number of channels there are, and the keys and counters
  * of each (source_get); nothing else of them. */
