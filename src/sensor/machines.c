@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "sensor/machines_parts.h"
 #include "sensor/workers.h"
@@ -24,6 +28,9 @@ struct machines *machines_new(const struct machines_options *options)
     if (!m)
         return NULL;
     m->options = *options;
+    /* The call only fails where the kernel has no random numbers yet; the addresses are some. */
+    if (getrandom(&m->secret, sizeof m->secret, GRND_NONBLOCK) != sizeof m->secret)
+        m->secret = (uint64_t)(uintptr_t)m;
     m->witnesses = witness_book_new(workers_n(options->workers), MACHINES_MAX);
     if (m->witnesses)
         return m;
@@ -43,6 +50,8 @@ void machines_free(struct machines *m)
         free(m->maps[i].channels);
     witness_book_free(m->witnesses);
     address_book_free(m->book); /* the workers are stopped */
+    places_free(&m->by_name);
+    places_free(&m->by_key);
     free(m->machines);
     free(m->senders);
     free(m->channels);
@@ -67,16 +76,24 @@ static bool grow(void *array, size_t *capacity, size_t n, size_t element)
     return true;
 }
 
+static bool is_same_name(const void *with, uint32_t place, const void *key)
+{
+    const struct machine *machine = &((const struct machine *)with)[place];
+    const struct machine_want *want = key;
+    return strcmp(machine->name, want->name) == 0 && strcmp(machine->network, want->network) == 0;
+}
+
 /* Its place + 1, or 0: no memory. */
 static uint32_t find_machine(struct machines *m, const struct machine_want *want, bool configured,
                              int64_t now)
 {
-    for (size_t i = 0; i < m->n_machines; i++)
-        if (strcmp(m->machines[i].name, want->name) == 0 &&
-            strcmp(m->machines[i].network, want->network) == 0) {
-            m->machines[i].configured |= configured;
-            return (uint32_t)i + 1;
-        }
+    uint64_t hash = XXH3_64bits_withSeed(want->name, strlen(want->name), m->secret) ^
+                    XXH3_64bits_withSeed(want->network, strlen(want->network), ~m->secret);
+    uint32_t known = places_find(&m->by_name, hash, is_same_name, m->machines, want);
+    if (known) {
+        m->machines[known - 1].configured |= configured;
+        return known;
+    }
     if (m->n_machines >= MACHINES_MAX ||
         !grow(&m->machines, &m->machines_capacity, m->n_machines, sizeof *m->machines))
         return 0;
@@ -88,6 +105,11 @@ static uint32_t find_machine(struct machines *m, const struct machine_want *want
     machine->health = health_new(&want->health, now);
     if (!machine->health)
         return 0;
+    if (!places_add(&m->by_name, hash, (uint32_t)m->n_machines)) {
+        health_free(machine->health);
+        machine->health = NULL;
+        return 0;
+    }
     (void)snprintf(machine->name, sizeof machine->name, "%s", want->name);
     (void)snprintf(machine->network, sizeof machine->network, "%s", want->network);
     machine->configured = configured;
@@ -131,20 +153,31 @@ static void place_channel(struct machines *m, struct machine_channel *channel, i
     channel->machine = find_machine(m, &want, configured, now);
 }
 
-static bool is_same_key(const struct source *a, const struct source *b)
+static bool is_same_key(const void *with, uint32_t place, const void *key)
 {
+    const struct source *a = &((const struct machine_channel *)with)[place].key, *b = key;
     return a->decoder == b->decoder && a->has_id == b->has_id && a->id == b->id &&
            a->input == b->input && a->part == b->part && a->is_forwarded == b->is_forwarded &&
            addr_eq(&a->outer, &b->outer);
 }
 
+static uint64_t hash_key(const struct machines *m, const struct source *key)
+{
+    uint64_t words[5] = {(uintptr_t)key->decoder, (uint64_t)key->id << 1 | key->has_id,
+                         (uint64_t)key->input << 32 | (uint64_t)key->part << 1 | key->is_forwarded};
+    memcpy(words + 3, key->outer.b, sizeof key->outer.b);
+    return XXH3_64bits_withSeed(words, sizeof words, m->secret);
+}
+
 /* Its place + 1; 0: no memory. Only asked for channels that a worker has met for the first time. */
 static uint32_t find_channel(struct machines *m, const struct source *source, int64_t now)
 {
-    for (size_t i = 0; i < m->n_channels; i++)
-        if (is_same_key(&m->channels[i].key, source))
-            return (uint32_t)i + 1;
-    if (!grow(&m->channels, &m->channels_capacity, m->n_channels, sizeof *m->channels))
+    uint64_t hash = hash_key(m, source);
+    uint32_t known = places_find(&m->by_key, hash, is_same_key, m->channels, source);
+    if (known)
+        return known;
+    if (!grow(&m->channels, &m->channels_capacity, m->n_channels, sizeof *m->channels) ||
+        !places_add(&m->by_key, hash, (uint32_t)m->n_channels))
         return 0;
     struct machine_channel *channel = &m->channels[m->n_channels++];
     memset(channel, 0, sizeof *channel);

@@ -3,6 +3,7 @@
 #ifndef SENSOR_MACHINES_PARTS_H
 #define SENSOR_MACHINES_PARTS_H
 
+#include "base/places.h"
 #include "sensor/fairness.h"
 #include "sensor/machines.h"
 #include "source/address_book.h"
@@ -59,6 +60,8 @@ struct machines {
     struct machines_options options;
     struct machine *machines;
     size_t n_machines, machines_capacity;
+    uint64_t secret;               /* of the next two */
+    struct places by_name, by_key; /* machines and channels */
     struct fairness fairness;
     struct fairness_sender *senders; /* the machines, in their order */
     size_t senders_capacity;
