@@ -70,7 +70,8 @@ void machines_update(struct machines *machines, int64_t now, int64_t ticks);
 bool machines_share(struct machines *machines, uint64_t n_others, uint64_t n_dropped,
                     uint32_t rate_limit, int64_t ticks);
 
-/* Fills in machines, refused senders and alarms. False: no memory. */
+/* Fills in machines, refused senders, alarms, and the packets and bytes of all that was ever
+ * accepted. False: no memory. */
 bool machines_snapshot(const struct machines *machines, struct snapshot *out);
 
 #endif

@@ -79,8 +79,13 @@ static int by_packets(const void *a, const void *b)
 bool machines_snapshot(const struct machines *m, struct snapshot *out)
 {
     size_t n_refused = 0;
-    for (size_t i = 0; i < m->n_channels; i++)
-        n_refused += m->channels[i].key.is_refused;
+    for (size_t i = 0; i < m->n_channels; i++) {
+        const struct machine_channel *channel = &m->channels[i];
+        n_refused += channel->key.is_refused;
+        /* Also of those that are refused by now, and of more machines than there is room for. */
+        out->n_packets += channel->sum.n_packets;
+        out->n_bytes += channel->sum.n_bytes;
+    }
     out->machines = calloc(m->n_machines + 1, sizeof *out->machines);
     out->refused = calloc(n_refused + 1, sizeof *out->refused);
     out->alarms = calloc(MACHINES_ALARMS, sizeof *out->alarms);

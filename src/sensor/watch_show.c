@@ -158,10 +158,6 @@ static void fill(struct watch *w, struct snapshot *s)
         add_sinks(w, s);
         add_logs(w, s);
     }
-    for (size_t i = 0; i < s->n_machines; i++) {
-        s->n_packets += s->machines[i].n_packets;
-        s->n_bytes += s->machines[i].n_bytes;
-    }
     set_rates(w, s);
 }
 
