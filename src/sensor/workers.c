@@ -421,7 +421,9 @@ static int make_worker(struct workers *all, unsigned number, struct err *err)
         w->output = options->output_new(options->with, number);
     if (w->wake < 0 || !w->handoff || !w->intake || !w->arrival.learner || !w->arrival.witness ||
         !w->pipeline || (options->output_new && !w->output))
-        return err_set(err, -ENOMEM, "out of memory for worker %u of %u; give fewer with -j",
+        return err_set(err, -ENOMEM,
+                       "no memory, or no more open files (ulimit -n), for worker %u of %u; "
+                       "give fewer with -j",
                        number + 1, all->n);
     return 0;
 }
