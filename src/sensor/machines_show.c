@@ -96,8 +96,8 @@ bool machines_snapshot(const struct machines *m, struct snapshot *out)
     qsort(out->machines, out->n_machines, sizeof *out->machines, by_gravity);
     for (size_t i = 0; i < m->n_channels; i++) {
         const struct machine_channel *channel = &m->channels[i];
-        if (!channel->key.is_refused)
-            continue;
+        if (!channel->key.is_refused || channel->key.part)
+            continue; /* a part that the configuration has no more: nothing is sent by it */
         struct snapshot_refused *refused = &out->refused[out->n_refused++];
         show_channel(m, &channel->key, &refused->channel);
         refused->n_packets = channel->sum.n_refused;

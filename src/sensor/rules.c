@@ -32,6 +32,10 @@ static void describe(const void *with, struct source *s)
     const struct rules *rules = with;
     const struct config *config = rules->config;
     int index = s->part ? s->part - 1 : -1;
+    if (s->part > config->n_sources) {
+        s->is_refused = true; /* of the configuration before, which had more */
+        return;
+    }
     if (index < 0 && !is_interface(s))
         index = config_source_of_channel(config, s->decoder, s->has_id, s->id, &s->outer);
     if (index >= 0) {
@@ -239,7 +243,7 @@ bool rules_want(const void *with, const struct source *channel, struct machine_w
                                                channel->id, &channel->outer)
                     : -1;
     out->overhead = overhead_of(channel);
-    if (index < 0) {
+    if (index < 0 || (size_t)index >= rules->config->n_sources) {
         out->health.canary_interval = rules->config->canary.interval;
         out->has_canary = rules->config->canary.enabled && channel->decoder != NULL;
         out->health.expects_both_directions = channel->decoder != NULL;

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "tunnel/tunnel.h"
+
 static bool senders_of(const char *text, struct admit_list *out)
 {
     struct config *config = NULL;
@@ -103,12 +105,41 @@ static void test_kinds(void **state)
     }
 }
 
+/* A machine in a shared channel was there before the configuration became shorter. */
+static void test_fewer(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "sources: [{name: a, addresses: [10.0.0.1]}, {name: b, addresses: [10.0.0.2]}]\n",
+        "sources: [{name: a, addresses: [10.0.0.1]}]\n",
+        "{}\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct config *config = NULL;
+        struct err err = {""};
+        if (config_load_text(texts[i], strlen(texts[i]), "f", &config, &err) < 0)
+            fail_msg("%s", err.text);
+        static const struct rules_input none[1];
+        struct rules *rules = rules_new(config, none, 0, NULL, 0, NULL);
+        assert_non_null(rules);
+        struct source key = {.decoder = &tunnel_vxlan, .has_id = true, .id = 7, .part = 2};
+        struct machine_want want = {.name = "?"};
+        source_describe(&rules->arrival.sources, config->network_list, &key);
+        assert_int_equal(key.is_refused, i > 0);
+        assert_int_equal(rules_want(rules, &key, &want), i == 0);
+        assert_string_equal(i ? "?" : "b", want.name);
+        rules_free(rules);
+        config_free(config);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_senders),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_fewer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
