@@ -8,6 +8,7 @@
 #include "sensor/arrival.h"
 #include "sensor/config.h"
 #include "sensor/handoff.h"
+#include "sensor/parts.h"
 #include "sensor/pipeline.h"
 #include "sensor/rules.h"
 #include "source/address_book.h"
@@ -111,7 +112,10 @@ static struct log_writer *writer_of(unsigned worker, const struct pipeline_optio
 
 static struct rules *rules_of(size_t which, struct canary_watch *canaries)
 {
+    static struct parts *parts;
     const struct config *config = config_of(which);
+    if (!parts)
+        check((parts = parts_new()) != NULL);
     struct rules_input inputs[N_INPUTS];
     check(config->n_listeners == N_INPUTS);
     for (size_t i = 0; i < N_INPUTS; i++)
@@ -119,7 +123,7 @@ static struct rules *rules_of(size_t which, struct canary_watch *canaries)
     const struct addr own[] = {address("192.168.255.254"), address("10.9.9.9"),
                                address("2001:db8::9")};
     struct rules *rules =
-        rules_new(config, inputs, N_INPUTS, own, sizeof own / sizeof *own, canaries);
+        rules_new(config, inputs, N_INPUTS, own, sizeof own / sizeof *own, canaries, parts);
     check(rules != NULL);
     return rules;
 }

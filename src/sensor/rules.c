@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sensor/parts.h"
 #include "source/network.h"
 #include "tunnel/tunnel.h"
 
@@ -27,13 +28,19 @@ static bool is_interface(const struct source *s)
     return s->decoder == NULL;
 }
 
+/* -1: there is none, or none in this configuration. */
+static int place_of_part(const struct rules *rules, uint16_t part)
+{
+    return part && part < rules->n_numbers ? (int)rules->place_of[part] - 1 : -1;
+}
+
 static void describe(const void *with, struct source *s)
 {
     const struct rules *rules = with;
     const struct config *config = rules->config;
-    int index = s->part ? s->part - 1 : -1;
-    if (s->part > config->n_sources) {
-        s->is_refused = true; /* of the configuration before, which had more */
+    int index = place_of_part(rules, s->part);
+    if (s->part && index < 0) {
+        s->is_refused = true; /* of a configuration before */
         return;
     }
     if (index < 0 && !is_interface(s))
@@ -75,7 +82,7 @@ static uint16_t part(const void *with, const struct source *channel, const struc
         index = config_source_of_address(config, channel->network, &packet->src);
     if (index < 0 && packet->kind == PACKET_IP)
         index = config_source_of_address(config, channel->network, &packet->dst);
-    return (uint16_t)(index + 1);
+    return index < 0 ? 0 : rules->number_of[index];
 }
 
 static struct stack_options way_of(const struct config_listener *listener,
@@ -105,13 +112,32 @@ static struct stack_options way_of(const struct config_listener *listener,
     return way;
 }
 
+static bool number_parts(struct rules *rules, const struct config *config, struct parts *parts)
+{
+    rules->number_of = calloc(config->n_sources + 1, sizeof *rules->number_of);
+    if (!rules->number_of)
+        return false;
+    for (size_t i = 0; i < config->n_sources; i++)
+        rules->number_of[i] = parts_number(parts, config->sources[i].name);
+    rules->n_numbers = parts_count(parts) + 1;
+    rules->place_of = calloc(rules->n_numbers, sizeof *rules->place_of);
+    if (!rules->place_of)
+        return false;
+    for (size_t i = 0; i < config->n_sources; i++)
+        rules->place_of[rules->number_of[i]] = (uint32_t)i + 1;
+    rules->place_of[0] = 0;
+    return true;
+}
+
 struct rules *rules_new(const struct config *config, const struct rules_input *inputs,
                         size_t n_inputs, const struct addr *own, size_t n_own,
-                        struct canary_watch *canaries)
+                        struct canary_watch *canaries, struct parts *parts)
 {
     struct rules *rules = calloc(1, sizeof *rules);
-    if (!rules)
+    if (!rules || !number_parts(rules, config, parts)) {
+        rules_free(rules);
         return NULL;
+    }
     struct arrival_rules *arrival = &rules->arrival;
     rules->config = config;
     arrival->sources = (struct source_rules){.with = rules, .describe = describe, .part = part};
@@ -186,6 +212,10 @@ bool rules_senders(const struct rules *rules, struct admit_list *out)
 
 void rules_free(struct rules *rules)
 {
+    if (!rules)
+        return;
+    free(rules->number_of);
+    free(rules->place_of);
     free(rules);
 }
 
@@ -237,13 +267,13 @@ void rules_want_configured(const struct rules *rules, size_t index, struct machi
 bool rules_want(const void *with, const struct source *channel, struct machine_want *out)
 {
     const struct rules *rules = with;
-    int index = channel->part ? channel->part - 1
+    int index = channel->part ? place_of_part(rules, channel->part)
                 : channel->decoder
                     ? config_source_of_channel(rules->config, channel->decoder, channel->has_id,
                                                channel->id, &channel->outer)
                     : -1;
     out->overhead = overhead_of(channel);
-    if (index < 0 || (size_t)index >= rules->config->n_sources) {
+    if (index < 0) {
         out->health.canary_interval = rules->config->canary.interval;
         out->has_canary = rules->config->canary.enabled && channel->decoder != NULL;
         out->health.expects_both_directions = channel->decoder != NULL;

@@ -10,6 +10,8 @@
 
 #define RULES_MAX_INPUTS 63
 
+struct parts;
+
 struct rules_input {
     const struct config_listener *listener;
     bool is_default; /* the default route's interface, which nobody named: what is neither a
@@ -23,14 +25,18 @@ struct rules {
     bool skip_own[RULES_MAX_INPUTS], drop_vlan[RULES_MAX_INPUTS];
     uint8_t gated[RULES_MAX_INPUTS];
     struct rules_input given[RULES_MAX_INPUTS];
-    bool has_parts; /* machines are told apart by inner addresses or MACs */
+    bool has_parts;      /* machines are told apart by inner addresses or MACs */
+    uint16_t *number_of; /* of the configuration's sources: sensor/parts.h */
+    uint32_t *place_of;  /* by number: place + 1; 0: not in this configuration */
+    size_t n_numbers;    /* of place_of */
 };
 
 /* `inputs`: by their numbers, from 1 on; of one that is not used, listener is NULL. `config` must
- * stay as long as the rules; the rest is copied. NULL: no memory. */
+ * stay as long as the rules; the rest is copied. `parts`: of all rules of a run. NULL: no memory.
+ */
 struct rules *rules_new(const struct config *config, const struct rules_input *inputs,
                         size_t n_inputs, const struct addr *own, size_t n_own,
-                        struct canary_watch *canaries);
+                        struct canary_watch *canaries, struct parts *parts);
 void rules_free(struct rules *rules);
 
 /* What the kernel can refuse of a listener's packets by the outer address alone. */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "sensor/parts.h"
 #include "tunnel/tunnel.h"
 
 static bool senders_of(const char *text, struct admit_list *out)
@@ -17,10 +18,12 @@ static bool senders_of(const char *text, struct admit_list *out)
     if (config_load_text(text, strlen(text), "f", &config, &err) < 0)
         fail_msg("%s", err.text);
     static const struct rules_input none[1];
-    struct rules *rules = rules_new(config, none, 0, NULL, 0, NULL);
+    struct parts *parts = parts_new();
+    struct rules *rules = rules_new(config, none, 0, NULL, 0, NULL, parts);
     assert_non_null(rules);
     bool found = rules_senders(rules, out);
     rules_free(rules);
+    parts_free(parts);
     config_free(config);
     return found;
 }
@@ -105,32 +108,47 @@ static void test_kinds(void **state)
     }
 }
 
-/* A machine in a shared channel was there before the configuration became shorter. */
-static void test_fewer(void **state)
+/* A machine in a shared channel is the same one in each configuration that has it, wherever. */
+static void test_parts(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "sources: [{name: a, addresses: [10.0.0.1]}, {name: b, addresses: [10.0.0.2]}]\n",
-        "sources: [{name: a, addresses: [10.0.0.1]}]\n",
-        "{}\n",
+    static const struct {
+        const char *text;
+        bool has_b;
+    } rows[] = {
+        {"sources: [{name: a, addresses: [10.0.0.1]}, {name: b, addresses: [10.0.0.2]}]\n", true},
+        {"sources: [{name: a, addresses: [10.0.0.1]}]\n", false},
+        {"{}\n", false},
+        {"sources: [{name: c, addresses: [10.0.0.3]}, {name: b, addresses: [10.0.0.2]},\n"
+         " {name: a, addresses: [10.0.0.1]}]\n",
+         true},
+        {"sources: [{name: b, addresses: [10.0.0.2]}]\n", true},
+        {"sources: [{name: c, addresses: [10.0.0.2]}]\n", false}, /* his address is another's */
     };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    struct parts *parts = parts_new();
+    struct packet packet = {.kind = PACKET_IP};
+    assert_true(addr_parse("10.0.0.2", &packet.src));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct config *config = NULL;
         struct err err = {""};
-        if (config_load_text(texts[i], strlen(texts[i]), "f", &config, &err) < 0)
+        if (config_load_text(rows[i].text, strlen(rows[i].text), "f", &config, &err) < 0)
             fail_msg("%s", err.text);
         static const struct rules_input none[1];
-        struct rules *rules = rules_new(config, none, 0, NULL, 0, NULL);
+        struct rules *rules = rules_new(config, none, 0, NULL, 0, NULL, parts);
         assert_non_null(rules);
-        struct source key = {.decoder = &tunnel_vxlan, .has_id = true, .id = 7, .part = 2};
+        struct source key = {.decoder = &tunnel_vxlan, .has_id = true, .id = 7};
+        bool is_b = rules->arrival.sources.part(rules, &key, &packet) == 2;
+        assert_int_equal(is_b, rows[i].has_b);
+        key.part = 2;
         struct machine_want want = {.name = "?"};
         source_describe(&rules->arrival.sources, config->network_list, &key);
-        assert_int_equal(key.is_refused, i > 0);
-        assert_int_equal(rules_want(rules, &key, &want), i == 0);
-        assert_string_equal(i ? "?" : "b", want.name);
+        assert_int_equal(key.is_refused, !rows[i].has_b);
+        assert_int_equal(rules_want(rules, &key, &want), rows[i].has_b);
+        assert_string_equal(want.name, rows[i].has_b ? "b" : "?");
         rules_free(rules);
         config_free(config);
     }
+    parts_free(parts);
 }
 
 int main(void)
@@ -139,7 +157,7 @@ int main(void)
         cmocka_unit_test(test_senders),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_fewer),
+        cmocka_unit_test(test_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

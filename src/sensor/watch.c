@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "log/live.h"
+#include "sensor/parts.h"
 #include "sensor/watch_parts.h"
 #include "source/canary.h"
 
@@ -93,7 +94,7 @@ static struct rules *make_rules(struct watch *w, const struct config *config)
     struct rules_input given[RULES_MAX_INPUTS];
     size_t n = inputs_given(w->inputs, given);
     return rules_new(config, given, n, w->host.own, w->host.n_own,
-                     w->canary ? canary_watch(w->canary) : NULL);
+                     w->canary ? canary_watch(w->canary) : NULL, w->parts);
 }
 
 /* The workers take new rules; the old ones go. False: no memory, the old ones hold. */
@@ -322,7 +323,9 @@ static int start(struct watch *w, struct err *err)
         return result;
     /* Inputs need workers, workers need rules, rules need the inputs' numbers: first none. */
     struct rules_input none[1] = {{0}};
-    w->rules = rules_new(w->config, none, 0, w->host.own, w->host.n_own, NULL);
+    w->parts = parts_new();
+    if (w->parts)
+        w->rules = rules_new(w->config, none, 0, w->host.own, w->host.n_own, NULL, w->parts);
     w->log = log_writer_new(w->options.logs);
     w->canary = w->config->canary.enabled ? make_canary(w->config) : NULL;
     if (!w->rules || !w->log || (w->config->canary.enabled && !w->canary))
@@ -363,6 +366,7 @@ static void stop(struct watch *w)
     machines_free(w->machines);
     canary_free(w->canary);
     rules_free(w->rules);
+    parts_free(w->parts);
     services_list_done(&w->list);
     config_free(w->config);
 }

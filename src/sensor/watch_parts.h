@@ -19,6 +19,7 @@ struct watch {
     struct services_host host;
     struct services_list list;
     struct rules *rules;
+    struct parts *parts; /* of all rules */
     struct workers *workers;
     struct inputs *inputs;
     struct machines *machines;
