@@ -37,6 +37,18 @@ def pieces(*parts):
     return b"".join(struct.pack("!H", len(part)) + part for part in parts)
 
 
+def live_steps(link, frames):
+    """As fuzz_live.c reads them: all inputs and both workers in turn, orders between them."""
+    what = bytearray([0])
+    raw, worker, end = 16, 8, 32
+    for i, frame in enumerate(frames[:200]):
+        what += bytes([1 + i // 3 % 7 | (i & 1 and worker) | (link != 1 and raw) | (i % 5 == 4 and end)])
+        what += pieces(frame[:1500])
+        if i % 7 == 6:
+            what += bytes([0, i // 7 % 10, i % 256])
+    return bytes(what)
+
+
 def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
@@ -58,6 +70,8 @@ def main():
                 head = bytes([LINKS.index(link), mirror])
                 seed("fuzz_stack", f"{name}.{mirror}", head + pieces(*frames))
                 seed("fuzz_read", f"{name}.{mirror}", head + pieces(*frames))
+        if frames and link in (1, 101):
+            seed("fuzz_live", name, live_steps(link, frames))
 
     def talk(which, name, *parts, tcp=True):
         """(side, bytes) in turn."""

@@ -61,9 +61,18 @@ struct flow_context {
     void *owner; /* of the calls above */
 
     bool validate_checksums;
+    bool own_times;         /* rows carry their packet's own time, not the latest so far */
     bool deliver_truncated; /* mirrors cut frames: what is there is looked at */
     bool ja3, ja4;          /* extra columns asked for */
     bool reports_open; /* rows of connections that stay open are written: keep what they need */
 };
+
+/* The time that rows carry: that of the packet at hand, or of an earlier one that was later
+ * (captures are not always in order, and Zeek's clock never goes back). Live, another worker may
+ * have handed the packet on, late: its own time is right. */
+static inline int64_t flow_context_time(const struct flow_context *context)
+{
+    return context->own_times && context->now ? context->now : context->clock;
+}
 
 #endif

@@ -41,12 +41,12 @@ void notice(struct flow_context *context, const struct flow *f, const char *note
 {
     struct rec *rec;
     if (f) {
-        rec = flow_log_begin(context, f, &notice_schema, context->clock);
+        rec = flow_log_begin(context, f, &notice_schema, flow_context_time(context));
         put_unset(rec, 3);
         rec_text(rec, flow_proto_name(f));
     } else {
         rec = log_begin(context->log, &notice_schema);
-        rec_time(rec, context->clock);
+        rec_time(rec, flow_context_time(context));
         put_unset(rec, 5 + 4);
     }
     rec_text(rec, note);

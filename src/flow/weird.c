@@ -209,11 +209,11 @@ void weird_flow(struct flow_context *context, struct flow *f, const char *name, 
     bool per_host = action == ACTION_PER_ORIGINATOR || action == ACTION_NOTICE_PER_ORIGINATOR;
     if (per_host && !remember(context, name, flow_addr(f, FLOW_ORIG), 16, 86400 * SECOND))
         return;
-    struct rec *rec = flow_log_begin(context, f, &weird_schema, context->clock);
+    struct rec *rec = flow_log_begin(context, f, &weird_schema, flow_context_time(context));
     put_rest(rec, name, "", addl, action, source);
     flow_log_extra(context, f, rec);
     if (!per_host || !context->held ||
-        !hold(context->held, name, flow_addr(f, FLOW_ORIG), context->clock, rec))
+        !hold(context->held, name, flow_addr(f, FLOW_ORIG), flow_context_time(context), rec))
         log_end(rec);
     if (action == ACTION_NOTICE_PER_ORIGINATOR)
         notice(context, f, "Weird::Activity", name, addl);
@@ -233,7 +233,7 @@ void weird_packet(struct flow_context *context, const struct packet_weird *w)
     if (!remember(context, w->name, hosts, by_host ? 17 : sizeof hosts, 600 * SECOND))
         return;
     struct rec *rec = log_begin(context->log, &weird_schema);
-    rec_time(rec, context->clock);
+    rec_time(rec, flow_context_time(context));
     rec_unset(rec);
     for (int i = 0; i < 2; i++) {
         if (w->has_addr) {

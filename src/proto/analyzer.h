@@ -73,11 +73,10 @@ struct analysis {
     uint32_t n_files; /* made so far: proto/file.c numbers their ids with it */
 };
 
-/* The time that protocol logs carry: that of the packet at hand, or of an earlier one that was
- * later (captures are not always in order, and Zeek's clock never goes back). */
+/* The time that protocol logs carry. */
 static inline int64_t analysis_now(const struct analysis *a)
 {
-    return a->context->clock;
+    return flow_context_time(a->context);
 }
 
 static inline struct pool *analysis_pool(const struct analysis *a)

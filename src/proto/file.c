@@ -70,19 +70,19 @@ struct file *file_new(struct analysis *a, int dir, const char *source)
     file->source = source;
     file->id = flow_file_id(a->context, a->flow, (uint64_t)a->n_files++ << 8 | (uint8_t)source[0]);
     file->is_orig = dir == FLOW_ORIG;
-    file->first = file->last = a->context->clock;
+    file->first = file->last = flow_context_time(a->context);
     file->check = file->first + FILE_TIMEOUT;
     return file;
 }
 
 static void touch(struct file *file)
 {
-    file->last = file->context->clock;
+    file->last = flow_context_time(file->context);
 }
 
 bool file_expired(struct file *file)
 {
-    int64_t now = file->context->clock;
+    int64_t now = flow_context_time(file->context);
     if (now < file->check)
         return false;
     file->check = now + FILE_TIMEOUT;

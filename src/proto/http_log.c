@@ -152,7 +152,7 @@ static struct http_trans *add(struct analysis *a, uint64_t number)
     arena_init(&t->arena, analysis_pool(a));
     t->number = number;
     t->depth = ++h->n_trans;
-    t->ts = a->context->clock;
+    t->ts = flow_context_time(a->context);
     if (h->last_pending)
         h->last_pending->next = t;
     else

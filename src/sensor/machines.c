@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -26,6 +27,10 @@ struct machines *machines_new(const struct machines_options *options)
     if (!m)
         return NULL;
     m->options = *options;
+    /* Whoever sends must not choose who shares a place with whom. It only fails where the kernel
+     * has no random numbers yet; the address is some. */
+    if (getrandom(&m->secret, sizeof m->secret, GRND_NONBLOCK) != sizeof m->secret)
+        m->secret = (uint64_t)(uintptr_t)m;
     m->witnesses = witness_book_new(options->workers->n, MACHINES_MAX);
     if (m->witnesses)
         return m;
@@ -103,14 +108,15 @@ static void index_add(struct machine_index *index, uint64_t hash)
     index->places[i] = (uint32_t)++index->n;
 }
 
-static uint64_t hash_names(const char *name, const char *network)
+static uint64_t hash_names(uint64_t secret, const char *name, const char *network)
 {
-    return XXH3_64bits_withSeed(name, strlen(name), XXH3_64bits(network, strlen(network)));
+    return XXH3_64bits_withSeed(name, strlen(name),
+                                XXH3_64bits_withSeed(network, strlen(network), secret));
 }
 
 static uint64_t hash_machine(const struct machines *m, uint32_t place)
 {
-    return hash_names(m->machines[place].name, m->machines[place].network);
+    return hash_names(m->secret, m->machines[place].name, m->machines[place].network);
 }
 
 /* Its place + 1, or 0: there is none. */
@@ -120,7 +126,8 @@ static uint32_t look_up_machine(struct machines *m, const char *name, const char
     if (index->capacity == 0)
         return 0;
     size_t mask = index->capacity - 1;
-    for (size_t i = hash_names(name, network) & mask; index->places[i]; i = (i + 1) & mask) {
+    for (size_t i = hash_names(m->secret, name, network) & mask; index->places[i];
+         i = (i + 1) & mask) {
         const struct machine *machine = &m->machines[index->places[i] - 1];
         m->n_compared++;
         if (strcmp(machine->name, name) == 0 && strcmp(machine->network, network) == 0)
@@ -176,7 +183,7 @@ static uint32_t find_machine(struct machines *m, const struct machine_want *want
     machine->configured = configured;
     take_want(machine, want);
     machine->verdict.since = now;
-    index_add(&m->by_name, hash_names(name, network));
+    index_add(&m->by_name, hash_names(m->secret, name, network));
     return (uint32_t)++m->n_machines;
 }
 
@@ -215,13 +222,13 @@ static bool is_same_key(const struct source *a, const struct source *b)
            addr_eq(&a->outer, &b->outer);
 }
 
-static uint64_t hash_key(const struct source *key)
+static uint64_t hash_key(uint64_t secret, const struct source *key)
 {
     struct {
         const struct tunnel_decoder *decoder;
         struct addr outer;
         uint32_t id, has_id;
-        uint16_t input, part;
+        uint16_t input, part, is_forwarded;
     } bytes;
     memset(&bytes, 0, sizeof bytes);
     bytes.decoder = key->decoder;
@@ -230,19 +237,20 @@ static uint64_t hash_key(const struct source *key)
     bytes.has_id = key->has_id;
     bytes.input = key->input;
     bytes.part = key->part;
-    return XXH3_64bits(&bytes, sizeof bytes);
+    bytes.is_forwarded = key->is_forwarded;
+    return XXH3_64bits_withSeed(&bytes, sizeof bytes, secret);
 }
 
 static uint64_t hash_channel(const struct machines *m, uint32_t place)
 {
-    return hash_key(&m->channels[place].key);
+    return hash_key(m->secret, &m->channels[place].key);
 }
 
 /* Its place + 1; 0: no memory. Only asked for channels that a worker has met for the first time. */
 static uint32_t find_channel(struct machines *m, const struct source *source, int64_t now)
 {
     struct machine_index *index = &m->by_key;
-    uint64_t hash = hash_key(source);
+    uint64_t hash = hash_key(m->secret, source);
     size_t mask = index->capacity - 1;
     if (index->capacity)
         for (size_t i = hash & mask; index->places[i]; i = (i + 1) & mask) {

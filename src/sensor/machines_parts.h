@@ -30,7 +30,7 @@ struct machine {
     bool has_address; /* one is known that a canary can be sent to */
     struct health_shared shared[HEALTH_SHARED_MAX];
 
-    struct source_counters sum;                  /* of what its channels brought it */
+    struct source_counters sum; /* of what its channels brought it */
     uint64_t n_lost;
     uint16_t n_channels;
     uint32_t last_channel; /* place + 1 of the one heard last */
@@ -62,6 +62,7 @@ struct machine_map {
 
 struct machines {
     struct machines_options options;
+    uint64_t secret; /* of the hashes */
     struct machine *machines;
     size_t n_machines, machines_capacity;
     struct fairness fairness;

@@ -105,8 +105,10 @@ static int ask(struct parent *p, struct parent_request *request, const void *bod
     (void)pthread_mutex_unlock(&p->lock);
     if (n <= 0)
         return err_set(err, n == -EMSGSIZE ? -EMSGSIZE : -EPIPE,
-                       n == -EMSGSIZE ? "the parent process sent more than fits"
-                                      : "the parent process has gone");
+                       n == -EMSGSIZE
+                           ? "the parent process sent more than fits (or descriptors that there "
+                             "was no room for: raise the limit of open files, ulimit -n)"
+                           : "the parent process has gone");
     if (n < (ssize_t)PARENT_REPLY_HEAD || (size_t)n - PARENT_REPLY_HEAD != reply.size ||
         (!reply.result && reply.size != out_size)) {
         while (n_came > 0)

@@ -98,6 +98,7 @@ struct pipeline *pipeline_new(const struct pipeline_options *options, struct log
         .owner = p,
         .validate_checksums = options->validate_checksums,
         .deliver_truncated = options->mirror,
+        .own_times = options->live != NULL,
         .ja3 = options->ja3,
         .ja4 = options->ja4,
         .reports_open = options->live != NULL,

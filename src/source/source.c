@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "net/origin.h"
 #include "source/network.h"
@@ -20,6 +21,7 @@ struct source_table {
     uint16_t n;
     uint16_t n_not_admitted;
     uint64_t n_refused;
+    uint64_t secret[3];        /* or whoever sends chooses who shares a place with whom */
     uint16_t recent[N_RECENT]; /* by a quick hash: channels that were seen last */
     uint16_t places[N_PLACES];
     struct source sources[MAX_SOURCES];
@@ -28,8 +30,13 @@ struct source_table {
 struct source_table *source_table_new(const struct network_list *networks)
 {
     struct source_table *table = calloc(1, sizeof *table);
-    if (table)
-        table->networks = networks;
+    if (!table)
+        return NULL;
+    table->networks = networks;
+    /* The call only fails where the kernel has no random numbers yet; the addresses are some. */
+    if (getrandom(table->secret, sizeof table->secret, GRND_NONBLOCK) != sizeof table->secret)
+        for (size_t i = 0; i < 3; i++)
+            table->secret[i] = ((uint64_t)(uintptr_t)table + i) * 0x9e3779b97f4a7c15ull;
     return table;
 }
 
@@ -98,13 +105,21 @@ static struct source *add(struct source_table *table, const struct source *key)
     return out;
 }
 
+/* Both halves of the product: each bit of both numbers matters to all of it. */
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    __extension__ unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 static uint16_t find(struct source_table *table, const struct source *key)
 {
     uint64_t low, high;
     memcpy(&low, key->outer.b, 8);
     memcpy(&high, key->outer.b + 8, 8);
     uint64_t more = key->id ^ (uint64_t)key->input << 32 ^ (uint64_t)key->part << 48;
-    uint64_t hash = (low ^ high * 0x9e3779b97f4a7c15ull ^ more) * 0xff51afd7ed558ccdull;
+    const uint64_t *secret = table->secret;
+    uint64_t hash = mix(mix(low ^ secret[0], high ^ secret[1]) ^ more, secret[2]);
     uint16_t *recent = &table->recent[hash >> 56];
     if (*recent && is_same(&table->sources[*recent - 1], key))
         return *recent;

@@ -44,7 +44,7 @@ struct source {
     char told[SOURCE_NAME_MAX]; /* forwarded: the name it has there; not of the key */
     uint16_t input;             /* of what is not encapsulated; otherwise 0 */
     uint16_t part;              /* where many machines share the channel: which; otherwise 0 */
-    uint16_t whole; /* no part of the key: of a part, the number of the channel that is shared */
+    uint16_t whole;    /* no part of the key: of a part, the number of the channel that is shared */
     bool is_forwarded; /* another collector sent it on: outer and id are those it had there */
 
     /* What the rules say of it. */
@@ -138,7 +138,6 @@ struct source *source_get(struct source_table *table, uint16_t number);
 const char *source_network_uuid(const struct source_table *table, uint16_t number);
 uint16_t source_count(const struct source_table *table);
 uint64_t source_refused(const struct source_table *table);
-
 /* For another thread than the table's: the number of channels there are, and the keys and counters
  * of each (source_get); nothing else of them. */
 uint16_t source_count_shared(const struct source_table *table);
