@@ -123,6 +123,13 @@ void view_close(struct view *view)
     if (!view)
         return;
     view_restore(view);
+    view_forget(view);
+}
+
+void view_forget(struct view *view)
+{
+    if (!view)
+        return;
     if (view->own_fd)
         (void)close(view->fd);
     snapshot_done(&view->shown);

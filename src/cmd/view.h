@@ -43,6 +43,10 @@ void view_flush(struct view *view);
 /* Puts the terminal back as it was. May be called in a signal handler, and more than once. */
 void view_restore(const struct view *view);
 
+/* Frees it when another process has restored the terminal: the screen is not left once more, which
+ * would put the cursor back to where it was before. Accepts NULL. */
+void view_forget(struct view *view);
+
 /* view_restore, and frees. Accepts NULL. */
 void view_close(struct view *view);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,14 @@ static void parent_says(void *with, enum note_level level, const char *text)
 {
     (void)with;
     note(level, "%s", text);
+}
+
+/* The packet process had no time to leave the screen, where what is said now would be lost. */
+static void packets_crashed(void *with)
+{
+    struct run *run = (struct run *)(void *)((char *)with - offsetof(struct run, services));
+    view_close(run->view);
+    run->view = NULL;
 }
 
 static const char *const *hook_of(void *with, unsigned index)
@@ -388,6 +397,7 @@ static int both_processes(struct run *run)
                                      .files = no_files,
                                      .hook = hook_of,
                                      .say = parent_says,
+                                     .crashed = packets_crashed,
                                      .with = &run->services};
     if (parent_start(&options, &run->parent, &err) < 0) {
         close_view(run);
@@ -400,8 +410,7 @@ static int both_processes(struct run *run)
         return code;
     }
     int code = parent_serve(run->parent);
-    if (run->view)
-        view_close(run->view); /* the other one may have crashed */
+    view_forget(run->view); /* the other one has closed it */
     run->view = NULL;
     if (run->socket[0])
         (void)unlink(run->socket);

@@ -212,6 +212,8 @@ static int exit_code(const struct parent *p, int status)
     if (WIFEXITED(status))
         return WEXITSTATUS(status);
     int signal = WTERMSIG(status);
+    if (p->options->crashed)
+        p->options->crashed(p->options->with);
     if (signal != SIGINT && signal != SIGTERM) {
         char text[160];
         (void)snprintf(text, sizeof text, "the packet process was ended by signal %d (%s)%s",

@@ -72,6 +72,9 @@ struct parent_options {
     /* What the user should know: a hook failed, the packet process crashed. Called in the parent.
      */
     void (*say)(void *with, enum note_level level, const char *text);
+    /* The packet process was ended by a signal, and could not tidy up; called before that is said.
+     * May be NULL. */
+    void (*crashed)(void *with);
     void *with;
 };
 

@@ -43,6 +43,11 @@ static inline void tell(const struct bed *bed, const char *text)
     assert_int_equal(write(bed->words[1], line, (size_t)n), n);
 }
 
+static inline void crashed(void *with)
+{
+    tell((const struct bed *)with, "crashed");
+}
+
 static inline void say(void *with, enum note_level level, const char *text)
 {
     tell((const struct bed *)with, text);
@@ -113,6 +118,7 @@ static inline void bed_init(struct bed *bed)
                                            .files = bed->files,
                                            .hook = hook,
                                            .say = say,
+                                           .crashed = crashed,
                                            .with = bed};
 }
 

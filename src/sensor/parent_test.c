@@ -162,13 +162,13 @@ static void test_a_crash_is_said(void **state)
     struct bed bed;
     bed_init(&bed);
     int code = finish(&bed, start(&bed, crashes));
-    assert_string_equal(bed.said,
-                        "the packet process was ended by signal 11 (Segmentation fault)\n");
+    assert_string_equal(
+        bed.said, "crashed\nthe packet process was ended by signal 11 (Segmentation fault)\n");
     assert_int_equal(code, 128 + SIGSEGV);
     bed_done(&bed);
     bed_init(&bed);
     code = finish(&bed, start(&bed, dies_of_term));
-    assert_string_equal(bed.said, "");
+    assert_string_equal(bed.said, "crashed\n");
     assert_int_equal(code, 128 + SIGTERM);
     bed_done(&bed);
 }
