@@ -10,7 +10,7 @@
 
 struct cell {
     uint32_t sequence; /* odd: the worker is writing */
-    struct address_learned learned;
+    _Alignas(uint64_t) struct address_learned learned;
 };
 
 struct address_learner {
@@ -47,22 +47,50 @@ static uint64_t mac_number(const uint8_t mac[6])
     return number;
 }
 
+/* ---- what is written while it may be read: each part in one piece ---- */
+
+typedef uint64_t __attribute__((may_alias)) word;
+
+#define N_WORDS (sizeof(struct address_learned) / sizeof(word))
+_Static_assert(sizeof(struct address_learned) % sizeof(word) == 0, "read in words");
+
+static void set32(uint32_t *to, uint32_t value)
+{
+    __atomic_store_n(to, value, __ATOMIC_RELAXED);
+}
+
+static void set64(void *to, uint64_t value)
+{
+    __atomic_store_n((word *)to, value, __ATOMIC_RELAXED);
+}
+
+static void set_addr(struct addr *to, const struct addr *addr)
+{
+    uint64_t words[2];
+    memcpy(words, addr->b, sizeof words);
+    set64(to->b, words[0]);
+    set64(to->b + 8, words[1]);
+}
+
 static void see_addr(struct address_learned *l, const struct addr *addr, uint64_t mac)
 {
     struct address_candidate *lightest = &l->addrs[0];
     for (size_t i = 0; i < ADDRESS_N_KEPT; i++) {
         struct address_candidate *c = &l->addrs[i];
         if (c->weight && addr_eq(&c->addr, addr)) {
-            c->weight++;
-            c->n++;
-            c->n_mac += c->mac == mac;
+            set32(&c->weight, c->weight + 1);
+            set32(&c->n, c->n + 1);
+            set32(&c->n_mac, c->n_mac + (c->mac == mac));
             return;
         }
         if (c->weight < lightest->weight)
             lightest = c;
     }
-    *lightest = (struct address_candidate){
-        .addr = *addr, .mac = mac, .n = 1, .n_mac = 1, .weight = lightest->weight + 1};
+    set_addr(&lightest->addr, addr);
+    set64(&lightest->mac, mac);
+    set32(&lightest->n, 1);
+    set32(&lightest->n_mac, 1);
+    set32(&lightest->weight, lightest->weight + 1);
 }
 
 static void see_mac(struct address_learned *l, uint64_t mac)
@@ -71,27 +99,29 @@ static void see_mac(struct address_learned *l, uint64_t mac)
     for (size_t i = 0; i < ADDRESS_N_KEPT; i++) {
         struct address_mac *m = &l->macs[i];
         if (m->weight && m->mac == mac) {
-            m->weight++;
-            m->n++;
+            set32(&m->weight, m->weight + 1);
+            set32(&m->n, m->n + 1);
             return;
         }
         if (m->weight < lightest->weight)
             lightest = m;
     }
-    *lightest = (struct address_mac){.mac = mac, .n = 1, .weight = lightest->weight + 1};
+    set64(&lightest->mac, mac);
+    set32(&lightest->n, 1);
+    set32(&lightest->weight, lightest->weight + 1);
 }
 
 static void halve(struct address_learned *l)
 {
-    l->n /= 2;
-    l->others_before = l->others;
-    l->others = 0;
+    set32(&l->n, l->n / 2);
+    set64(&l->others_before, l->others);
+    set64(&l->others, 0);
     for (size_t i = 0; i < ADDRESS_N_KEPT; i++) {
-        l->addrs[i].n /= 2;
-        l->addrs[i].n_mac /= 2;
-        l->addrs[i].weight /= 2;
-        l->macs[i].n /= 2;
-        l->macs[i].weight /= 2;
+        set32(&l->addrs[i].n, l->addrs[i].n / 2);
+        set32(&l->addrs[i].n_mac, l->addrs[i].n_mac / 2);
+        set32(&l->addrs[i].weight, l->addrs[i].weight / 2);
+        set32(&l->macs[i].n, l->macs[i].n / 2);
+        set32(&l->macs[i].weight, l->macs[i].weight / 2);
     }
 }
 
@@ -120,8 +150,8 @@ void address_learner_see(struct address_learner *learner, uint16_t machine,
     __atomic_thread_fence(__ATOMIC_RELEASE);
     uint64_t src_mac = packet->has_mac ? mac_number(packet->src_mac) : 0;
     uint64_t dst_mac = packet->has_mac ? mac_number(packet->dst_mac) : 0;
-    l->n++;
-    l->others |= bit_of(&packet->src) | bit_of(&packet->dst);
+    set32(&l->n, l->n + 1);
+    set64(&l->others, l->others | bit_of(&packet->src) | bit_of(&packet->dst));
     see_addr(l, &packet->src, src_mac);
     see_addr(l, &packet->dst, dst_mac);
     if (packet->has_mac) {
@@ -130,8 +160,8 @@ void address_learner_see(struct address_learner *learner, uint16_t machine,
             see_mac(l, dst_mac);
     }
     if (packet->n_mirror > 0) {
-        l->outer = packet->layers[0].src;
-        l->has_outer = true;
+        set_addr(&l->outer, &packet->layers[0].src);
+        __atomic_store_n(&l->has_outer, true, __ATOMIC_RELAXED);
     }
     if (l->n >= HALVE_AT)
         halve(l);
@@ -146,7 +176,10 @@ bool address_learner_read(const struct address_learner *learner, uint16_t machin
     const struct cell *cell = &learner->cells[machine][version];
     for (int i = 0; i < N_TRIES; i++) {
         uint32_t before = __atomic_load_n(&cell->sequence, __ATOMIC_ACQUIRE);
-        *out = cell->learned;
+        const word *from = (const word *)(const void *)&cell->learned;
+        word *to = (word *)(void *)out;
+        for (size_t k = 0; k < N_WORDS; k++)
+            to[k] = __atomic_load_n(&from[k], __ATOMIC_RELAXED);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if ((before & 1) == 0 && __atomic_load_n(&cell->sequence, __ATOMIC_RELAXED) == before)
             return true;
