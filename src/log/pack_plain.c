@@ -17,7 +17,7 @@ int log_pack(int in, int out, const volatile int *stop)
     int result = 0;
     ssize_t n = 1;
     while (result == 0 && n != 0) {
-        if (stop && *stop) {
+        if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) {
             result = -ECANCELED;
             break;
         }

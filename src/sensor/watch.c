@@ -111,6 +111,7 @@ static bool renew_rules(struct watch *w, struct config *config)
     if (config != w->config) {
         config_free(w->config);
         w->config = config;
+        watch_set_retention(w);
     }
     expect_machines(w);
     watch_renew_gate(w);
@@ -403,6 +404,7 @@ int watch_run(const struct watch_options *options, struct watch_result *out, str
     w->next_report = w->started_ticks + REPORT_EVERY;
     w->gate_times = (struct arrival_gate){INT64_MAX, INT64_MAX, GATE_ONE_IN};
     pthread_mutex_init(&w->lock, NULL);
+    watch_set_retention(w);
     int result = start(w, err);
     if (result == 0) {
         notify_ready(options->notify, "receiving");

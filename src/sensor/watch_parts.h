@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 
+#include "log/retention.h"
 #include "sensor/control.h"
 #include "sensor/gate.h"
 #include "sensor/watch.h"
@@ -28,12 +29,15 @@ struct watch {
     struct control *control;
     struct web *web;
 
-    pthread_mutex_t lock;    /* for `current`, which the HTTP thread reads */
-    struct snapshot current; /* made once a second */
+    /* Under the lock: what other threads than the control thread read or write. */
+    pthread_mutex_t lock;
+    struct snapshot current;                /* made once a second; HTTP reads it */
+    struct log_retention_options retention; /* of the configuration; the keeper reads it */
+    char keeper_note[200];                  /* what it has to say; "": nothing */
 
     pthread_t keeper; /* archives logs and takes old ones away */
     bool has_keeper;
-    volatile int keeper_stops;
+    int keeper_stops; /* written and read at once: atomically */
 
     bool ends, interrupted;
     bool said_learning;
@@ -63,6 +67,8 @@ void watch_say(struct watch *w, enum note_level level, const char *format, ...)
 
 /* watch_show.c */
 void watch_show(struct watch *w);
+/* The configuration is another one. */
+void watch_set_retention(struct watch *w);
 int watch_start_serving(struct watch *w, struct err *err) MUST_CHECK;
 void watch_stop_serving(struct watch *w);
 void watch_stop_workers(struct watch *w);

@@ -161,6 +161,8 @@ static void fill(struct watch *w, struct snapshot *s)
     set_rates(w, s);
 }
 
+static void say_kept(struct watch *w);
+
 static void say_loops(struct watch *w)
 {
     if (w->arrival.n_loops == 0 || w->n_loops_said)
@@ -185,6 +187,7 @@ void watch_show(struct watch *w)
     (void)machines_snapshot(w->machines, &s); /* the same */
     fill(w, &s);
     say_loops(w);
+    say_kept(w);
     for (size_t i = 0; i < w->options.n_sinks; i++) {
         char text[SINK_NOTE_MAX];
         if (sink_take_note(w->options.sinks[i], text))
@@ -230,22 +233,46 @@ static bool is_healthy(void *with)
 
 /* ---- the keeper of files ---- */
 
-static void retain(struct watch *w)
+void watch_set_retention(struct watch *w)
 {
     const struct config_logs *logs = &w->config->outputs.logs;
-    struct log_retention_options options = {
+    pthread_mutex_lock(&w->lock);
+    w->retention = (struct log_retention_options){
         .utc = logs->utc, .max_age = logs->keep / SECOND, .max_share = logs->disk_share / 100.0};
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void retain(struct watch *w)
+{
     struct log_retention_result result;
     struct err err;
-    if (log_set_retain(w->options.logs, &options, &result, &err) < 0)
-        watch_say(w, NOTE_WARN, "%s", err.text);
+    pthread_mutex_lock(&w->lock);
+    struct log_retention_options options = w->retention;
+    pthread_mutex_unlock(&w->lock);
+    if (log_set_retain(w->options.logs, &options, &result, &err) >= 0)
+        return;
+    pthread_mutex_lock(&w->lock);
+    (void)snprintf(w->keeper_note, sizeof w->keeper_note, "%s", err.text);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* What the keeper has to say: only the control thread speaks. */
+static void say_kept(struct watch *w)
+{
+    char text[sizeof w->keeper_note];
+    pthread_mutex_lock(&w->lock);
+    memcpy(text, w->keeper_note, sizeof text);
+    w->keeper_note[0] = '\0';
+    pthread_mutex_unlock(&w->lock);
+    if (text[0])
+        watch_say(w, NOTE_WARN, "%s", text);
 }
 
 static void *keep_files(void *with)
 {
     struct watch *w = with;
     int64_t next_retain = 0;
-    while (!w->keeper_stops) {
+    while (!__atomic_load_n(&w->keeper_stops, __ATOMIC_RELAXED)) {
         struct log_archive_result result;
         struct err err;
         int failed = log_archive_step(w->options.logs, &w->keeper_stops, &result, &err);
@@ -291,7 +318,7 @@ void watch_stop_serving(struct watch *w)
 {
     web_stop(w->web);
     control_free(w->control);
-    w->keeper_stops = 1;
+    __atomic_store_n(&w->keeper_stops, 1, __ATOMIC_RELAXED);
     if (w->has_keeper)
         pthread_join(w->keeper, NULL);
 }
