@@ -33,7 +33,7 @@ struct watch {
     pthread_mutex_t lock;
     struct snapshot current;                /* made once a second; HTTP reads it */
     struct log_retention_options retention; /* of the configuration; the keeper reads it */
-    char keeper_note[200];                  /* what it has to say; "": nothing */
+    char keeper_note[512];                  /* what it has to say; "": nothing */
 
     pthread_t keeper; /* archives logs and takes old ones away */
     bool has_keeper;
