@@ -126,6 +126,17 @@ static int open_view(struct run *run, struct err *err)
 
 /* ---- before the two processes ---- */
 
+/* A watch that was killed a moment ago may still have the port. */
+static int listen_for_metrics(const char *address, struct err *err)
+{
+    int fd = web_listen(address, err);
+    for (int i = 0; i < 20 && fd == -EADDRINUSE; i++) {
+        (void)usleep(100000);
+        fd = web_listen(address, err);
+    }
+    return fd;
+}
+
 /* Where others ask; that it cannot be had is no reason not to receive. */
 static int open_servers(struct run *run, struct err *err)
 {
@@ -162,7 +173,7 @@ static int open_servers(struct run *run, struct err *err)
             note(NOTE_WARN, "%s; there are no metrics (--metrics off, or another address)",
                  refused.text);
     } else if (metrics && strcmp(metrics, "off") != 0) {
-        run->web_fd = web_listen(metrics, err);
+        run->web_fd = listen_for_metrics(metrics, err);
         if (run->web_fd < 0)
             return run->web_fd;
     }

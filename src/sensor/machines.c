@@ -368,6 +368,9 @@ static void add_to_machine(struct machine *machine, struct machine_channel *chan
     sum->n_out_bytes += c->n_out_bytes - before->n_out_bytes;
     sum->n_tcp_in += c->n_tcp_in - before->n_tcp_in;
     sum->n_tcp_out += c->n_tcp_out - before->n_tcp_out;
+    sum->n_noise += c->n_noise - before->n_noise;
+    sum->noise_bytes += c->noise_bytes - before->noise_bytes;
+    sum->n_left_out += c->n_left_out - before->n_left_out;
     sum->n_copies += c->n_copies - before->n_copies;
     sum->n_cut += c->n_cut - before->n_cut;
     sum->n_reordered += c->n_reordered - before->n_reordered;

@@ -284,9 +284,7 @@ void rules_want_configured(const struct rules *rules, size_t index, struct machi
 {
     const struct config *config = rules->config;
     const struct config_source *source = &config->sources[index];
-    size_t n = 0;
-    for (; n < source->n_addresses && n < max_addresses; n++)
-        addresses[n] = source->addresses[n].addr;
+    size_t n = source->n_addresses < max_addresses ? source->n_addresses : max_addresses;
     *out = (struct machine_want){
         .name = source->name,
         .network = network_name(config->network_list, source->network),
@@ -299,6 +297,8 @@ void rules_want_configured(const struct rules *rules, size_t index, struct machi
                        !source->filtered && source->direction == CONFIG_BOTH && !source->truncate,
                    .canary_interval = config->canary.interval},
     };
+    for (size_t i = 0; i < n; i++)
+        addresses[i] = source->addresses[i].addr; /* may lie in *out */
 }
 
 bool rules_want(const void *with, const struct source *channel, struct machine_want *out)

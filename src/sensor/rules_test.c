@@ -166,6 +166,7 @@ static void shared(void **state)
     assert_true(rules_want(r.rules, &machine, &want));
     assert_string_equal(want.name, "web");
     assert_int_equal(want.n_addresses, 1);
+    assert_true(addr_eq(&want.addresses[0], &p.src));
     assert_int_equal(want.overhead, 50);
     live_rules_done(&r);
 }

@@ -1,14 +1,13 @@
 """Who is alive: mirrors that are taken away in whole or in part, machines that are gone, and what
 must not be called silence. Times are measured from the act to the verdict."""
 import contextlib
-import os
 import re
 import threading
 
 import logs
 import traffic
 from collector import Watch
-from lab import Failed, Skip, wait_until
+from lab import Failed, wait_until
 from lan import COLLECTOR, DB, WEB, Lan
 from scenario import scenario
 
@@ -98,9 +97,7 @@ def silent_idle(lab):
 
 @scenario("silent-idle-defaults")
 def silent_idle_defaults(lab):
-    """The same with the default canary, within two minutes (only with CLOUDSPAN_LAB_LONG=1)."""
-    if not os.environ.get("CLOUDSPAN_LAB_LONG"):
-        raise Skip("takes minutes: CLOUDSPAN_LAB_LONG=1 asks for it")
+    """The same with the default canary, within two minutes."""
     silent(lab, "{}", busy=False, limit=120)
 
 
