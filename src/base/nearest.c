@@ -34,7 +34,8 @@ static unsigned distance(const char *a, const char *b)
 
 struct nearest nearest_begin(const char *asked)
 {
-    size_t len = strnlen(asked, MAX_WORD);
+    size_t len = strlen(asked);
+    len = len < MAX_WORD ? len : MAX_WORD;
     return (struct nearest){.asked = asked, .least = len < 4 ? 2 : len < 6 ? 3 : 4};
 }
 
