@@ -1,6 +1,7 @@
-/* The list and its search tree. An address is four words; the tree for a word asks for ranges that
- * do not overlap, and each of them says "yes" or goes on with the next word. A range that goes on
- * is a single number: all prefixes of more bits that begin alike. IPv4 needs the last word only. */
+/* Who may send: see admit.h. The list and its search tree. An address is four words; the tree for a
+ * word asks for ranges that do not overlap, and each of them says "yes" or goes on with the next
+ * word. A range that goes on is a single number: all prefixes of more bits that begin alike. IPv4
+ * needs the last word only. */
 #include "capture/admit.h"
 
 #include <assert.h>

@@ -1,5 +1,6 @@
-/* recvmmsg and its control messages. Headers that are put in front are what the packet had on the
- * wire as far as the kernel tells: without options, with a checksum of UDP that says "none". */
+/* Many datagrams at a time: see batch.h. recvmmsg and its control messages. Headers that are put in
+ * front are what the packet had on the wire as far as the kernel tells: without options, with a
+ * checksum of UDP that says "none". */
 #include "capture/batch.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
-/* Resolves labels. A conditional jump reaches 255 instructions: where that is not enough, an
- * unconditional one is put right behind it for that side. Lines only grow, so that looking again
- * until nothing changes comes to an end. */
+/* The assembler: see bpf.h. It resolves labels. A conditional jump reaches 255 instructions: where
+ * that is not enough, an unconditional one is put right behind it for that side. Lines only grow,
+ * so that looking again until nothing changes comes to an end. */
 #include "capture/bpf.h"
 
 #include <assert.h>

@@ -53,7 +53,6 @@ struct arrival_counters {
     uint64_t n_own;      /* this host's own traffic */
     uint64_t n_loops;    /* our own mirror, mirrored again */
     uint64_t n_canaries; /* probes that came back, and answers to them */
-    uint64_t n_empty;    /* mirror packets without anything in them (keep-alives) */
 };
 
 struct arrival {

@@ -1,6 +1,6 @@
-/* The kernel's drops say that there is too much, and what was taken meanwhile, how much is
- * possible: the budget is somewhat less than that. Without drops it grows slowly, until it drops
- * again (then the next try comes twice as late) or all fits in. */
+/* Shares under overload: see fairness.h. The kernel's drops say that there is too much, and what
+ * was taken meanwhile, how much is possible: the budget is somewhat less than that. Without drops
+ * it grows slowly, until it drops again (then the next try comes twice as late) or all fits in. */
 #include "sensor/fairness.h"
 
 #define SECOND         1000000000ll

@@ -1,5 +1,6 @@
-/* Whoever floods in pulses, to have the gate open at the begin of each, finds it closed for twice
- * as long every time, up to ten minutes. */
+/* When unknown senders are refused in the kernel: see gate.h. Whoever floods in pulses, to have the
+ * gate open at the begin of each, finds it closed for twice as long every time, up to ten minutes.
+ */
 #include "sensor/gate.h"
 
 #define SECOND        1000000000ll

@@ -565,10 +565,9 @@ bool inputs_snapshot(const struct inputs *in, struct snapshot *out)
             input->ok && !slot->ifindex && in->n_excluded > 0 &&
             (slot->listener.kind == CONFIG_LISTEN_UDP || slot->listener.kind == CONFIG_LISTEN_GRE);
         (void)snprintf(input->state, sizeof input->state, "%s",
-                       is_held                   ? "listening; held for the interfaces above"
-                       : input->ok               ? "listening"
-                       : slot->state == SLOT_DUE ? slot->why
-                                                 : slot->why);
+                       is_held     ? "listening; held for the interfaces above"
+                       : input->ok ? "listening"
+                                   : slot->why);
         input->n_packets = counters.n_frames;
         input->n_bytes = counters.n_bytes;
         input->n_dropped = counters.n_kernel_dropped;

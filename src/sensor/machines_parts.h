@@ -78,8 +78,8 @@ struct machines {
     struct witness_book *witnesses;
     struct address_book *book; /* that the workers have */
     int64_t next_book;
-    uint64_t n_canaries_refused;
-    bool said_deaf; /* that all have fallen silent */
+    bool said_refused; /* that this host lets no canary out */
+    bool said_deaf;    /* that all have fallen silent */
     int64_t now;
 };
 

@@ -1,5 +1,6 @@
 /* What the monitored machines' packets do not say by themselves: which addresses are whose, what
  * the mirrors of other machines show, and whether the canary comes back. See machines.h. */
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -110,6 +111,9 @@ void machines_send_canary(struct machines *m, struct machine *machine, int64_t n
         getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random ||
         !address_book_pick(m->book, number, random, &to))
         return;
-    if (canary_send(m->options.canary, number, &to, ticks, now, &err) < 0)
-        m->n_canaries_refused++; /* too many are out, or this host's firewall: health sees none */
+    int result = canary_send(m->options.canary, number, &to, ticks, now, &err);
+    if (result == 0 || result == -EAGAIN || m->said_refused || !m->options.say)
+        return; /* too many are out: it is sent another time */
+    m->said_refused = true;
+    m->options.say(m->options.alarm_with, err.text);
 }

@@ -32,7 +32,6 @@ struct watch_options {
     uint64_t steer_secret;
     const struct filter *filter; /* of the inner packets; or NULL */
     struct log_set *logs;        /* live; or NULL: none are written. Closed by the caller. */
-    int log_folder_fd;
     struct sink *sinks[WATCH_MAX_SINKS];
     size_t n_sinks;
     int signal_fd;    /* signalfd of SIGINT, SIGTERM, SIGHUP, SIGWINCH; blocked in all threads */

@@ -40,7 +40,6 @@ struct watch {
     int keeper_stops; /* written and read at once: atomically */
 
     bool ends, interrupted;
-    bool said_learning;
     int64_t started, started_ticks;
     int64_t next_update, next_open, next_show, next_host, next_report, next_stats, next_loss;
     uint64_t last_packets, last_bytes, last_lost; /* of the rates */
