@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define STATUS_MAX 512
 
 static bool number_of(const char *text, uint64_t max, uint64_t *out)
@@ -100,11 +102,9 @@ void notify_status(const struct notify *notify, const char *status)
 
 void notify_reloading(const struct notify *notify)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with a clock that exists */
     char text[96];
     (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
-                   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+                   (long long)(clock_ticks() / 1000));
     tell(notify, text);
 }
 

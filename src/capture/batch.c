@@ -11,6 +11,7 @@
 
 #include <linux/sock_diag.h>
 
+#include "base/clock.h"
 #include "net/checksum.h"
 
 #define CONTROL_SIZE 256
@@ -115,13 +116,6 @@ void batch_count_dropped(int fd, uint32_t *last, uint64_t *total)
     *last = now;
 }
 
-static int64_t time_now(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now); /* this clock is always there */
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void read_sender(struct batch_item *item, const struct sockaddr_storage *sender)
 {
     if (sender->ss_family == AF_INET) {
@@ -183,7 +177,7 @@ int batch_receive(struct batch *batch, int fd)
         for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
             read_control(item, c);
         if (item->ts == 0)
-            item->ts = time_now();
+            item->ts = clock_now();
         if (addr_is_v4(&item->src) && !addr_is_v4(&item->dst))
             item->dst = addr_v4((const uint8_t[4]){0}); /* it was not said */
     }

@@ -12,23 +12,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define TIMEOUT_MS 5000
 /* A sender that is gone without a word is noticed after about this many seconds. */
 #define IDLE_SECONDS     30
 #define INTERVAL_SECONDS 10
 #define N_PROBES         3
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* this clock is always there */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int wait_connected(int fd, int64_t until)
 {
     for (;;) {
-        int64_t left = until - now_ms();
+        int64_t left = until - clock_ticks() / 1000000;
         struct pollfd wait = {.fd = fd, .events = POLLOUT};
         int ready = poll(&wait, 1, left > 0 ? (int)left : 0);
         if (ready < 0 && errno == EINTR)
@@ -89,7 +84,7 @@ int pcap_over_ip_open(const struct pcap_over_ip_options *options, int *out_fd, s
     if (result != 0)
         return err_set(err, result == EAI_SYSTEM ? -errno : -ENOENT, "PCAP over IP from %s: %s",
                        options->host, gai_strerror(result));
-    int64_t until = now_ms() + timeout;
+    int64_t until = clock_ticks() / 1000000 + timeout;
     int code = -EADDRNOTAVAIL;
     for (const struct addrinfo *to = found; to && code < 0; to = to->ai_next)
         code = connect_one(to, until, out_fd);

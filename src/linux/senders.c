@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/reader.h"
 
 #define IP_GRE     47
@@ -145,13 +146,6 @@ static void take_udp(struct linux_senders *senders, int fd, uint16_t port)
     count(senders, &one, (size_t)n + (addr_is_v4(&one.from) ? 28 : 48));
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail with a clock that exists */
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 void linux_hear_senders(struct linux_senders *out, const uint16_t *ports, unsigned seconds)
 {
     static const int protocols[] = {IPPROTO_UDP, IPPROTO_GRE};
@@ -173,8 +167,8 @@ void linux_hear_senders(struct linux_senders *out, const uint16_t *ports, unsign
         polls[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
     }
     out->hears_nothing = n == 0;
-    int64_t end = now_ms() + (int64_t)seconds * 1000, left;
-    while (n > 0 && (left = end - now_ms()) > 0) {
+    int64_t end = clock_ticks() / 1000000 + (int64_t)seconds * 1000, left;
+    while (n > 0 && (left = end - clock_ticks() / 1000000) > 0) {
         if (poll(polls, n, (int)left) <= 0)
             continue;
         for (nfds_t i = 0; i < n; i++) {

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "log/set.h"
 
 #define SECOND      1000000000ll
@@ -24,9 +25,7 @@ int64_t log_live_now(const struct log_live *live)
 {
     if (live->clock)
         return live->clock(live->with) / SECOND;
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec;
+    return clock_now() / SECOND;
 }
 
 /* The lock goes with the process, however it ends. The file holds its number, for the message. */

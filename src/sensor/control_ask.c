@@ -11,15 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "sensor/control.h"
-
-static int64_t ticks_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* The group of the socket, or of its folder where that already keeps us out. */
 static int not_allowed(const char *path, struct err *err)
@@ -89,7 +83,7 @@ static int connect_to(const char *path, int *out, struct err *err)
 static int wait_for(int fd, short events, int64_t deadline, const char *path, struct err *err)
 {
     for (;;) {
-        int64_t left = deadline - ticks_now();
+        int64_t left = deadline - clock_ticks() / 1000000;
         struct pollfd ready = {fd, events, 0};
         int n = left > 0 ? poll(&ready, 1, (int)left) : 0;
         if (n > 0)
@@ -150,7 +144,7 @@ static int receive(int fd, struct text *answer, int64_t deadline, const char *pa
 int control_ask(const char *path, const char *request, size_t max, int timeout_ms, char **out_text,
                 size_t *out_size, struct err *err)
 {
-    int64_t deadline = ticks_now() + timeout_ms;
+    int64_t deadline = clock_ticks() / 1000000 + timeout_ms;
     struct text answer;
     int fd = -1;
     int failed = connect_to(path, &fd, err);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/counters.h"
+
 #define LATE_RING   30000000ll /* ns that a packet may be shown late, with some to spare */
 #define LATE_SOCKET 10000000ll /* its time is taken before it waits for its turn */
 #define WAIT_RING   5          /* ms between two looks */
@@ -46,15 +48,6 @@ void intake_free(struct intake *intake)
     free(intake);
 }
 
-static void add_counters(struct live_counters *sum, const struct live_counters *one)
-{
-    _Static_assert(sizeof *sum % sizeof(uint64_t) == 0, "counters only");
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const uint64_t *from = (const uint64_t *)(const void *)one;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
-        to[i] += from[i];
-}
-
 static void note_lateness(struct intake *intake)
 {
     intake->has_late = false;
@@ -67,7 +60,7 @@ static void close_input(struct intake *intake, size_t i)
     struct input *input = intake->inputs[i];
     struct live_counters counters;
     live_count(input->source, &counters);
-    add_counters(&intake->closed[input->number % INTAKE_MAX], &counters);
+    counters_add(&intake->closed[input->number % INTAKE_MAX], &counters, sizeof counters);
     live_close(input->source);
     free(input);
     intake->inputs[i] = intake->inputs[--intake->n];
@@ -195,6 +188,6 @@ void intake_count(const struct intake *intake, struct live_counters out[INTAKE_M
     for (size_t i = 0; i < intake->n; i++) {
         struct live_counters counters;
         live_count(intake->inputs[i]->source, &counters);
-        add_counters(&out[intake->inputs[i]->number % INTAKE_MAX], &counters);
+        counters_add(&out[intake->inputs[i]->number % INTAKE_MAX], &counters, sizeof counters);
     }
 }

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "sensor/parent_handle.h"
 
 static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGUSR1, SIGUSR2};
@@ -199,11 +200,9 @@ static bool take_signals(struct parent *p, int *out_status)
 
 static int until_ms(int64_t deadline)
 {
-    struct timespec t;
     if (deadline == INT64_MAX)
         return -1;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail with a clock that exists */
-    int64_t left = deadline - (t.tv_sec * INT64_C(1000000000) + t.tv_nsec);
+    int64_t left = deadline - clock_ticks();
     return left <= 0 ? 0 : (int)(left / 1000000 + 1);
 }
 

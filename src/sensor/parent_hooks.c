@@ -14,18 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "log/writer.h"
 #include "sensor/parent_parts.h"
 
 #define SECOND          INT64_C(1000000000)
 #define SECONDS_TO_KILL 2 /* between SIGTERM and SIGKILL */
-
-static int64_t now_ticks(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail with a clock that exists */
-    return t.tv_sec * SECOND + t.tv_nsec;
-}
 
 /* From the packet process: it may lack its end, and hold anything. */
 static void clean(char *text, size_t size)
@@ -204,7 +198,7 @@ int hooks_start(struct hooks *hooks, unsigned index, const char *const *argv,
     }
     *run = (struct hook_run){.pid = pid,
                              .index = index,
-                             .deadline = now_ticks() + (seconds > 0 ? seconds : 30) * SECOND};
+                             .deadline = clock_ticks() + (seconds > 0 ? seconds : 30) * SECOND};
     hooks->counts.n_started++;
     hooks->counts.n_running++;
 out:
@@ -246,7 +240,7 @@ static void ended(struct hooks *hooks, struct hook_run *run, int status,
 
 int64_t hooks_turn(struct hooks *hooks, const struct parent_options *options)
 {
-    int64_t now = now_ticks(), next = INT64_MAX;
+    int64_t now = clock_ticks(), next = INT64_MAX;
     for (int i = 0; i < HOOKS_AT_ONCE; i++) {
         struct hook_run *run = &hooks->runs[i];
         if (!run->pid)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/counters.h"
 #include "flow/weird.h"
 #include "proto/x509_memory.h"
 #include "sink/pcapng.h"
@@ -56,15 +57,6 @@ static void *work(void *with)
     pthread_cond_signal(&w->run->done);
     pthread_mutex_unlock(&w->run->lock);
     return NULL;
-}
-
-static void add(struct pipeline_counters *sum, const struct pipeline_counters *one)
-{
-    _Static_assert(sizeof *sum % sizeof(uint64_t) == 0, "counters only");
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const uint64_t *from = (const uint64_t *)(const void *)one;
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
-        to[i] += from[i];
 }
 
 static void wait_for_all(struct run *run, struct capture *capture,
@@ -191,7 +183,7 @@ int run_captures(const struct run_options *options, const volatile int *stop,
         struct worker *w = &run->workers[i];
         if (w->started)
             pthread_join(w->thread, NULL);
-        add(&out->counters, &w->counters);
+        counters_add(&out->counters, &w->counters, sizeof out->counters);
         out->partial |= w->error != 0;
         if (i + 1 == options->n_workers && w->writer)
             write_held(run, w->writer);

@@ -24,20 +24,6 @@
 #define REPORT_EVERY (60 * SECOND)
 #define N_FDS        (CONTROL_FDS + 4)
 
-int64_t watch_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * SECOND + t.tv_nsec;
-}
-
-int64_t watch_ticks(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * SECOND + t.tv_nsec;
-}
-
 void watch_say(struct watch *w, enum note_level level, const char *format, ...)
 {
     char text[600];
@@ -84,7 +70,7 @@ static void expect_machines(struct watch *w)
         struct machine_want want;
         struct addr addresses[MACHINE_WANT_ROOM];
         rules_want_configured(w->rules, i, &want, addresses, MACHINE_WANT_ROOM);
-        machines_expect(w->machines, &want, watch_now());
+        machines_expect(w->machines, &want, clock_now());
     }
 }
 
@@ -141,7 +127,7 @@ static void reload(struct watch *w)
         watch_say(w, NOTE_INFO, "the configuration was read again: %zu machines, %zu listeners",
                   w->config->n_sources, w->list.n_inputs);
     }
-    (void)inputs_open(w->inputs, watch_ticks()); /* the count is of no use here */
+    (void)inputs_open(w->inputs, clock_ticks()); /* the count is of no use here */
     notify_ready(w->options.notify, "receiving");
 }
 
@@ -192,7 +178,7 @@ static bool due(int64_t *next, int64_t every, int64_t ticks)
 static void rotate(struct watch *w)
 {
     struct err err;
-    if (!w->options.logs || watch_now() < log_set_period_end(w->options.logs))
+    if (!w->options.logs || clock_now() < log_set_period_end(w->options.logs))
         return;
     workers_flush(w->workers);
     log_writer_flush(w->log);
@@ -202,9 +188,9 @@ static void rotate(struct watch *w)
 
 static void do_what_is_due(struct watch *w)
 {
-    int64_t ticks = watch_ticks();
+    int64_t ticks = clock_ticks();
     if (due(&w->next_update, UPDATE_EVERY, ticks)) {
-        machines_update(w->machines, watch_now(), ticks);
+        machines_update(w->machines, clock_now(), ticks);
         watch_balance(w);
     }
     if (due(&w->next_open, OPEN_EVERY, ticks)) {
@@ -230,7 +216,7 @@ static void do_what_is_due(struct watch *w)
 
 static int wait_ms(const struct watch *w)
 {
-    int64_t ticks = watch_ticks();
+    int64_t ticks = clock_ticks();
     int64_t left = w->next_update - ticks;
     return left <= 0 ? 0 : (int)(left / 1000000) + 1;
 }
@@ -253,7 +239,7 @@ static void turn(struct watch *w)
     if (fds[2].revents && w->options.screen->key && w->options.screen->key(w->options.screen->with))
         w->ends = w->interrupted = true;
     if (w->control)
-        control_serve(w->control, watch_ticks());
+        control_serve(w->control, clock_ticks());
     do_what_is_due(w);
 }
 
@@ -363,7 +349,7 @@ static int start(struct watch *w, struct err *err)
     inputs_set(w->inputs, &w->list);
     if (!renew_rules(w, w->config))
         return err_set(err, -ENOMEM, "out of memory");
-    if (inputs_open(w->inputs, watch_ticks()) == 0 && !inputs_waiting(w->inputs)) {
+    if (inputs_open(w->inputs, clock_ticks()) == 0 && !inputs_waiting(w->inputs)) {
         inputs_first_refusal(w->inputs, err);
         return -EIO;
     }
@@ -398,8 +384,8 @@ int watch_run(const struct watch_options *options, struct watch_result *out, str
     w->options = *options;
     w->config = options->config;
     w->host = *options->host;
-    w->started = watch_now();
-    w->started_ticks = watch_ticks();
+    w->started = clock_now();
+    w->started_ticks = clock_ticks();
     watch_start_measures(w);
     w->next_report = w->started_ticks + REPORT_EVERY;
     w->gate_times = (struct arrival_gate){INT64_MAX, INT64_MAX, GATE_ONE_IN};

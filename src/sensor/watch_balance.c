@@ -20,14 +20,14 @@ static void turn_gate(struct watch *w, bool gated)
 {
     if (gated) {
         admit(w, true);
-        set_times(&w->gate_times, watch_now(), INT64_MAX);
+        set_times(&w->gate_times, clock_now(), INT64_MAX);
         watch_say(w, w->said_gated ? NOTE_INFO : NOTE_WARN,
                   "senders that are not admitted send %.0f packets a second: the kernel refuses "
                   "all but one of %d of them now; their numbers are estimates from here on",
                   w->gate.rate, GATE_ONE_IN);
         w->said_gated = true;
     } else {
-        set_times(&w->gate_times, w->gate_times.since, watch_now());
+        set_times(&w->gate_times, w->gate_times.since, clock_now());
         admit(w, false);
     }
     w->is_gated = gated;
@@ -46,7 +46,7 @@ void watch_renew_gate(struct watch *w)
 
 void watch_balance(struct watch *w)
 {
-    int64_t ticks = watch_ticks();
+    int64_t ticks = clock_ticks();
     workers_count(w->workers, &w->counters, &w->arrival, &w->handoff);
     uint64_t n_dropped = inputs_dropped(w->inputs) + w->handoff.n_full;
     uint64_t n_refused = w->arrival.n_refused + w->arrival.n_unknown;

@@ -76,7 +76,7 @@ static void measure(const struct watch *w, struct watch_measured *out)
     struct rusage usage;
     bool has_usage = getrusage(RUSAGE_SELF, &usage) == 0;
     *out = (struct watch_measured){
-        .ts = watch_now(),
+        .ts = clock_now(),
         .counters = w->counters,
         .n_bytes = w->current.n_bytes,
         .n_kernel_dropped = w->n_kernel_dropped,
@@ -103,14 +103,14 @@ static void log_loss(struct watch *w, const struct watch_measured *now)
 
 void watch_start_measures(struct watch *w)
 {
-    w->stats.ts = w->loss.ts = watch_now();
-    w->next_stats = watch_ticks() + STATS_EVERY;
-    w->next_loss = watch_ticks() + LOSS_FIRST;
+    w->stats.ts = w->loss.ts = clock_now();
+    w->next_stats = clock_ticks() + STATS_EVERY;
+    w->next_loss = clock_ticks() + LOSS_FIRST;
 }
 
 void watch_log_measures(struct watch *w, bool is_end)
 {
-    int64_t ticks = watch_ticks();
+    int64_t ticks = clock_ticks();
     bool stats_due = is_end || ticks >= w->next_stats;
     bool loss_due = is_end || ticks >= w->next_loss;
     if (!w->options.logs || (!stats_due && !loss_due))

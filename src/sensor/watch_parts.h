@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 
+#include "base/clock.h"
 #include "log/retention.h"
 #include "sensor/control.h"
 #include "sensor/gate.h"
@@ -59,8 +60,6 @@ struct watch {
     uint64_t n_loops_said;
 };
 
-int64_t watch_now(void);   /* ns since the epoch */
-int64_t watch_ticks(void); /* monotonic ns */
 void watch_say(struct watch *w, enum note_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -108,7 +108,7 @@ static void add_logs(const struct watch *w, struct snapshot *s)
 /* Rates are those since the last snapshot but half a second. */
 static void set_rates(struct watch *w, struct snapshot *s)
 {
-    int64_t ticks = watch_ticks(), span = ticks - w->last_rates;
+    int64_t ticks = clock_ticks(), span = ticks - w->last_rates;
     if (span >= SECOND / 2) {
         double seconds = (double)span / 1e9;
         uint64_t packets = s->n_packets - w->last_packets, lost = s->n_lost - w->last_lost;
@@ -143,7 +143,7 @@ static void fill(struct watch *w, struct snapshot *s)
     if (gethostname(s->host, sizeof s->host - 1) < 0)
         s->host[0] = '\0';
     (void)snprintf(s->folder, sizeof s->folder, "%s", w->options.folder ? w->options.folder : "");
-    s->now = watch_now();
+    s->now = clock_now();
     s->started = w->started;
     s->learning = w->config->n_sources == 0 && config_admits_all(w->config);
     s->n_connections_now = w->counters.flows.n_now;
@@ -277,9 +277,9 @@ static void *keep_files(void *with)
         struct err err;
         int failed = log_archive_step(w->options.logs, &w->keeper_stops, &result, &err);
         bool is_full = log_set_take_full(w->options.logs);
-        if (is_full || watch_ticks() >= next_retain) {
+        if (is_full || clock_ticks() >= next_retain) {
             retain(w);
-            next_retain = watch_ticks() + 60 * SECOND;
+            next_retain = clock_ticks() + 60 * SECOND;
         }
         if (failed < 0 || result.n_pending == 0)
             usleep(500000);
@@ -330,12 +330,12 @@ void watch_stop_workers(struct watch *w)
     workers_drain(w->workers);
     if (w->machines && w->inputs) {
         w->n_ring_dropped = inputs_dropped_by(w->inputs, true);
-        machines_update(w->machines, watch_now(), watch_ticks());
+        machines_update(w->machines, clock_now(), clock_ticks());
         watch_show(w);
     }
     workers_stop(w->workers);
     if (w->machines && w->inputs) {
-        machines_add_up(w->machines, watch_now());
+        machines_add_up(w->machines, clock_now());
         watch_show(w);
     }
     workers_free(w->workers);

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "sensor/workers_parts.h"
 
 #define SECOND        1000000000ll
@@ -14,20 +15,6 @@
 #define BURSTS_A_TURN 64     /* of one input, before the others have their turn */
 #define REST          200000 /* ns */
 #define CLOCK_LAG     SECOND /* packets that are on their way may be that much older than now */
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static int64_t ticks_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * SECOND + t.tv_nsec;
-}
 
 /* ---- what the pipeline asks ---- */
 
@@ -80,7 +67,7 @@ static enum had read_inputs(struct worker *w, int64_t polled)
         unsigned n = intake_next(w->intake, polled, frames, &w->waits);
         if (n == 0)
             return turn > 0 ? HAD_ALL : HAD_NOTHING;
-        int64_t lag = frames[0].ts > 0 ? now_ns() - frames[0].ts : 0;
+        int64_t lag = frames[0].ts > 0 ? clock_now() - frames[0].ts : 0;
         w->lag = lag > w->lag ? lag : w->lag;
         pipeline_frames(w->pipeline, frames, n);
     }
@@ -124,10 +111,10 @@ static void publish(struct worker *w)
 /* All that the kernel has for us already. */
 static void drain(struct worker *w)
 {
-    int64_t until = ticks_ns() + 2 * SECOND; /* a flood does not end by itself */
+    int64_t until = clock_ticks() + 2 * SECOND; /* a flood does not end by itself */
     struct pollfd fds[INTAKE_MAX];
     bool more = true;
-    while (more && ticks_ns() < until) {
+    while (more && clock_ticks() < until) {
         size_t n = intake_fds(w->intake, fds);
         (void)poll(fds, n, 0); /* where it fails nothing is ready */
         intake_polled(w->intake, fds, n);
@@ -208,10 +195,10 @@ static bool take_order(struct worker *w)
 
 static void keep_time(struct worker *w)
 {
-    int64_t ticks = ticks_ns();
+    int64_t ticks = clock_ticks();
     if (ticks - w->last_tick >= TICK) {
         w->last_tick = ticks;
-        pipeline_tick(w->pipeline, now_ns() - CLOCK_LAG);
+        pipeline_tick(w->pipeline, clock_now() - CLOCK_LAG);
         publish(w);
     }
     if (ticks - w->last_flush >= FLUSH_EVERY) {
@@ -235,7 +222,7 @@ static int64_t wait_for_work(const struct worker *w, enum had had,
     else if (had == HAD_ALL)
         (void)nanosleep(&(struct timespec){.tv_nsec = REST}, NULL); /* may be shorter */
     *out_n = intake_fds(w->intake, fds + 2);
-    int64_t polled = now_ns();
+    int64_t polled = clock_now();
     return poll(fds, *out_n + 2, patience) < 0 && errno != EINTR ? -errno : polled;
 }
 

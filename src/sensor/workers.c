@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/counters.h"
 #include "flow/weird.h"
 #include "proto/x509_memory.h"
 #include "sensor/workers_parts.h"
@@ -15,13 +16,6 @@
 #include "source/witness.h"
 
 #define HANDOFF_SIZE ((size_t)8 << 20)
-
-/* Counters only: all 64 bits. */
-static void add_u64(void *sum, const void *one, size_t size)
-{
-    for (size_t i = 0; i < size / sizeof(uint64_t); i++)
-        ((uint64_t *)sum)[i] += ((const uint64_t *)one)[i];
-}
 
 static void order_start(struct worker *w, enum order order, struct input input, const void *with)
 {
@@ -251,9 +245,9 @@ void workers_count(struct workers *all, struct pipeline_counters *out,
     pthread_mutex_lock(&all->lock);
     for (unsigned i = 0; i < all->n; i++) {
         struct handoff_counters handoff = handoff_count(all->workers[i].handoff);
-        add_u64(out, &all->workers[i].counters, sizeof *out);
-        add_u64(out_arrival, &all->workers[i].arrival_counters, sizeof *out_arrival);
-        add_u64(out_handoff, &handoff, sizeof handoff);
+        counters_add(out, &all->workers[i].counters, sizeof *out);
+        counters_add(out_arrival, &all->workers[i].arrival_counters, sizeof *out_arrival);
+        counters_add(out_handoff, &handoff, sizeof handoff);
     }
     pthread_mutex_unlock(&all->lock);
 }
@@ -263,7 +257,7 @@ void workers_count_input(struct workers *all, uint16_t input, struct live_counte
     memset(out, 0, sizeof *out);
     pthread_mutex_lock(&all->lock);
     for (unsigned i = 0; i < all->n; i++)
-        add_u64(out, &all->workers[i].inputs_counters[input % INTAKE_MAX], sizeof *out);
+        counters_add(out, &all->workers[i].inputs_counters[input % INTAKE_MAX], sizeof *out);
     pthread_mutex_unlock(&all->lock);
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "sink/block.h"
 #include "sink/rolling_disk.h"
 
@@ -43,13 +44,6 @@ static struct rolling *rolling_of(struct sink *sink)
     return (struct rolling *)sink;
 }
 
-static int64_t clock_of(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return t.tv_sec * SECOND + t.tv_nsec;
-}
-
 /* Waits for a buffer until `until` (monotonic); NULL: none came, or it is time to stop. */
 static struct rolling_buffer *wait_ready(struct rolling *rolling, int64_t until, bool *out_stop)
 {
@@ -75,15 +69,15 @@ static void *run(void *with)
     int64_t next = 0;
     bool stop = false;
     while (!stop) {
-        int64_t ticks = clock_of(CLOCK_MONOTONIC);
+        int64_t ticks = clock_ticks();
         if (ticks >= next) {
-            rolling_disk_tick(rolling->disk, clock_of(CLOCK_REALTIME));
+            rolling_disk_tick(rolling->disk, clock_now());
             next = ticks + SECOND;
         }
         struct rolling_buffer *buffer = wait_ready(rolling, next, &stop);
         if (!buffer)
             continue;
-        rolling_disk_write(rolling->disk, buffer, clock_of(CLOCK_REALTIME));
+        rolling_disk_write(rolling->disk, buffer, clock_now());
         pthread_mutex_lock(&rolling->lock);
         buffer->next = rolling->free;
         rolling->free = buffer;
