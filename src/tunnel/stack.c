@@ -403,7 +403,8 @@ static inline bool mirror_pending(const struct stack *s, const struct walk *w,
                                   const struct packet *out)
 {
     return s->way->has_mirror && !w->resumed && out->n_layers == out->n_mirror &&
-           (s->way->options.auto_mirror || out->n_mirror < s->way->options.n_mirror);
+           (s->way->options.auto_mirror || out->n_mirror < s->way->options.n_mirror ||
+            way_is_balanced(s->way, out));
 }
 
 /* From an IP header on, until there is nothing more to take off. */

@@ -151,9 +151,19 @@ def by_hand(lab):
 @scenario("aws-gwlb", "tcpdump", "setpriv")
 def aws_gwlb(lab):
     """AWS's mirror through a Gateway Load Balancer: GENEVE around IP around VXLAN, both taken off."""
+    through_balancer(lab, "geneve+vxlan")
+
+
+@scenario("aws-gwlb-unnamed", "tcpdump", "setpriv")
+def aws_gwlb_unnamed(lab):
+    """The same to a listener for GENEVE: the balancer's option says what is inside."""
+    through_balancer(lab, "geneve")
+
+
+def through_balancer(lab, listener):
     net = Net(lab)
     beside = Capture(lab, net.col, "eth0")
-    watch = Watch(lab, net.col, "-l", "geneve+vxlan", prefix=NOBODY)
+    watch = Watch(lab, net.col, "-l", listener, prefix=NOBODY)
     senders.send_udp(net.mon, "10.9.0.1", "10.9.0.2", 6081, map(senders.aws_gwlb, packets_of()), 500)
     offline = check(lab, [watch], beside, {"conn": 2, "http": 1, "dns": 1}, OF_THE_MIRROR,
                     mirror="--mirror=geneve+vxlan")
