@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/ip6_tunnel.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -129,8 +130,12 @@ void linux_link_put(struct nl_request *request, const struct linux_link_want *wa
         .ifi_index = (int)index, .ifi_flags = IFF_NOARP, .ifi_change = IFF_NOARP};
     nl_message(request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof head);
     nl_put_text(request, IFLA_IFNAME, want->name);
-    if (want->mtu)
-        nl_put_u32(request, IFLA_MTU, want->mtu);
+    uint32_t mtu = want->mtu       ? want->mtu
+                   : !kind->is_gre ? LINUX_UDP_MTU
+                   : kind->is_ip6  ? 0
+                                   : LINUX_GRE_MTU;
+    if (mtu)
+        nl_put_u32(request, IFLA_MTU, mtu);
     put_info(request, kind, &want->tunnel);
 
     if (want->alias) {
@@ -145,6 +150,17 @@ void linux_link_put(struct nl_request *request, const struct linux_link_want *wa
     size_t inet6 = nl_nest(request, AF_INET6);
     nl_put_u8(request, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
     nl_nest_end(request, inet6);
+    nl_nest_end(request, families);
+
+    /* What comes in by it has no business here: no route goes back that way. */
+    begin_change(request, index, 0);
+    nl_message_is_optional(request);
+    families = nl_nest(request, IFLA_AF_SPEC);
+    size_t inet = nl_nest(request, AF_INET);
+    size_t settings = nl_nest(request, IFLA_INET_CONF);
+    nl_put_u32(request, IPV4_DEVCONF_RP_FILTER, 1);
+    nl_nest_end(request, settings);
+    nl_nest_end(request, inet);
     nl_nest_end(request, families);
 
     if (want->is_up)

@@ -17,6 +17,7 @@
 #include "capture/netns_bed.h"
 #include "linux/link.h"
 #include "linux/nl_bed.h"
+#include "linux/text.h"
 
 static struct addr address(const char *text)
 {
@@ -121,6 +122,16 @@ static struct linux_link_want want_of(size_t i, const char *name)
     return want;
 }
 
+static bool is_gre(size_t i)
+{
+    return strcmp(requests[i].kind, "gretap") == 0 || strcmp(requests[i].kind, "erspan") == 0;
+}
+
+static bool has_remote_of_v6(size_t i)
+{
+    return strchr(requests[i].remote, ':') != NULL;
+}
+
 static void test_requests(void **state)
 {
     (void)state;
@@ -131,15 +142,19 @@ static void test_requests(void **state)
         nl_init(&request);
         linux_link_put(&request, &want, 0x21222324);
         (void)snprintf(expected, sizeof expected,
-                       "16 605 00000000242322218000000080000000 3=63733000 18{%s}\n"
-                       "19 5 00000000242322210000000000000000 26{10{8=01}}\n",
+                       "16 605 00000000242322218000000080000000 3=63733000 %s18{%s}\n"
+                       "19 5 00000000242322210000000000000000 26{10{8=01}}\n"
+                       "19 5 00000000242322210000000000000000 26{2{1{8=01000000}}}\n",
+                       !is_gre(i)            ? "4=ff040000 "
+                       : has_remote_of_v6(i) ? ""
+                                             : "4=e8fd0000 ",
                        requests[i].info);
         char *text = bed_request_text(&request, 16);
         assert_non_null(text);
         assert_string_equal(text, expected);
         free(text);
         assert_false(request.is_full);
-        assert_int_equal(request.optional, 2);
+        assert_int_equal(request.optional, 2 | 4);
     }
     struct linux_link_want want = want_of(0, "cs0");
     struct nl_request request;
@@ -153,12 +168,13 @@ static void test_requests(void **state)
                    "16 605 00000000010000008000000080000000 3=63733000 4=78050000 18{%s}\n"
                    "19 5 00000000010000000000000000000000 20=6d61726b00\n"
                    "19 5 00000000010000000000000000000000 26{10{8=01}}\n"
+                   "19 5 00000000010000000000000000000000 26{2{1{8=01000000}}}\n"
                    "19 5 00000000010000000100000001000000 \n",
                    requests[0].info);
     char *text = bed_request_text(&request, 16);
     assert_string_equal(text, expected);
     free(text);
-    assert_int_equal(request.optional, 4);
+    assert_int_equal(request.optional, 4 | 8);
 }
 
 static void test_a_full_request(void **state)
@@ -209,14 +225,13 @@ static void test_answers(void **state)
             assert_non_null(copy);
             memcpy(copy + 1, r.at, n);
             bool is_link = linux_link_read(rd_make(copy + 1, n), &link);
-            assert_int_equal(is_link, n >= 16 + 4 + 4);
+            assert_int_equal(is_link, n >= 16 + 4 + 4); /* with the name */
             free(copy);
         }
         assert_int_equal(link.index, 77);
         assert_string_equal(link.name, "cs0");
-        bool is_v6 = strchr(requests[i].remote, ':') != NULL;
         const char *kind = link.kind;
-        if (is_v6 && (strcmp(want.kind, "gretap") == 0 || strcmp(want.kind, "erspan") == 0)) {
+        if (has_remote_of_v6(i) && is_gre(i)) {
             assert_int_equal(strncmp(kind, "ip6", 3), 0);
             kind += 3;
         }
@@ -417,7 +432,7 @@ static void test_vxlan(void **state)
     assert_string_equal(bed_word(json, "0.linkinfo.info_data.local"), V4_LOCAL);
     assert_string_equal(bed_word(json, "0.linkinfo.info_data.remote"), V4_REMOTE);
     assert_string_equal(bed_word(json, "0.linkinfo.info_data.link"), "e0");
-    assert_string_equal(bed_word(json, "0.inet6_addr_gen_mode"), "none");
+    assert_int_equal(bed_number(json, "0.mtu"), LINUX_UDP_MTU);
     assert_true(json_is_false(bed_at(json, "0.linkinfo.info_data.learning")));
     char flags[256] = "";
     json_t *list = bed_at(json, "0.flags");
@@ -427,6 +442,9 @@ static void test_vxlan(void **state)
     assert_non_null(strstr(flags, "NOARP"));
     assert_non_null(strstr(flags, "UP "));
     json_decref(json);
+    char setting[8];
+    assert_int_equal(text_read("/proc/sys/net/ipv4/conf/cs0/rp_filter", setting, 8), 1);
+    assert_string_equal(setting, "1");
 
     struct linux_link link, *links = NULL;
     size_t n = 0;
@@ -518,8 +536,14 @@ static void test_silence(void **state)
         skip();
     struct err err;
     uint32_t index;
-    struct linux_link_want want = vxlan_want("cs3");
+    struct linux_link_want want = vxlan_want("cs3"), with_ip6 = vxlan_want("cs6");
+    with_ip6.mtu = 1400;
+    with_ip6.tunnel.id = 4243;
     assert_int_equal(linux_link_add(&want, &index, &err), 0);
+    assert_int_equal(linux_link_add(&with_ip6, &index, &err), 0);
+    json_t *json = bed_json("ip -j -d link show cs6");
+    assert_string_equal(bed_word(json, "0.inet6_addr_gen_mode"), "none");
+    json_decref(json);
     /* One that is made as usual speaks within a second, where there is IPv6. */
     assert_int_equal(
         bed_do("ip link add loud type vxlan id 99 remote 10.9.0.2 dev e0 dstport 4790"), 0);
@@ -530,6 +554,8 @@ static void test_silence(void **state)
         print_message("no IPv6 here: nothing to be heard of any device\n");
     (void)poll(NULL, 0, 500);
     assert_int_equal(sent_by("cs3"), 0);
+    assert_int_equal(sent_by("cs6"), 0);
+    assert_int_equal(linux_link_remove_by_name("cs6", &err), 0);
     assert_int_equal(linux_link_remove_by_name("loud", &err), 0);
     assert_int_equal(linux_link_remove_by_name("cs3", &err), 0);
 }
@@ -551,8 +577,6 @@ static void test_kinds(void **state)
         want.is_up = true;
         if (want.tunnel.underlay)
             want.tunnel.underlay = e0.index;
-        bool is_gre = strcmp(want.kind, "gretap") == 0 || strcmp(want.kind, "erspan") == 0;
-        want.mtu = is_gre && addr_is_v4(&want.tunnel.remote) ? LINUX_GRE_MTU : 0;
         int code = linux_link_add(&want, &index, &err);
         if (code == -EOPNOTSUPP) {
             print_message("not tried: %s\n", err.text);
@@ -573,11 +597,14 @@ static void test_kinds(void **state)
             got->erspan_is_egress != asked->erspan_is_egress ||
             got->erspan_hardware != asked->erspan_hardware || got->underlay != asked->underlay)
             fail_msg("%zu %s: not as asked for", i, want.kind);
-        if (want.mtu)
-            assert_int_equal(link.mtu, want.mtu);
+        if (!is_gre(i))
+            assert_int_equal(link.mtu, LINUX_UDP_MTU);
+        else if (!has_remote_of_v6(i))
+            assert_int_equal(link.mtu, LINUX_GRE_MTU);
         json_t *json = bed_json("ip -j -d link show cs4");
         assert_string_equal(bed_word(json, "0.linkinfo.info_kind"), link.kind);
-        assert_string_equal(bed_word(json, "0.inet6_addr_gen_mode"), "none");
+        if (is_gre(i)) /* the others have no IPv6 */
+            assert_string_equal(bed_word(json, "0.inet6_addr_gen_mode"), "none");
         char *text = json_dumps(json, JSON_COMPACT);
         print_message("%s\n", text ? strstr(text, "\"linkinfo\"") : "");
         free(text);
