@@ -93,7 +93,7 @@ struct linux_link_want {
                         * IPv6 one, the last two become ip6gretap and ip6erspan by themselves */
     const char *alias; /* its mark; NULL: none */
     struct linux_tunnel tunnel;
-    uint32_t mtu; /* 0: the kernel's choice. See below */
+    uint32_t mtu; /* 0: the one that suits a mirror, see below */
     bool is_up;
 };
 
@@ -110,12 +110,20 @@ struct linux_link_want {
  *
  * On the MTU. Frames of the mirrored interface are given to the device without a look at its MTU,
  * and outer packets that do not fit on the way are fragmented (LINUX_DF_UNSET). But GRE devices
- * (gretap, erspan) answer an inner packet with DF that exceeds the device's MTU by an ICMP
- * "fragmentation needed", to its sender; so give those the largest MTU (LINUX_GRE_MTU), and it
- * stays quiet. The MTU of vxlan and geneve may not exceed that of the underlay, and matters not. */
+ * over IPv4 answer an inner packet with DF that exceeds the device's MTU by an ICMP "fragmentation
+ * needed" to its sender: LINUX_GRE_MTU keeps them quiet. Those over IPv6 do so with all that
+ * exceeds the path's MTU, and drop it, whatever the device's is: they are only for underlays that
+ * take the largest frame with the tunnel's headers. For vxlan and geneve it does not matter, so
+ * they get LINUX_UDP_MTU, with which a device has no IPv6 at all.
+ *
+ * A vxlan device takes in what anybody sends to its port, as if it had come by an interface of this
+ * machine. IPv6 is off there, and IPv4 is dropped by strict reverse-path filtering (unless
+ * net.ipv4.conf.all.rp_filter is 2); a filter of linux/tc.h that drops all that comes in closes it
+ * wholly, where the kernel has the action `gact`. */
 int linux_link_add(const struct linux_link_want *want, uint32_t *out_index,
                    struct err *err) MUST_CHECK;
 #define LINUX_GRE_MTU 65000
+#define LINUX_UDP_MTU 1279
 
 int linux_link_set_mtu(uint32_t index, uint32_t mtu, struct err *err) MUST_CHECK;
 int linux_link_set_alias(uint32_t index, const char *alias, struct err *err) MUST_CHECK;
