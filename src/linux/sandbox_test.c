@@ -33,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sensor/sandbox_parts.h"
+#include "linux/sandbox_parts.h"
 
 struct place {
     char root[64], logs[96], config[96], secret[96];

@@ -1,7 +1,7 @@
 /* Takes from the process that parses packets all that it does not need: its user, capabilities,
  * files outside a few folders, programs to run, sockets to make. */
-#ifndef SENSOR_SANDBOX_H
-#define SENSOR_SANDBOX_H
+#ifndef LINUX_SANDBOX_H
+#define LINUX_SANDBOX_H
 
 #include <stdbool.h>
 #include <stddef.h>
