@@ -34,6 +34,7 @@ struct sandbox_options {
     const char *const *read_dirs;  /* read beneath; those that do not exist are passed over */
 
     bool allow_udp_sockets; /* make UDP sockets of its own: canaries */
+    bool allow_binding;     /* bind and connect open sockets, ask for interfaces by name */
     int death_signal;       /* sent to this process when its parent dies; 0: none */
 };
 
