@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <linux/if_arp.h>
@@ -128,7 +129,20 @@ static int attach_filter(int fd, const struct ring_options *options, bool ignore
     return code;
 }
 
-static int make_ring(int fd, const struct ring_shape *shape)
+/* Since 6.2 the kernel can say "segments of UDP"; before, it throws such frames away where it is
+ * asked to tell. */
+static bool kernel_tells_all(void)
+{
+    struct utsname name;
+    char *end;
+    if (uname(&name) < 0)
+        return false;
+    unsigned long major = strtoul(name.release, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+    return major > 6 || (major == 6 && minor >= 2);
+}
+
+static int make_ring(int fd, const struct ring_options *options, const struct ring_shape *shape)
 {
     struct tpacket_req3 request = {
         .tp_block_size = shape->block_size,
@@ -139,7 +153,9 @@ static int make_ring(int fd, const struct ring_shape *shape)
     };
     int code = set_number(fd, PACKET_VERSION, TPACKET_V3);
     if (code == 0)
-        code = set_number(fd, PACKET_RESERVE, TAG_SIZE);
+        code = set_number(fd, PACKET_RESERVE, (int)(TAG_SIZE + (options->headroom + 7) / 8 * 8));
+    if (code == 0 && shape->tells_offloads)
+        code = set_number(fd, PACKET_VNET_HDR, 1);
     if (code == 0)
         code = set(fd, PACKET_RX_RING, &request, sizeof request);
     return code;
@@ -175,7 +191,7 @@ static int open_one(const struct ring_options *options, const struct interface *
     code = attach(fd, nothing, 1);
     if (code == 0) {
         what = "making a ring (try a smaller one)";
-        code = make_ring(fd, shape);
+        code = make_ring(fd, options, shape);
     }
     if (code == 0) {
         what = "binding to it";
@@ -271,6 +287,8 @@ int ring_open(const struct ring_options *options, int *out_fds, struct ring_shap
         .n_blocks = options->n_blocks > 0 ? options->n_blocks : N_BLOCKS,
         .link = interface.link,
         .ifindex = interface.ifindex,
+        .tells_offloads =
+            options->tells_offloads && interface.link == LINK_ETHERNET && kernel_tells_all(),
     };
     const unsigned n = options->group.n_workers;
     int *fds = malloc(n * sizeof *fds);
@@ -288,4 +306,17 @@ int ring_open(const struct ring_options *options, int *out_fds, struct ring_shap
             (void)close(fds[i]); /* nothing was read */
     free(fds);
     return code;
+}
+
+int ring_rebind(const struct live_source *source, const char *name, const struct ring_shape *shape,
+                struct err *err)
+{
+    struct interface interface = {0};
+    int code = find_interface(name, &interface, err);
+    if (code < 0)
+        return code;
+    if (interface.link != shape->link)
+        return err_set(err, -EINVAL, "interface %s: is of another kind than it was", name);
+    code = bind_to(live_fd(source), &interface);
+    return code < 0 ? refuse(&interface, "binding to it", code, err) : 0;
 }
