@@ -182,14 +182,33 @@ static int check(const struct linux_tc_want *want, struct err *err)
     return 0;
 }
 
+/* The tables of u32 belong to the qdisc: of one prio, either direction shows the filters of both.
+ */
+static int check_other_direction(const struct linux_tc_want *want, struct err *err)
+{
+    enum linux_tc_direction other = want->direction == LINUX_TC_IN ? LINUX_TC_OUT : LINUX_TC_IN;
+    struct linux_tc_filter *list = NULL;
+    size_t n = 0;
+    int result = linux_tc_list(want->link, other, &list, &n, err);
+    for (size_t i = 0; i < n && result == 0; i++)
+        if (list[i].prio == want->prio && strcmp(list[i].kind, "u32") == 0)
+            result = err_set(err, -EEXIST, "a u32 filter of the other direction has this prio");
+    free(list);
+    return result;
+}
+
 int linux_tc_add(const struct linux_tc_want *want, struct err *err)
 {
     struct nl_request request;
     int result = check(want, err);
+    if (result == 0 && want->match == LINUX_TC_U32)
+        result = check_other_direction(want, err);
     if (result == 0) {
         nl_init(&request);
         linux_tc_put(&request, want);
         result = nl_ask(&request, NULL, NULL, err);
+        if (result == -ENOSPC && want->match == LINUX_TC_U32 && want->handle)
+            result = err_set(err, -EEXIST, "handle %#x is taken", want->handle);
     }
     if (result)
         err_wrap(err, "adding an %s filter of prio %u to interface %u", words[want->direction],
@@ -211,6 +230,9 @@ int linux_tc_remove(uint32_t link, enum linux_tc_direction direction,
     if (filter->chain)
         nl_put_u32(&request, TCA_CHAIN, filter->chain);
     int result = nl_ask(&request, NULL, NULL, err);
+    enum linux_tc_hook hook;
+    if (result == -EINVAL && linux_tc_get_hook(link, &hook, NULL) == 0 && hook == LINUX_TC_NONE)
+        result = err_set(err, -ENOENT, "it is gone, and its qdisc with it");
     if (result)
         err_wrap(err, "removing the %s filter of prio %u from interface %u", words[direction],
                  filter->prio, link);
