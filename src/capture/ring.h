@@ -44,6 +44,10 @@ struct ring_offload {
     uint32_t sum_at;
 };
 
+/* What frames of the interface begin with: as ring_shape says it, for a filter that has to be there
+ * before. */
+int ring_find_link(const char *interface, uint16_t *out, struct err *err) MUST_CHECK;
+
 /* Opens group.n_workers rings, in their order. -ENODEV: there is no such interface; -ENETDOWN: it
  * is down: wait for it and open again. */
 int ring_open(const struct ring_options *options, int *out_fds, struct ring_shape *out_shape,

@@ -56,16 +56,14 @@ static uint16_t link_of(uint16_t type)
     }
 }
 
-static int find_interface(const char *name, struct interface *out, struct err *err)
+/* By any socket. */
+static int ask_interface(int fd, const char *name, struct interface *out, struct err *err)
 {
     struct ifreq request = {0};
     size_t len = strlen(name);
     if (len == 0 || len >= sizeof request.ifr_name)
         return err_set(err, -EINVAL, "interface %s: no interface has such a name", name);
     memcpy(request.ifr_name, name, len);
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return err_set(err, -errno, "interface %s: %s", name, strerror(errno));
     int code = 0;
     struct interface found = {.name = name};
     if (ioctl(fd, SIOCGIFINDEX, &request) < 0) {
@@ -79,7 +77,6 @@ static int find_interface(const char *name, struct interface *out, struct err *e
             code = -errno;
         found.type = request.ifr_hwaddr.sa_family;
     }
-    (void)close(fd); /* only asked */
     if (code == -ENODEV || code == -ENXIO)
         return err_set(err, -ENODEV, "interface %s: there is none", name);
     if (code < 0)
@@ -89,6 +86,25 @@ static int find_interface(const char *name, struct interface *out, struct err *e
     found.link = link_of(found.type);
     *out = found;
     return 0;
+}
+
+static int find_interface(const char *name, struct interface *out, struct err *err)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_set(err, -errno, "interface %s: %s", name, strerror(errno));
+    int code = ask_interface(fd, name, out, err);
+    (void)close(fd); /* only asked */
+    return code;
+}
+
+int ring_find_link(const char *name, uint16_t *out, struct err *err)
+{
+    struct interface interface = {0};
+    int code = find_interface(name, &interface, err);
+    if (code == 0)
+        *out = interface.link;
+    return code;
 }
 
 static int attach(int fd, struct sock_filter *code, size_t n)
@@ -312,7 +328,7 @@ int ring_rebind(const struct live_source *source, const char *name, const struct
                 struct err *err)
 {
     struct interface interface = {0};
-    int code = find_interface(name, &interface, err);
+    int code = ask_interface(live_fd(source), name, &interface, err);
     if (code < 0)
         return code;
     if (interface.link != shape->link)

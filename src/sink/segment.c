@@ -243,8 +243,8 @@ enum segment_kind segment_begin_sized(struct segmenter *s, const uint8_t *frame,
     struct shape shape;
     s->kind = SEGMENT_CANNOT;
     s->done = s->n_pieces = 0;
-    if (step == 0 || !read_shape(frame, size, &shape) || shape.transport_at != transport_at ||
-        is_part(&shape))
+    if (step == 0 || !read_shape(frame, size, &shape) || is_part(&shape) ||
+        (transport_at && shape.transport_at != transport_at))
         return SEGMENT_CANNOT;
     s->whole = size >= shape.end;
     if (shape.proto == PROTO_TCP)
