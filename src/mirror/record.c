@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mirror/state.h"
+#include "base/state.h"
 
 #define RECORD_MAX (16u << 20)
 
@@ -83,10 +83,10 @@ static int write_file(const char *path, const struct text *text, struct err *err
 int mirror_record_write(const char *folder, const struct mirror_job *job,
                         const struct mirror_sources *sources, char out_path[512], struct err *err)
 {
-    char path[512], fresh[512], home[MIRROR_STATE_MAX + 16], title[96];
+    char path[512], fresh[512], home[STATE_FOLDER_MAX + 16], title[96];
     struct text text;
     (void)snprintf(home, sizeof home, "%s/sources", folder);
-    int result = mirror_state_make(home, err);
+    int result = state_make(home, err);
     if (result < 0)
         return result;
     text_init(&text, RECORD_MAX);
