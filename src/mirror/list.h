@@ -1,1 +1,2 @@
 /* One line for each provider of mirrors; no guard: included with different PROVIDER. */
+PROVIDER(ovs)
