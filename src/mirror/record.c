@@ -18,8 +18,14 @@ static void put_source(const struct mirror_source *source, struct text *out)
     /* A JSON string is a YAML string in double quotes. */
     text_put(out, "  - name: ");
     text_json(out, source->name, sizeof source->name);
-    text_put(out, "\n    channel: ");
-    text_json(out, source->channel, sizeof source->channel);
+    if (source->channel[0]) {
+        text_put(out, "\n    channel: ");
+        text_json(out, source->channel, sizeof source->channel);
+    }
+    if (source->mac[0]) {
+        text_put(out, "\n    mac: ");
+        text_json(out, source->mac, sizeof source->mac);
+    }
     if (source->network[0]) {
         text_put(out, "\n    network: ");
         text_json(out, source->network, sizeof source->network);
