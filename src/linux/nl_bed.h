@@ -67,7 +67,7 @@ static inline char *bed_request_text(const struct nl_request *request, size_t he
 }
 
 /* What a program writes to its standard output, on the heap, and its exit code; NULL: it is not
- * there. `line` is cut at its spaces. */
+ * there. `line` is cut at its spaces; a '~' becomes one. */
 static inline char *bed_run(const char *line, int *out_code)
 {
     char words[1024], *arguments[64] = {0}, *at = words;
@@ -78,6 +78,9 @@ static inline char *bed_run(const char *line, int *out_code)
         at += strcspn(at, " ");
         if (*at)
             *at++ = '\0';
+        for (char *c = arguments[n - 1]; *c; c++)
+            if (*c == '~')
+                *c = ' ';
     }
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)

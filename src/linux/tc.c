@@ -182,19 +182,69 @@ static int check(const struct linux_tc_want *want, struct err *err)
     return 0;
 }
 
+/* The tables of u32 belong to the qdisc: of one prio, either direction shows the filters of both.
+ */
+static int check_other_direction(const struct linux_tc_want *want, struct err *err)
+{
+    enum linux_tc_direction other = want->direction == LINUX_TC_IN ? LINUX_TC_OUT : LINUX_TC_IN;
+    struct linux_tc_filter *list = NULL;
+    size_t n = 0;
+    int result = linux_tc_list(want->link, other, &list, &n, err);
+    for (size_t i = 0; i < n && result == 0; i++)
+        if (list[i].prio == want->prio && strcmp(list[i].kind, "u32") == 0)
+            result = err_set(err, -EEXIST, "a u32 filter of the other direction has this prio");
+    free(list);
+    return result;
+}
+
 int linux_tc_add(const struct linux_tc_want *want, struct err *err)
 {
     struct nl_request request;
     int result = check(want, err);
+    if (result == 0 && want->match == LINUX_TC_U32)
+        result = check_other_direction(want, err);
     if (result == 0) {
         nl_init(&request);
         linux_tc_put(&request, want);
         result = nl_ask(&request, NULL, NULL, err);
+        if (result == -ENOSPC && want->match == LINUX_TC_U32 && want->handle)
+            result = err_set(err, -EEXIST, "handle %#x is taken", want->handle);
     }
     if (result)
         err_wrap(err, "adding an %s filter of prio %u to interface %u", words[want->direction],
                  want->prio, want->link);
     return result;
+}
+
+/* Of u32 the tables stay when their last filter goes, and with them the prio. */
+static int sweep_tables(uint32_t link, enum linux_tc_direction direction,
+                        const struct linux_tc_filter *filter, struct err *err)
+{
+    struct linux_tc_filter *list = NULL;
+    struct nl_request request;
+    size_t n = 0, n_tables = 0;
+    int result = linux_tc_list(link, direction, &list, &n, err);
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].prio != filter->prio || list[i].chain != filter->chain)
+            continue;
+        n_tables++;
+        if (!list[i].is_table || strcmp(list[i].kind, "u32") != 0) {
+            n_tables = 0; /* somebody else's is in it */
+            break;
+        }
+    }
+    free(list);
+    if (n_tables == 0)
+        return 0;
+    struct tcmsg head = tc_head(link, direction, filter->prio, filter->protocol, 0);
+    nl_init(&request);
+    nl_message(&request, RTM_DELTFILTER, 0, &head, sizeof head);
+    nl_put_text(&request, TCA_KIND, filter->kind);
+    if (filter->chain)
+        nl_put_u32(&request, TCA_CHAIN, filter->chain);
+    return nl_ask(&request, NULL, NULL, err);
 }
 
 int linux_tc_remove(uint32_t link, enum linux_tc_direction direction,
@@ -211,6 +261,11 @@ int linux_tc_remove(uint32_t link, enum linux_tc_direction direction,
     if (filter->chain)
         nl_put_u32(&request, TCA_CHAIN, filter->chain);
     int result = nl_ask(&request, NULL, NULL, err);
+    enum linux_tc_hook hook;
+    if (result == -EINVAL && linux_tc_get_hook(link, &hook, NULL) == 0 && hook == LINUX_TC_NONE)
+        result = err_set(err, -ENOENT, "it is gone, and its qdisc with it");
+    if (result == 0 && strcmp(filter->kind, "u32") == 0)
+        result = sweep_tables(link, direction, filter, err);
     if (result)
         err_wrap(err, "removing the %s filter of prio %u from interface %u", words[direction],
                  filter->prio, link);

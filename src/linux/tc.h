@@ -64,8 +64,9 @@ struct linux_tc_filter {
     uint64_t n_overlimits; /* mirred: copies that could not be sent, its target being down */
 };
 
-/* All of one interface and direction, in the order in which they are asked; the caller frees *out.
- * None where there is no such qdisc. */
+/* All of one interface and direction, in the order of prio; the caller frees *out. None where there
+ * is no such qdisc. Of u32, those of the other direction with the same prio are listed too: the
+ * kernel keeps them together. (linux_tc_add makes no such pair.) */
 int linux_tc_list(uint32_t link, enum linux_tc_direction direction, struct linux_tc_filter **out,
                   size_t *out_n, struct err *err) MUST_CHECK;
 
@@ -100,8 +101,9 @@ enum linux_tc_verdict {
 struct linux_tc_want {
     uint32_t link;
     enum linux_tc_direction direction;
-    uint16_t prio; /* 1 …; one that no other filter of this hook has: a prio is for filters of one
-                    * kind and protocol only, and u32's of one prio share a table */
+    uint16_t prio; /* 1 …; one that no filter of the interface has, in either direction: a prio
+                    * is for filters of one kind and protocol only, and u32 keeps those of one
+                    * prio in one table for both directions */
     uint16_t protocol; /* ETH_P_ALL; 0: the same. A tagged frame is ETH_P_8021Q, so the exclusion of
                         * the mirror's own packets is better ETH_P_ALL and a key for IP's version */
     uint32_t handle;   /* 0: the kernel's choice; u32: at most 0xfff */
@@ -144,7 +146,8 @@ int linux_tc_add(const struct linux_tc_want *want, struct err *err) MUST_CHECK;
 int linux_tc_remove(uint32_t link, enum linux_tc_direction direction,
                     const struct linux_tc_filter *filter, struct err *err) MUST_CHECK;
 
-/* The least prio from `from` on that no filter of the list has; 0: there is none. */
+/* The least prio from `from` on that no filter of the list has; 0: there is none. The list should
+ * be that of both directions, put together. */
 uint16_t linux_tc_free_prio(const struct linux_tc_filter *filters, size_t n, uint16_t from);
 
 /* What linux_tc_add sends, and what is read from an answer (body: behind the message's header); for

@@ -1,0 +1,424 @@
+/* Which packets are mirrored: libpcap's interpreter runs the programs over packets with no tag, one
+ * and two in their bytes; the kernel runs them over frames whose tag it has taken out. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "capture/netns_bed.h"
+#include "linux/exclusion.h"
+#include "net/frames_bed.h"
+
+/* Of libpcap; its header does not go together with the kernel's. */
+u_int bpf_filter(const struct linux_bpf_line *program, const u_char *bytes, u_int wire_size,
+                 u_int size);
+int bpf_validate(const struct linux_bpf_line *program, int n);
+
+static struct addr address(const char *text)
+{
+    struct addr a;
+    assert_true(addr_parse(text, &a));
+    return a;
+}
+
+/* A packet from its IP header on, and whether it is mirrored. */
+struct row {
+    const char *what, *src, *dst;
+    enum kind {
+        UDP,
+        TCP,
+        GRE,
+        LATER,   /* fragment, of UDP */
+        LATER47, /* fragment, of GRE */
+        FIRST,   /* fragment, of UDP to `port` */
+        ERROR,   /* of ICMP, quoting UDP from src to `quoted`, to `port` */
+        ERROR47, /* quoting GRE */
+        SHORT    /* an error that quotes nothing */
+    } kind;
+    uint16_t port;
+    bool mirrored;
+    const char *quoted;
+    uint8_t type; /* of the error */
+};
+
+#define A4 "10.1.0.1"
+#define C4 "10.9.0.2"
+#define D4 "10.9.0.3"
+#define A6 "2001:db8:1::1"
+#define C6 "2001:db8::9"
+#define D6 "2001:db8::a"
+
+static const struct row rows[] = {
+    {"another host", A4, D4, UDP, 4789, true},
+    {"the tunnel", A4, C4, UDP, 4789, false},
+    {"another port", A4, C4, UDP, 4790, true},
+    {"from it", C4, A4, UDP, 4789, true},
+    {"tcp", A4, C4, TCP, 4789, true},
+    {"gre", A4, C4, GRE, 0, true},
+    {"gre's", A4, "10.9.0.4", GRE, 0, false},
+    {"gre's, udp", A4, "10.9.0.4", UDP, 4789, true},
+    {"gre's, later fragment", A4, "10.9.0.4", LATER47, 0, false},
+    {"gre's, udp fragment", A4, "10.9.0.4", LATER, 0, true},
+    {"first fragment", A4, C4, FIRST, 4789, false},
+    {"first fragment, another port", A4, C4, FIRST, 53, true},
+    {"later fragment", A4, C4, LATER, 0, false},
+    {"later fragment to another", A4, D4, LATER, 0, true},
+    {"later fragment, gre", A4, C4, LATER47, 0, true},
+    {"unreachable", C4, A4, ERROR, 4789, false, C4, 3},
+    {"unreachable, from a router", D4, A4, ERROR, 4789, false, C4, 3},
+    {"too old", D4, A4, ERROR, 4789, false, C4, 11},
+    {"parameters", C4, A4, ERROR, 4789, false, C4, 12},
+    {"echo", C4, A4, ERROR, 4789, true, C4, 8},
+    {"quotes another port", C4, A4, ERROR, 53, true, C4, 3},
+    {"quotes another host", D4, A4, ERROR, 4789, true, D4, 3},
+    {"quotes gre", C4, A4, ERROR47, 0, true, C4, 3},
+    {"quotes gre's", D4, A4, ERROR47, 0, false, "10.9.0.4", 3},
+    {"quotes nothing", C4, A4, SHORT, 0, true, C4, 3},
+    {"another host", A6, D6, UDP, 4789, true},
+    {"the tunnel", A6, C6, UDP, 4789, false},
+    {"another port", A6, C6, UDP, 4790, true},
+    {"from it", C6, A6, UDP, 4789, true},
+    {"tcp", A6, C6, TCP, 4789, true},
+    {"gre", A6, C6, GRE, 0, true},
+    {"gre's", A6, "2001:db8::b", GRE, 0, false},
+    {"gre's, later fragment", A6, "2001:db8::b", LATER47, 0, false},
+    {"first fragment", A6, C6, FIRST, 4789, false},
+    {"first fragment, another port", A6, C6, FIRST, 53, true},
+    {"later fragment", A6, C6, LATER, 0, false},
+    {"later fragment to another", A6, D6, LATER, 0, true},
+    {"later fragment, gre", A6, C6, LATER47, 0, true},
+    {"unreachable", C6, A6, ERROR, 4789, false, C6, 1},
+    {"too big, from a router", D6, A6, ERROR, 4789, false, C6, 2},
+    {"too old", D6, A6, ERROR, 4789, false, C6, 3},
+    {"parameters", C6, A6, ERROR, 4789, false, C6, 4},
+    {"echo", C6, A6, ERROR, 4789, true, C6, 128},
+    {"quotes another port", C6, A6, ERROR, 53, true, C6, 1},
+    {"quotes another host", D6, A6, ERROR, 4789, true, D6, 1},
+    {"quotes gre", C6, A6, ERROR47, 0, true, C6, 1},
+    {"quotes gre's", D6, A6, ERROR47, 0, false, "2001:db8::b", 1},
+    {"quotes nothing", C6, A6, SHORT, 0, true, C6, 1},
+};
+
+static size_t fill_exclusions(struct linux_exclusion out[4])
+{
+    out[0] = (struct linux_exclusion){address(C4), IPPROTO_UDP, 4789};
+    out[1] = (struct linux_exclusion){address(C6), IPPROTO_UDP, 4789};
+    out[2] = (struct linux_exclusion){address("10.9.0.4"), IPPROTO_GRE, 0};
+    out[3] = (struct linux_exclusion){address("2001:db8::b"), IPPROTO_GRE, 0};
+    return 4;
+}
+
+/* Puts the IPv6 fragment header in front; of IPv4 the fields are set behind. */
+static void put_fragment6(struct frame_bed *b, uint8_t protocol, uint16_t offset_and_more)
+{
+    uint8_t h[8] = {protocol, 0, (uint8_t)(offset_and_more >> 8), (uint8_t)offset_and_more, 1, 2,
+                    3,        4};
+    frame_put(b, h, sizeof h);
+}
+
+static void make_quote(struct frame_bed *b, const struct row *row, struct addr src,
+                       struct addr quoted)
+{
+    if (row->kind == ERROR)
+        frame_udp(b, 50000, row->port);
+    frame_ip(b, &src, &quoted, row->kind == ERROR ? 17 : 47);
+    frame_icmp(b, row->type, 0);
+}
+
+static void make_packet(struct frame_bed *b, const struct row *row)
+{
+    struct addr src = address(row->src), dst = address(row->dst);
+    bool v4 = addr_is_v4(&src), later = row->kind == LATER || row->kind == LATER47;
+    uint8_t protocol = row->kind == TCP                           ? 6
+                       : row->kind == GRE || row->kind == LATER47 ? 47
+                       : row->kind >= ERROR                       ? (v4 ? 1 : 58)
+                                                                  : 17;
+    bool is_quote = row->kind == ERROR || row->kind == ERROR47;
+    frame_begin(b, "some payload", row->kind == SHORT ? 0 : 12);
+    if (is_quote)
+        make_quote(b, row, dst, address(row->quoted));
+    else if (row->kind == SHORT)
+        frame_icmp(b, row->type, 0);
+    else if (row->kind == TCP)
+        frame_tcp(b, 50000, row->port, 1, 1, 0x10, 100, -1);
+    else if (row->kind == UDP || row->kind == FIRST)
+        frame_udp(b, 50000, row->port);
+    if (!v4 && (later || row->kind == FIRST)) {
+        put_fragment6(b, protocol, later ? 1480 : 1);
+        protocol = 44;
+    }
+    frame_ip(b, &src, &dst, protocol);
+    if (v4 && later)
+        frame_set16(b, 6, 185);
+    if (v4 && row->kind == FIRST)
+        frame_set16(b, 6, 0x2000);
+}
+
+static void put_tags(struct frame_bed *b, unsigned n)
+{
+    bool v4 = frame_bytes(b)[0] >> 4 == 4;
+    uint16_t type = v4 ? 0x0800 : 0x86dd;
+    static const uint8_t addresses[12] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
+    for (unsigned i = 0; i <= n; i++) {
+        uint8_t h[4] = {0, (uint8_t)(5 + i), (uint8_t)(type >> 8), (uint8_t)type};
+        frame_put(b, i < n ? h : h + 2, i < n ? 4 : 2);
+        type = i == 0 ? 0x8100 : 0x88a8;
+    }
+    frame_put(b, addresses, sizeof addresses);
+}
+
+/* From a block of its exact size. */
+static bool passes(const struct linux_bpf *bpf, const uint8_t *bytes, size_t size)
+{
+    uint8_t *copy = malloc(size ? size : 1);
+    assert_non_null(copy);
+    if (size)
+        memcpy(copy, bytes, size);
+    u_int result = bpf_filter(bpf->at, copy, (u_int)size, (u_int)size);
+    assert_true(result == 0 || result == 0xffffffff);
+    free(copy);
+    return result != 0;
+}
+
+static void test_exclusions(void **state)
+{
+    (void)state;
+    static struct frame_bed b;
+    struct linux_exclusion exclusions[4];
+    struct linux_bpf ethernet, ip;
+    size_t n = fill_exclusions(exclusions);
+    assert_int_equal(
+        linux_exclusion_filter(exclusions, n, NULL, LINUX_PACKET_ETHERNET, &ethernet, NULL), 0);
+    assert_int_equal(linux_exclusion_filter(exclusions, n, "", LINUX_PACKET_IP, &ip, NULL), 0);
+    assert_true(bpf_validate(ethernet.at, (int)ethernet.n));
+    assert_true(bpf_validate(ip.at, (int)ip.n));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct row *row = &rows[i];
+        make_packet(&b, row);
+        if (passes(&ip, frame_bytes(&b), frame_size(&b)) != row->mirrored)
+            fail_msg("ip: %s, %s", row->dst, row->what);
+        for (unsigned tags = 0; tags < 4; tags++) {
+            make_packet(&b, row);
+            put_tags(&b, tags);
+            bool expected = tags == 3 || row->mirrored; /* nobody looks behind three */
+            if (passes(&ethernet, frame_bytes(&b), frame_size(&b)) != expected)
+                fail_msg("%u tags: %s, %s", tags, row->dst, row->what);
+            /* What is cut off is mirrored as the whole is: nothing is lost by reading too far. */
+            for (size_t cut = 14 + 4 * tags; row->mirrored && cut < frame_size(&b); cut++)
+                if (!passes(&ethernet, frame_bytes(&b), cut) && strcmp(row->dst, C4) != 0 &&
+                    strcmp(row->dst, C6) != 0)
+                    fail_msg("%u tags, cut to %zu: %s, %s", tags, cut, row->dst, row->what);
+        }
+    }
+    linux_bpf_done(&ethernet);
+    linux_bpf_done(&ip);
+}
+
+/* What is neither IPv4 nor IPv6 is mirrored; so are frames shorter than their header. */
+static void test_other_frames(void **state)
+{
+    (void)state;
+    static const uint8_t arp[60] = {[0] = 0xff, [12] = 0x08, [13] = 0x06, [15] = 1};
+    struct linux_exclusion exclusions[4];
+    struct linux_bpf bpf;
+    size_t n = fill_exclusions(exclusions);
+    assert_int_equal(linux_exclusion_filter(exclusions, n, " ", LINUX_PACKET_ETHERNET, &bpf, NULL),
+                     0);
+    for (size_t cut = 14; cut <= sizeof arp; cut++)
+        assert_true(passes(&bpf, arp, cut));
+    linux_bpf_done(&bpf);
+    assert_int_equal(linux_exclusion_filter(NULL, 0, NULL, LINUX_PACKET_IP, &bpf, NULL), 0);
+    assert_int_equal(bpf.n, 1);
+    assert_true(passes(&bpf, arp, 0));
+    linux_bpf_done(&bpf);
+}
+
+static void test_expressions(void **state)
+{
+    (void)state;
+    static struct frame_bed b;
+    static const struct {
+        const char *expression;
+        uint16_t port;
+        bool mirrored, mirrored_ip;
+    } list[] = {
+        {"udp port 53", 53, true, true},       {"udp port 53", 54, false, false},
+        {"not udp port 53", 53, false, false}, {"not udp port 53", 54, true, true},
+        {"udp", 4789, false, false},           {"ether host 02:00:00:00:00:01", 53, true, false},
+        {"len > 40", 53, true, false},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        for (int kind = LINUX_PACKET_ETHERNET; kind <= LINUX_PACKET_IP; kind++) {
+            const struct row row = {"", A4, C4, UDP, list[i].port, true};
+            struct linux_exclusion exclusions[4];
+            struct linux_bpf bpf;
+            struct err err;
+            size_t n = fill_exclusions(exclusions);
+            int code = linux_exclusion_filter(exclusions, n, list[i].expression,
+                                              (enum linux_packet)kind, &bpf, &err);
+            if (kind == LINUX_PACKET_IP && strstr(list[i].expression, "ether")) {
+                assert_int_equal(code, -EINVAL);
+                continue;
+            }
+            assert_int_equal(code, 0);
+            make_packet(&b, &row);
+            bool expected = list[i].mirrored_ip;
+            if (kind == LINUX_PACKET_ETHERNET) {
+                put_tags(&b, 0);
+                expected = list[i].mirrored;
+            }
+            if (passes(&bpf, frame_bytes(&b), frame_size(&b)) != expected)
+                fail_msg("%s, kind %d, port %u", list[i].expression, kind, list[i].port);
+            linux_bpf_done(&bpf);
+        }
+}
+
+static void test_wrong_expressions(void **state)
+{
+    (void)state;
+    struct err err;
+    assert_int_equal(linux_check_filter("tcp port", LINUX_PACKET_ETHERNET, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "filter \"tcp port\": "));
+    assert_non_null(strstr(err.text, "syntax error"));
+    assert_int_equal(linux_check_filter("vlan 5", LINUX_PACKET_IP, &err), -EINVAL);
+    assert_int_equal(linux_check_filter("ether host 02::1", LINUX_PACKET_IP, &err), -EINVAL);
+    assert_int_equal(linux_check_filter("vlan and ether[13] = 1", LINUX_PACKET_ETHERNET, &err),
+                     -EINVAL);
+    assert_non_null(strstr(err.text, "VLAN"));
+    assert_int_equal(linux_check_filter("vlan and ether[11:4] = 1", LINUX_PACKET_ETHERNET, &err),
+                     -EINVAL);
+    assert_int_equal(linux_check_filter("ether[13] = 1", LINUX_PACKET_ETHERNET, &err), 0);
+    assert_int_equal(linux_check_filter(NULL, LINUX_PACKET_IP, &err), 0);
+    static char many[60000] = "ip[0]";
+    size_t at = strlen(many);
+    for (unsigned i = 1; i < 1500; i++)
+        at += (size_t)snprintf(many + at, sizeof many - at, " + ip[%u]", i % 60);
+    (void)snprintf(many + at, sizeof many - at, " = 5");
+    assert_int_equal(linux_check_filter(many, LINUX_PACKET_ETHERNET, &err), -E2BIG);
+    assert_non_null(strstr(err.text, "4096"));
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    struct linux_exclusion e[4];
+    char text[LINUX_EXCLUSION_TEXT];
+    fill_exclusions(e);
+    linux_exclusion_put(&e[0], text);
+    assert_string_equal(text, "udp 10.9.0.2 4789");
+    linux_exclusion_put(&e[3], text);
+    assert_string_equal(text, "gre 2001:db8::b");
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            assert_int_equal(linux_exclusion_eq(&e[i], &e[j]), i == j);
+    struct linux_exclusion other = e[0];
+    other.port++;
+    assert_false(linux_exclusion_eq(&e[0], &other));
+}
+
+/* A socket that gets the frames of the interface that the program lets pass; -1: refused. */
+static int open_filtered(const char *interface, const struct linux_bpf *bpf)
+{
+    struct {
+        unsigned short n;
+        const struct linux_bpf_line *at;
+    } program = {(unsigned short)bpf->n, bpf->at};
+    struct sockaddr_ll to = {.sll_family = AF_PACKET,
+                             .sll_protocol = htons(ETH_P_ALL),
+                             .sll_ifindex = (int)if_nametoindex(interface)};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(fd >= 0);
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ||
+        bind(fd, (struct sockaddr *)&to, sizeof to) < 0) {
+        printf("%s\n", strerror(errno));
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* The kernel takes the outer tag out before anybody sees the frame. */
+static void test_tags_taken_out(void **state)
+{
+    (void)state;
+    static struct frame_bed b;
+    static const struct {
+        const char *expression;
+        uint8_t passes; /* bits: with no tag, one, two; the outermost is VLAN 5, 6, in it 5 */
+    } list[] = {
+        {"", 7},
+        {"udp port 53", 3},
+        {"not udp port 53", 4},
+        {"vlan", 6},
+        {"vlan 5", 2},
+        {"vlan 6", 4},
+        {"not vlan 5", 5},
+        {"vlan 5 and udp port 53", 2},
+        {"vlan 5 and udp port 54", 0},
+        {"vlan and udp port 53", 2},
+        {"vlan 6 and vlan 5 and udp port 53", 4},
+        {"vlan 6 and vlan 5 and udp[10] = 0x6d", 4}, /* "some" */
+        {"host 10.1.0.1 and ip[0] = 0x45", 3},
+        {"vlan and ether[12:2] = 0x8100", 2},
+    };
+    if (!bed_enter_netns())
+        skip();
+    int tap = bed_tap("t0", IFF_TAP);
+    if (tap < 0)
+        skip();
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        struct linux_exclusion exclusions[4];
+        struct linux_bpf bpf;
+        size_t n = fill_exclusions(exclusions);
+        assert_int_equal(linux_exclusion_filter(exclusions, n, list[i].expression,
+                                                LINUX_PACKET_ETHERNET, &bpf, NULL),
+                         0);
+        int fd = open_filtered("t0", &bpf);
+        assert_true(fd >= 0);
+        unsigned passed = 0;
+        for (unsigned tags = 0; tags < 3; tags++)
+            for (unsigned port = 53; port <= 4789; port += 4789 - 53) {
+                const struct row row = {"", A4, C4, UDP, (uint16_t)port, true};
+                make_packet(&b, &row);
+                put_tags(&b, tags);
+                assert_true(write(tap, frame_bytes(&b), frame_size(&b)) > 0);
+                struct pollfd wait = {.fd = fd, .events = POLLIN};
+                uint8_t bytes[2000];
+                (void)poll(&wait, 1, 20);
+                ssize_t size;
+                while ((size = recv(fd, bytes, sizeof bytes, 0)) > 0) {
+                    /* of the kernel's own, as neighbours are looked for, none is our UDP */
+                    if (memmem(bytes, (size_t)size, "some payload", 12))
+                        passed |= port == 53 ? 1u << tags : 8;
+                }
+            }
+        if (passed != list[i].passes)
+            fail_msg("%s: %u", list[i].expression, passed);
+        close(fd);
+        linux_bpf_done(&bpf);
+    }
+    close(tap);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exclusions),  cmocka_unit_test(test_other_frames),
+        cmocka_unit_test(test_expressions), cmocka_unit_test(test_wrong_expressions),
+        cmocka_unit_test(test_words),       cmocka_unit_test(test_tags_taken_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
