@@ -290,6 +290,14 @@ static void remark_mtu(const struct plan *p)
         need = p->wish->snap + around - ETH_HLEN;
     if (need + VLAN_TAG_SIZE <= p->way.mtu)
         return;
+    if (!addr_is_v4(&p->wish->to.addr) && p->method != HOST_USER) {
+        text_format(
+            p->remarks,
+            "copies that do not fit are LOST: over IPv6 the kernel does not fragment what it "
+            "wraps, %s has an MTU of %u, and whole frames of %s take %u; --method user does\n",
+            p->way.out, p->way.mtu, p->tap->interface, need + VLAN_TAG_SIZE);
+        return;
+    }
     text_format(
         p->remarks,
         "frames of more than %u bytes go out in IP fragments (DF is clear, so nothing is "
@@ -317,6 +325,20 @@ static void remark(const struct plan *p, const char *why)
 
 /* ---- all of it ---- */
 
+/* GRE over IPv6 drops what does not fit, and tells the frame's sender to send smaller ones. */
+static int check_size(const struct plan *p, struct err *err)
+{
+    bool v6 = !addr_is_v4(&p->wish->to.addr);
+    uint32_t need = p->mirrored->mtu + mirror_wrap_overhead(p->wish->to.wrap, v6);
+    if (!v6 || !is_gre(p->wish->to.wrap) || !p->way.mtu || p->way.mtu >= need)
+        return 0;
+    return err_set(
+        err, -EMSGSIZE,
+        "--to: %s over IPv6 can't carry the largest frames of %s, and would disturb their "
+        "senders: it takes an MTU of %u on %s, which has %u; vxlan or geneve can",
+        mirror_wrap_name(p->wish->to.wrap), p->tap->interface, need, p->way.out, p->way.mtu);
+}
+
 static int decide(struct plan *p, char why[200], struct err *err)
 {
     const struct host_wish *wish = p->wish;
@@ -340,7 +362,7 @@ static int decide(struct plan *p, char why[200], struct err *err)
     result = host_find_way(p->host, wish, p->mirrored, p->bound, &p->way, err);
     if (result == 0)
         result = host_check_loops(p->host, p->job->name, wish, p->mirrored, &p->way, err);
-    return result;
+    return result < 0 ? result : check_size(p, err);
 }
 
 static int want_tap(struct plan *p, struct err *err)

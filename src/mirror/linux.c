@@ -48,8 +48,12 @@ static int wish_take(int row, const char *value, void *with, struct err *err)
 static int wish_check(struct mirror_job *job, struct err *err)
 {
     struct wish *wish = job->wish;
-    if (!job->name[0] && wish->interface)
-        (void)snprintf(job->name, sizeof job->name, "%s", wish->interface);
+    if (!job->name[0] && wish->interface) {
+        int len = snprintf(job->name, sizeof job->name, "%s%s%s", wish->netns ? wish->netns : "",
+                           wish->netns ? "." : "", wish->interface);
+        if (len < 0 || (size_t)len >= sizeof job->name)
+            return err_set(err, -EINVAL, "this mirror needs a shorter name: --name");
+    }
     if (job->partial)
         return 0;
     if (!wish->interface)
