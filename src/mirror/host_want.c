@@ -88,7 +88,8 @@ static void want_link(struct plan *p)
                            (json_int_t)wish->to.port, "up", 1, "keyed", wish->has_id);
     if (wish->to.wrap >= MIRROR_ERSPAN1 && wish->to.wrap <= MIRROR_ERSPAN3)
         (void)json_object_set_new(is, "erspan", json_integer(wish->to.wrap - MIRROR_ERSPAN1));
-    (void)json_object_set_new(is, "local", put_addr(&p->way.source));
+    if (wish->to.wrap != MIRROR_GENEVE) /* whose devices take the route's */
+        (void)json_object_set_new(is, "local", put_addr(&p->way.source));
     if (p->bound)
         (void)json_object_set_new(is, "underlay", json_string(p->way.out));
     if (is_gre(wish->to.wrap))
@@ -307,6 +308,31 @@ static void remark_mtu(const struct plan *p)
         p->tap->interface, need + VLAN_TAG_SIZE);
 }
 
+/* A filter of somebody else's that comes first may end a frame's way before ours sees it. */
+static void remark_others(const struct plan *p)
+{
+    static const char *const words[] = {"ingress", "egress"};
+    for (int d = LINUX_TC_IN; p->method == HOST_TC && d <= LINUX_TC_OUT; d++) {
+        struct linux_tc_filter *filters = NULL;
+        size_t n = 0;
+        struct err err;
+        bool first = false;
+        if (linux_tc_list(p->mirrored->index, (enum linux_tc_direction)d, &filters, &n, &err) < 0)
+            continue;
+        for (size_t i = 0; i < n; i++) {
+            struct host_cookie cookie;
+            first |= filters[i].prio == 1 && !filters[i].is_table &&
+                     !host_read_cookie(filters[i].cookie, filters[i].cookie_size, &cookie);
+        }
+        free(filters);
+        if (first)
+            text_format(p->remarks,
+                        "another filter comes first: frames that it drops, redirects or accepts for "
+                        "good are not copied (tc filter show dev %s %s)\n",
+                        p->tap->interface, words[d == LINUX_TC_OUT]);
+    }
+}
+
 static void remark(const struct plan *p, const char *why)
 {
     if (why[0])
@@ -321,6 +347,7 @@ static void remark(const struct plan *p, const char *why)
             "a full link loses copies first\n",
             p->way.out);
     remark_mtu(p);
+    remark_others(p);
 }
 
 /* ---- all of it ---- */
