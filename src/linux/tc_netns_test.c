@@ -376,13 +376,18 @@ static void test_drop(void **state)
     struct linux_tc_want want = mirror_want();
     want.verdict = LINUX_TC_DROP;
     want.mirror_to = 0;
+    want.direction = LINUX_TC_IN;
+    int at_e0 = open_port("e0", ETH_P_IP); /* where frames come to that were not dropped */
+    send_frame(bed.from_e1, 53, 100);
+    assert_int_equal(arrived(at_e0), 1);
     if (is_had(linux_tc_add(&want, &err), &err)) {
-        send_frame(bed.from_e0, 53, 100);
-        assert_int_equal(arrived(bed.at_e1), 0);
-        assert_int_equal(list(LINUX_TC_OUT, f, 4), 1);
+        send_frame(bed.from_e1, 53, 100);
+        assert_int_equal(arrived(at_e0), 0);
+        assert_int_equal(list(LINUX_TC_IN, f, 4), 1);
         assert_true(f[0].drops);
         assert_int_equal(f[0].cookie_size, 2);
     }
+    close(at_e0);
     end_clsact();
 }
 
