@@ -84,12 +84,6 @@ static json_t *mark(const char *mirror)
     return ovsdb_new_map(json_pack("{s:s}", OVS_MARK, mirror));
 }
 
-static bool is_ours(const json_t *row, const char *mirror)
-{
-    const char *name = ovs_mark(row);
-    return name && strcmp(name, mirror) == 0;
-}
-
 /* {"options:key": "101", …} as a map of the database. */
 static json_t *options_of(const json_t *is)
 {
@@ -150,12 +144,12 @@ static int find_ours(const struct ovs *ovs, const json_t *bridge, const char *mi
     const json_t *row;
     bool ok = ours.mirrors && ours.others;
     for (size_t i = 0; ok && (row = ovs_mirror_of(ovs, bridge, i)); i++) {
-        if (!is_ours(row, mirror))
+        if (!ovs_is_ours(row, mirror))
             continue;
         ok = json_array_append_new(ours.mirrors, ovsdb_new_uuid(ovs_uuid(row))) == 0;
     }
     for (size_t i = 0; ok && (row = ovs_port_of(ovs, bridge, i)); i++) {
-        if (!is_ours(row, mirror))
+        if (!ovs_is_ours(row, mirror))
             continue;
         if (strcmp(ovs_name(row), tunnel) == 0)
             ours.tunnel = row;
