@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mirror/state.h"
+#include "base/state.h"
 
 #define VERSION 1
 #define WAIT_MS 5000
@@ -20,7 +20,7 @@
 struct mirror_journal {
     sqlite3 *db; /* NULL: there is none, and nothing is written */
     int lock;    /* -1: only read */
-    char path[MIRROR_STATE_MAX + 32];
+    char path[STATE_FOLDER_MAX + 32];
 };
 
 static const char *const state_names[] = {
@@ -81,8 +81,8 @@ static int check_version(struct mirror_journal *j, bool write, struct err *err)
 
 static int take_lock(struct mirror_journal *j, const char *folder, struct err *err)
 {
-    char path[MIRROR_STATE_MAX + 32];
-    int result = mirror_state_make(folder, err);
+    char path[STATE_FOLDER_MAX + 32];
+    int result = state_make(folder, err);
     if (result < 0)
         return result;
     (void)snprintf(path, sizeof path, "%s/mirror.lock", folder);

@@ -33,6 +33,7 @@ struct mirror_job {
     char network[64];           /* "": the collector's only one */
     void *wish;                 /* the provider's options; NULL: not known, only marks are */
     bool partial;               /* the wish only says which mirror: status, remove */
+    const json_t *arguments;    /* the words of the wish, for a unit that says them again */
     struct mirror_set recorded; /* what the journal has of it */
     void *state;                /* the provider's own, from open() to close() */
 };
@@ -56,7 +57,8 @@ struct mirror_measures {
 struct mirror_source {
     char name[64];
     char network[64];
-    char channel[96];      /* "vxlan:101@10.9.0.1"; as in cloudspan.yaml */
+    char channel[96];      /* "vxlan:101@10.9.0.1"; as in cloudspan.yaml; "": several share one */
+    char mac[18];          /* of the machine; "": not known */
     char addresses[8][48]; /* of the machine itself; "" ends them */
     bool filtered;         /* it does not get all that there is */
     uint32_t truncate;     /* bytes; 0: whole packets */

@@ -1,7 +1,7 @@
 /* Takes from the process that parses packets all that it does not need: its user, capabilities,
  * files outside a few folders, programs to run, sockets to make. */
-#ifndef SENSOR_SANDBOX_H
-#define SENSOR_SANDBOX_H
+#ifndef LINUX_SANDBOX_H
+#define LINUX_SANDBOX_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +34,7 @@ struct sandbox_options {
     const char *const *read_dirs;  /* read beneath; those that do not exist are passed over */
 
     bool allow_udp_sockets; /* make UDP sockets of its own: canaries */
+    bool allow_binding;     /* bind and connect open sockets, ask for interfaces by name */
     int death_signal;       /* sent to this process when its parent dies; 0: none */
 };
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <seccomp.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "sensor/sandbox_parts.h"
+#include "linux/sandbox_parts.h"
 
 /* The sanitizers' own code maps, traces and forks as it likes. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -140,13 +141,20 @@ static int allow_sockets(scmp_filter_ctx filter)
         if (result)
             return result;
     }
-    static const char *const more[] = {"bind", "connect"};
-    for (int i = 0; i < 2; i++) {
-        int result = rule(filter, SCMP_ACT_ALLOW, more[i], 0, NULL);
-        if (result)
-            return result;
-    }
     return 0;
+}
+
+static int allow_binding(scmp_filter_ctx filter, bool with_interfaces)
+{
+    static const char *const calls[] = {"bind", "connect"};
+    static const unsigned long questions[] = {SIOCGIFINDEX, SIOCGIFFLAGS, SIOCGIFHWADDR,
+                                              SIOCGIFMTU};
+    int result = 0;
+    for (int i = 0; i < 2 && !result; i++)
+        result = rule(filter, SCMP_ACT_ALLOW, calls[i], 0, NULL);
+    for (int i = 0; i < 4 && with_interfaces && !result; i++)
+        result = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, questions[i]));
+    return result;
 }
 
 static int allow_with_arguments(scmp_filter_ctx filter, const struct sandbox_options *options)
@@ -178,6 +186,8 @@ static int allow_with_arguments(scmp_filter_ctx filter, const struct sandbox_opt
 #undef ALLOW_IF
     if (!result && options->allow_udp_sockets)
         result = allow_sockets(filter);
+    if (!result && (options->allow_udp_sockets || options->allow_binding))
+        result = allow_binding(filter, options->allow_binding);
     return result;
 }
 

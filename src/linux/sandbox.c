@@ -1,5 +1,5 @@
 /* The sandbox of the packet process: see sandbox.h. */
-#include "sensor/sandbox.h"
+#include "linux/sandbox.h"
 
 #include <cap-ng.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sensor/sandbox_parts.h"
+#include "linux/sandbox_parts.h"
 
 #define NOBODY     65534
 #define OWN_USER   "cloudspan"

@@ -1,8 +1,8 @@
 /* The two filters of a sandbox: only sandbox.c enters them. */
-#ifndef SENSOR_SANDBOX_PARTS_H
-#define SENSOR_SANDBOX_PARTS_H
+#ifndef LINUX_SANDBOX_PARTS_H
+#define LINUX_SANDBOX_PARTS_H
 
-#include "sensor/sandbox.h"
+#include "linux/sandbox.h"
 
 /* What the kernel has of Landlock: its ABI, 0: nothing. */
 unsigned sandbox_landlock_abi(void);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -33,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sensor/sandbox_parts.h"
+#include "linux/sandbox_parts.h"
 
 struct place {
     char root[64], logs[96], config[96], secret[96];
@@ -429,6 +430,29 @@ static void test_udp_sockets_where_allowed(void **state)
     place_done(&p);
 }
 
+static void binds_again(struct place *p)
+{
+    struct sockaddr_in there = {
+        .sin_family = AF_INET, .sin_port = p->port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct ifreq request = {.ifr_name = "lo"};
+    CHECK(connect(p->udp, (struct sockaddr *)&there, sizeof there) == 0);
+    CHECK(ioctl(p->udp, SIOCGIFINDEX, &request) == 0 && ioctl(p->udp, SIOCGIFMTU, &request) == 0);
+    if (!p->report.seccomp)
+        return;
+    CHECK(socket(AF_INET, SOCK_DGRAM, 0) < 0 && errno == EPERM);
+    CHECK(ioctl(p->udp, SIOCGIFCONF, &request) < 0 && errno == EPERM);
+}
+
+static void test_binding_where_allowed(void **state)
+{
+    (void)state;
+    struct place p;
+    place_init(&p);
+    p.options.allow_binding = true;
+    assert_int_equal(inside(&p, binds_again), 0);
+    place_done(&p);
+}
+
 static void *wait_for_end(void *with)
 {
     char byte;
@@ -549,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_no_way_back_to_root),
         cmocka_unit_test(test_calls_outside_the_list),
         cmocka_unit_test(test_udp_sockets_where_allowed),
+        cmocka_unit_test(test_binding_where_allowed),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_who_parses_by_default),
         cmocka_unit_test(test_dies_with_its_parent),

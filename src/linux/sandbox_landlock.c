@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sensor/sandbox_parts.h"
+#include "linux/sandbox_parts.h"
 
 #define ACCESS_FS_ABI_1  ((UINT64_C(1) << 13) - 1)
 #define ACCESS_REFER     (UINT64_C(1) << 13) /* ABI 2: rename between folders */
