@@ -61,14 +61,13 @@ static int code_of(const char *reason)
         {"not permitted", -EPERM},
         {"Interface does not exist", -ENODEV},
         {"No such device", -ENODEV},
-        {"not supported", -EOPNOTSUPP}, /* by the kernel; or a module is missing: */
-        {"No such file or directory", -EOPNOTSUPP},
-        {"Protocol wrong type", -EOPNOTSUPP},
+        {"not supported", -EOPNOTSUPP},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strstr(reason, rows[i].words))
             return rows[i].code;
-    return -EIO;
+    /* Of the kernel: a module is missing. */
+    return strncmp(reason, "No such file or directory", 25) == 0 ? -EOPNOTSUPP : -EIO;
 }
 
 /* Runs nft. Where it refuses, the code tells why and `out` is empty. */
@@ -95,7 +94,8 @@ static int run(const char *const *arguments, const char *in, struct program_resu
 /* Takes `commands` over: [{"add": …}, …], all or none of which are done. */
 static int run_commands(json_t *commands, struct err *err)
 {
-    static const char *const arguments[] = {"-j", "-f", "-", NULL};
+    /* nft opens "-" as /dev/stdin, which not every small system has. */
+    static const char *const arguments[] = {"-j", "-f", "/proc/self/fd/0", NULL};
     json_t *root = json_pack("{s: o}", "nftables", commands);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     struct program_result said;

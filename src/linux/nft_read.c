@@ -172,25 +172,37 @@ static void take(const json_t *objects, struct linux_nft_found *out)
     }
 }
 
+/* A piece of a line, from the word on in which it differs. */
+static void put_piece(const char *line, size_t at, char out[70])
+{
+    size_t start = strspn(line, "\t"), end = strcspn(line, "\n");
+    if (end - start > 60) {
+        while (at > start && line[at - 1] != ' ')
+            at--;
+        start = at < end ? at : start;
+    }
+    (void)snprintf(out, 70, "%.*s", (int)(end - start), line + start);
+}
+
 /* Says which line is the first that is not as it should be. */
 static void say_difference(const char *is, const char *should, char out[200])
 {
-    char chain[64] = "";
-    for (;;) {
-        int n = (int)strcspn(is, "\n"), m = (int)strcspn(should, "\n");
-        if (n != m || memcmp(is, should, (size_t)n) != 0) {
-            int skip_is = (int)strspn(is, "\t"), skip = (int)strspn(should, "\t");
-            (void)snprintf(out, 200, "%s%s\"%.*s\" is there instead of \"%.*s\"", chain,
-                           *chain ? ": " : "", n - skip_is < 70 ? n - skip_is : 70, is + skip_is,
-                           m - skip < 70 ? m - skip : 70, should + skip);
+    char chain[50] = "", was[70], wanted[70];
+    while (*is && *should) {
+        size_t n = strcspn(is, "\n") + 1, same = 0;
+        while (same < n && is[same] == should[same])
+            same++;
+        if (same < n) {
+            put_piece(is, same, was);
+            put_piece(should, same, wanted);
+            (void)snprintf(out, 200, "%s%s\"%s\" is there instead of \"%s\"", chain,
+                           *chain ? ": " : "", was, wanted);
             return;
         }
         if (strncmp(is, "\tchain ", 7) == 0)
-            (void)snprintf(chain, sizeof chain, "%.*s", (n < 50 ? n : 50) - 3, is + 1);
-        if (!is[n])
-            return;
-        is += n + 1;
-        should += n + 1;
+            (void)snprintf(chain, sizeof chain, "%.*s", (int)strcspn(is, "{") - 2, is + 1);
+        is += n;
+        should += n;
     }
 }
 

@@ -135,10 +135,12 @@ static void put_right(const char *left, const json_t *right, struct text *out)
     const json_t *set = json_object_get(right, "set"), *range = json_object_get(right, "range");
     if (set && put_set(left, set, out))
         return;
-    if (json_array_size(range) == 2) {
-        put_scalar(left, json_array_get(range, 0), out);
-        text_put(out, "-");
-        put_scalar(left, json_array_get(range, 1), out);
+    uint64_t from, to;
+    if (json_array_size(range) == 2 && is_number(left, json_array_get(range, 0), &from) &&
+        is_number(left, json_array_get(range, 1), &to)) {
+        /* not by name: "a-b" might be one */
+        text_format(out, left[0] == '@' ? "0x%llx-0x%llx" : "%llu-%llu", (unsigned long long)from,
+                    (unsigned long long)to);
         return;
     }
     put_scalar(left, right, out);
