@@ -3,34 +3,6 @@
 #include <errno.h>
 
 #include "linux/iptables.h"
-#include "linux/nft.h"
-int linux_nft_make(const struct linux_nft *w, struct err *e)
-{
-    return err_set(e, -EOPNOTSUPP, "not there yet");
-}
-int linux_nft_find(const char *m, struct linux_nft_list *o, struct err *e)
-{
-    o->n = 0;
-    o->at = 0;
-    return 0;
-}
-void linux_nft_list_done(struct linux_nft_list *l)
-{
-}
-const char *linux_nft_family_name(int f)
-{
-    return "netdev";
-}
-int linux_nft_remove(const char *m, int f, struct err *e)
-{
-    return 0;
-}
-void linux_nft_put_make(const struct linux_nft *w, struct text *o)
-{
-}
-void linux_nft_put_remove(const char *m, int f, struct text *o)
-{
-}
 int linux_tee_make(const struct linux_tee *w, struct err *e)
 {
     return err_set(e, -EOPNOTSUPP, "not there yet");
@@ -57,10 +29,6 @@ void linux_tee_put_remove(const struct linux_tee *w, struct text *o)
 int linux_tee_filter(const char *e, struct linux_tee *t, struct err *err)
 {
     return 0;
-}
-int linux_nft_can(int f, struct err *e)
-{
-    return err_set(e, -EOPNOTSUPP, "not there yet");
 }
 int linux_tee_can(int f, struct err *e)
 {
