@@ -20,7 +20,7 @@ set -u
 
 here=$PWD
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
-build=$top/build jobs=4 limit= package= memory=1536 shell=0
+build=$top/build jobs=4 limit='' package='' memory=1536 shell=0
 patterns=() shell_command=()
 
 wrong() {
@@ -120,6 +120,8 @@ fetch_kernel() {
     rm -rf "$room/download"
     version=$(cd "$kernel/lib/modules" && echo *)
     depmod -b "$kernel" "$version" >>"$log" 2>&1 || fail "depmod does not like $package" "$log"
+    python3 -B "$top/test/vm/vmlinux.py" "$kernel/boot/vmlinuz-$version" "$kernel/vmlinux" ||
+        ln -s "boot/vmlinuz-$version" "$kernel/vmlinux" # packed in a new way: it starts, but later
     touch "$kernel/complete"
 }
 
@@ -132,14 +134,13 @@ make_initrd() {
     cp "$(command -v busybox)" "$files/bin/busybox"
     cp "$top/test/vm/init" "$files/init"
     chmod 755 "$files/init" "$files/bin/busybox"
-    for module in virtio_pci virtio-rng 9p 9pnet_virtio overlay; do
-        modprobe -d "$kernel" -S "$version" --show-depends "$module" ||
-            fail "$package has no module $module"
-    done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$room/initrd.modules"
+    modprobe -d "$kernel" -S "$version" -a --show-depends virtio_pci virtio-rng 9p 9pnet_virtio \
+        overlay >"$room/initrd.modules" 2>&1 || fail "$package lacks a module" "$room/initrd.modules"
+    awk '$1 == "insmod" && !seen[$2]++ { print $2 }' "$room/initrd.modules" >"$files/modules/list"
     while read -r module; do
         cp "$module" "$files/modules/" || fail "$module is not there"
         echo "${module##*/}" >>"$files/modules/order"
-    done <"$room/initrd.modules"
+    done <"$files/modules/list"
     (cd "$files" && find . | busybox cpio -o -H newc 2>/dev/null) >"$room/initrd.cpio" ||
         fail "cannot write $room/initrd.cpio"
     rm -rf "$files"
@@ -175,24 +176,21 @@ write_start() {
 
 # boot: the guest, from its start to its end; what it says appears as it says it.
 boot() {
-    local second=(-serial null) tail= stty_before=
+    local second=(-serial null) tail=''
     : >"$out/said"
     if [ "$shell" = 1 ] && [ ${#shell_command[@]} -eq 0 ]; then
-        second=(-serial stdio)
-        [ ! -t 0 ] || stty_before=$(stty -g)
+        second=(-chardev stdio,id=user,signal=off -serial chardev:user)
     fi
     # The kernel's precautions against other users of its processor would only cost time here.
-    set -- qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m "$memory" -nodefaults -no-reboot \
-        -display none -serial "file:$room/console.log" "${second[@]}" \
-        -kernel "$kernel/boot/vmlinuz-$version" -initrd "$room/initrd.cpio" \
-        -append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr apparmor=0 audit=0" \
+    set -- qemu-system-x86_64 -M q35 -accel tcg,thread=multi -smp 2 -m "$memory" -nodefaults \
+        -no-reboot -display none -serial "file:$room/console.log" "${second[@]}" \
+        -kernel "$kernel/vmlinux" -initrd "$room/initrd.cpio" -append "console=ttyS0 quiet panic=-1 \
+            mitigations=off nokaslr apparmor=0 audit=0 cryptomgr.notests" \
         -device virtio-rng-pci \
         -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
         -virtfs "local,path=$out,mount_tag=results,security_model=none"
-    if [ -n "$stty_before" ]; then
-        stty raw -echo
+    if [ "$shell" = 1 ] && [ ${#shell_command[@]} -eq 0 ]; then
         "$@" 2>"$room/qemu.log"
-        stty "$stty_before"
         return
     fi
     "$@" >"$room/qemu.log" 2>&1 </dev/null &

@@ -48,6 +48,18 @@ const struct linux_feature_row linux_feature_table[LINUX_FEATURES] = {
     [LINUX_FEATURE_IP6ERSPAN3] = {"ip6erspan3", "ERSPAN III over IPv6", features_try_ip6erspan3,
                                   "ip6_gre"},
     [LINUX_FEATURE_VLAN] = {"vlan", "VLAN interfaces", features_try_vlan, NULL},
+    [LINUX_FEATURE_NFT_IN] = {"nft-in", "nftables: copies of received frames", features_try_nft_in,
+                              NULL},
+    [LINUX_FEATURE_NFT_OUT] = {"nft-out", "nftables: copies of sent frames", features_try_nft_out,
+                               NULL},
+    [LINUX_FEATURE_NFT_IP] = {"nft-ip", "nftables: copies of IPv4 packets", features_try_nft_ip,
+                              NULL},
+    [LINUX_FEATURE_NFT_IP6] = {"nft-ip6", "nftables: copies of IPv6 packets", features_try_nft_ip6,
+                               NULL},
+    [LINUX_FEATURE_TEE] = {"tee", "iptables: the target TEE", features_try_tee, NULL},
+    [LINUX_FEATURE_TEE6] = {"tee6", "ip6tables: the target TEE", features_try_tee6, NULL},
+    [LINUX_FEATURE_TEE_FILTER] = {"tee-filter", "iptables: pcap filters (xt_bpf)",
+                                  features_try_tee_filter, NULL},
 };
 
 /* Whether to try it could load the module. */

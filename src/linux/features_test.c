@@ -123,8 +123,9 @@ static void test_kernel(void **state)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_null(strstr(left, names[i]));
     free(left);
-    assert_int_equal(sizeof witnesses / sizeof *witnesses, LINUX_FEATURES);
-    for (size_t i = 0; i < LINUX_FEATURES; i++) {
+    /* The others are nft's and iptables', who have tests of their own. */
+    assert_int_equal(sizeof witnesses / sizeof *witnesses, LINUX_FEATURE_NFT_IN);
+    for (size_t i = 0; i < sizeof witnesses / sizeof *witnesses; i++) {
         const struct linux_feature_state *s = &states[witnesses[i].feature];
         const char *name = linux_feature_table[witnesses[i].feature].name;
         print_message("%-10s %s %s\n", name,

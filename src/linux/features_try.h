@@ -24,4 +24,13 @@ int features_try_ip6erspan2(struct err *err) MUST_CHECK;
 int features_try_ip6erspan3(struct err *err) MUST_CHECK;
 int features_try_vlan(struct err *err) MUST_CHECK;
 
+/* nftables and iptables: features_tables.c. */
+int features_try_nft_in(struct err *err);
+int features_try_nft_out(struct err *err);
+int features_try_nft_ip(struct err *err);
+int features_try_nft_ip6(struct err *err);
+int features_try_tee(struct err *err);
+int features_try_tee6(struct err *err);
+int features_try_tee_filter(struct err *err);
+
 #endif

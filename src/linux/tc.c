@@ -216,6 +216,37 @@ int linux_tc_add(const struct linux_tc_want *want, struct err *err)
     return result;
 }
 
+/* Of u32 the tables stay when their last filter goes, and with them the prio. */
+static int sweep_tables(uint32_t link, enum linux_tc_direction direction,
+                        const struct linux_tc_filter *filter, struct err *err)
+{
+    struct linux_tc_filter *list = NULL;
+    struct nl_request request;
+    size_t n = 0, n_tables = 0;
+    int result = linux_tc_list(link, direction, &list, &n, err);
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].prio != filter->prio || list[i].chain != filter->chain)
+            continue;
+        n_tables++;
+        if (!list[i].is_table || strcmp(list[i].kind, "u32") != 0) {
+            n_tables = 0; /* somebody else's is in it */
+            break;
+        }
+    }
+    free(list);
+    if (n_tables == 0)
+        return 0;
+    struct tcmsg head = tc_head(link, direction, filter->prio, filter->protocol, 0);
+    nl_init(&request);
+    nl_message(&request, RTM_DELTFILTER, 0, &head, sizeof head);
+    nl_put_text(&request, TCA_KIND, filter->kind);
+    if (filter->chain)
+        nl_put_u32(&request, TCA_CHAIN, filter->chain);
+    return nl_ask(&request, NULL, NULL, err);
+}
+
 int linux_tc_remove(uint32_t link, enum linux_tc_direction direction,
                     const struct linux_tc_filter *filter, struct err *err)
 {
@@ -233,6 +264,8 @@ int linux_tc_remove(uint32_t link, enum linux_tc_direction direction,
     enum linux_tc_hook hook;
     if (result == -EINVAL && linux_tc_get_hook(link, &hook, NULL) == 0 && hook == LINUX_TC_NONE)
         result = err_set(err, -ENOENT, "it is gone, and its qdisc with it");
+    if (result == 0 && strcmp(filter->kind, "u32") == 0)
+        result = sweep_tables(link, direction, filter, err);
     if (result)
         err_wrap(err, "removing the %s filter of prio %u from interface %u", words[direction],
                  filter->prio, link);

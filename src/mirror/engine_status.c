@@ -20,7 +20,8 @@ static uint64_t number_of(const json_t *object, const char *name)
 static void judge(struct mirror_measure *now, const json_t *last, int64_t since)
 {
     const json_t *then = json_object_get(last, now->what);
-    if (now->trouble[0] || !then || now->n_seen == UINT64_MAX || now->n_mirrored == UINT64_MAX)
+    if (now->trouble[0] || now->is_judged || !then || now->n_seen == UINT64_MAX ||
+        now->n_mirrored == UINT64_MAX)
         return;
     uint64_t seen = number_of(then, "seen"), mirrored = number_of(then, "mirrored");
     if (now->n_seen < seen || now->n_mirrored < mirrored)
@@ -53,10 +54,14 @@ static int measure(struct mirror_job *job, struct mirror_journal *journal, bool 
 {
     if (!job->provider->measure)
         return 0;
-    int result = job->provider->measure(job, &status->planned.found, &status->measures, err);
-    if (result < 0)
-        return result;
     json_t *last = mirror_journal_sample(journal, job->provider->name, job->name);
+    job->sample = last;
+    int result = job->provider->measure(job, &status->planned.found, &status->measures, err);
+    job->sample = NULL;
+    if (result < 0) {
+        json_decref(last);
+        return result;
+    }
     int64_t since = (int64_t)time(NULL) - (int64_t)number_of(last, "time");
     for (size_t i = 0; i < status->measures.n; i++) {
         judge(&status->measures.at[i], last, since);

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mirror/state.h"
+#include "base/state.h"
 
 #define RECORD_MAX (16u << 20)
 
@@ -18,8 +18,14 @@ static void put_source(const struct mirror_source *source, struct text *out)
     /* A JSON string is a YAML string in double quotes. */
     text_put(out, "  - name: ");
     text_json(out, source->name, sizeof source->name);
-    text_put(out, "\n    channel: ");
-    text_json(out, source->channel, sizeof source->channel);
+    if (source->channel[0]) {
+        text_put(out, "\n    channel: ");
+        text_json(out, source->channel, sizeof source->channel);
+    }
+    if (source->mac[0]) {
+        text_put(out, "\n    mac: ");
+        text_json(out, source->mac, sizeof source->mac);
+    }
     if (source->network[0]) {
         text_put(out, "\n    network: ");
         text_json(out, source->network, sizeof source->network);
@@ -83,10 +89,10 @@ static int write_file(const char *path, const struct text *text, struct err *err
 int mirror_record_write(const char *folder, const struct mirror_job *job,
                         const struct mirror_sources *sources, char out_path[512], struct err *err)
 {
-    char path[512], fresh[512], home[MIRROR_STATE_MAX + 16], title[96];
+    char path[512], fresh[512], home[STATE_FOLDER_MAX + 16], title[96];
     struct text text;
     (void)snprintf(home, sizeof home, "%s/sources", folder);
-    int result = mirror_state_make(home, err);
+    int result = state_make(home, err);
     if (result < 0)
         return result;
     text_init(&text, RECORD_MAX);

@@ -1,5 +1,5 @@
 /* Where the state is: see state.h. */
-#include "mirror/state.h"
+#include "base/state.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,30 +8,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int mirror_state_folder(const char *given, char out[MIRROR_STATE_MAX], struct err *err)
+int state_folder(const char *given, char out[STATE_FOLDER_MAX], struct err *err)
 {
     const char *named = given && *given ? given : getenv("CLOUDSPAN_STATE");
     const char *home = getenv("HOME"), *xdg = getenv("XDG_STATE_HOME");
     int n;
     if (named && *named)
-        n = snprintf(out, MIRROR_STATE_MAX, "%s", named);
+        n = snprintf(out, STATE_FOLDER_MAX, "%s", named);
     else if (geteuid() == 0)
-        n = snprintf(out, MIRROR_STATE_MAX, "/var/lib/cloudspan");
+        n = snprintf(out, STATE_FOLDER_MAX, "/var/lib/cloudspan");
     else if (xdg && *xdg == '/')
-        n = snprintf(out, MIRROR_STATE_MAX, "%s/cloudspan", xdg);
+        n = snprintf(out, STATE_FOLDER_MAX, "%s/cloudspan", xdg);
     else if (home && *home == '/')
-        n = snprintf(out, MIRROR_STATE_MAX, "%s/.local/state/cloudspan", home);
+        n = snprintf(out, STATE_FOLDER_MAX, "%s/.local/state/cloudspan", home);
     else
         return err_set(err, -ENOENT,
                        "there is no HOME to keep the journal in: name a folder with --state");
-    if (n >= MIRROR_STATE_MAX - 32)
+    if (n >= STATE_FOLDER_MAX - 32)
         return err_set(err, -ENAMETOOLONG, "the state folder's name is too long: %.80s…", out);
     return 0;
 }
 
-int mirror_state_make(const char *folder, struct err *err)
+int state_make(const char *folder, struct err *err)
 {
-    char path[MIRROR_STATE_MAX];
+    char path[STATE_FOLDER_MAX];
     (void)snprintf(path, sizeof path, "%s", folder);
     for (char *at = path + 1;; at++) {
         if (*at && *at != '/')
