@@ -326,10 +326,11 @@ static void remark_others(const struct plan *p)
         }
         free(filters);
         if (first)
-            text_format(p->remarks,
-                        "another filter comes first: frames that it drops, redirects or accepts for "
-                        "good are not copied (tc filter show dev %s %s)\n",
-                        p->tap->interface, words[d == LINUX_TC_OUT]);
+            text_format(
+                p->remarks,
+                "another filter comes first: frames that it drops, redirects or accepts for "
+                "good are not copied (tc filter show dev %s %s)\n",
+                p->tap->interface, words[d == LINUX_TC_OUT]);
     }
 }
 
