@@ -1,4 +1,4 @@
-/* In the place of nftables' and iptables' ways to copy, until they are there: none is found, and
+/* In the place of iptables' way to copy, until they are there: none is found, and
  * none can be made. */
 #include <errno.h>
 

@@ -149,4 +149,16 @@ static inline void end_clsact(void)
     must(linux_tc_remove_clsact(bed.e0, &err), &err);
 }
 
+/* False: this kernel has not got it, and nothing was made. */
+static inline bool is_had(int code, const struct err *err)
+{
+    if (code == 0)
+        return true;
+    struct linux_tc_filter f[2];
+    print_message("not tried: %s\n", err->text);
+    assert_true(code == -ENOENT || code == -EOPNOTSUPP);
+    assert_int_equal(list(LINUX_TC_OUT, f, 2), 0);
+    return false;
+}
+
 #endif

@@ -200,14 +200,16 @@ static int want_filters(struct plan *p, struct err *err)
     return 0;
 }
 
-static json_t *put_exclusions(const struct plan *p)
+/* `family`: of a table of the IP layer, which sees no packets of the other one. */
+static json_t *put_exclusions(const struct plan *p, const char *family)
 {
     json_t *list = json_array();
     struct linux_exclusion exclusion = exclusion_of(p->wish);
     char text[LINUX_EXCLUSION_TEXT];
     if (!must_exclude(p) && !is_ip_method(p->method))
         return list;
-    if (p->wish->to.wrap == MIRROR_INTERFACE)
+    bool other = strcmp(family, addr_is_v4(&p->wish->to.addr) ? "ip6" : "ip") == 0;
+    if (p->wish->to.wrap == MIRROR_INTERFACE || other)
         return list;
     linux_exclusion_put(&exclusion, text);
     (void)json_array_append_new(list, json_string(text));
@@ -220,7 +222,7 @@ static void want_table(struct plan *p, const char *kind, const char *family)
     json_t *is =
         json_pack("{ss sb sb ss so sb}", "interface", p->tap->interface, "in",
                   (wish->direction & HOST_IN) != 0, "out", (wish->direction & HOST_OUT) != 0, "to",
-                  p->device, "exclusions", put_exclusions(p), "intact", 1);
+                  p->device, "exclusions", put_exclusions(p, family), "intact", 1);
     if (strcmp(family, "netdev") != 0) {
         const char *tunnel = strcmp(family, "ip6") == 0 ? HOST_GATEWAY_6 : HOST_GATEWAY_4;
         (void)json_object_set_new(
