@@ -25,6 +25,7 @@ static void test_life(void **state)
         "--name=m --bridge=br-int --ports=p-a,p-b --to=erspan2:10.9.0.2 --id=300",
         "--name=m --bridge=br-int --ports=p-b,p-a --direction=in --to=erspan3:10.9.0.2 --id=0",
         "--name=m --bridge=br-int --ports=p-a --direction=out --to=vxlan:10.9.0.2:4790 --id=9",
+        "--name=m --bridge=br-int --ports=p-c --to=vxlan:10.9.0.2:4790 --id=9",
         "--name=m --bridge=br-int --all-ports --to=port:p-c",
         "--name=m --bridge=br-int --vlan=7 --vlan=5 --to=vlan:9 --snap=100",
         "--name=m --bridge=br-int --ports=p-a --vlan=5 --to=vlan:9",
@@ -161,6 +162,7 @@ static void test_damage(void **state)
         {"set Interface cs-m options:remote_ip=10.9.0.7", "options:remote_ip is 10.9.0.7"},
         {"set Interface cs-m options:erspan_idx=102", "options:erspan_idx is 102, should be 66"},
         {"set Interface cs-m type=gre", "type is gre"},
+        {"set Port cs-m tag=7", "tag is 7, should be 0"},
         {"add-port br-int csn-m -- set Port csn-m external_ids:cloudspan=m",
          "leftovers is [\"csn-m\"]"},
         {"del-port p-a -- add-port br-int p-a", "select_src_port is [\"p-b\"]"},
@@ -208,6 +210,7 @@ static void test_commands(void **state)
         "--name=m --bridge=br-int --vlan=7 --vlan=9 --to=vxlan:10.9.0.2 --id=3",
         "--name=m --bridge=br-int --all-ports --to=port:p-c",
         "--name=m --bridge=br-int --ports=p-a --to=vlan:9",
+        "--name=m --bridge=br-int --ports=p-c --to=erspan2:10.9.0.2 --id=300",
     };
     if (!has_bed)
         skip();

@@ -150,6 +150,51 @@ static void test_refusals(void **state)
     }
 }
 
+/* The tunnel's port takes off what tags the switch puts on, where that is the same for all. */
+static void test_tags(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *set, *ports, *mode;
+        int tag;
+        bool remark;
+    } rows[] = {
+        {"get Port p-c tag", "p-c", "access", 4095, false},
+        {"get Port p-a tag", "p-a", "", 0, false},
+        {"get Port p-a tag", "p-a,p-c", "", 0, true},
+        {"set Port p-a tag=9", "p-a,p-c", "access", 4095, false},
+        {"set Port p-a vlan_mode=access", "p-a,p-c", "access", 4095, false},
+        {"set Port p-a vlan_mode=dot1q-tunnel", "p-a", "dot1q-tunnel", 4095, false},
+        {"set Port p-a vlan_mode=dot1q-tunnel", "p-a,p-c", "", 0, true},
+        {"set Port p-a vlan_mode=native-untagged", "p-a", "native-untagged", 9, false},
+        {"set Port p-b vlan_mode=native-untagged tag=9", "p-a,p-b", "native-untagged", 9, false},
+        {"set Port p-b tag=8", "p-a,p-b", "", 0, true},
+        {"set Port p-a vlan_mode=native-tagged", "p-a", "", 0, false},
+        {"clear Port p-a vlan_mode tag -- clear Port p-b vlan_mode tag", "p-a,p-b", "", 0, false},
+    };
+    if (!has_bed)
+        skip();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct bed_mirror m;
+        struct mirror_set set = {0};
+        struct text remarks;
+        char arguments[120];
+        text_init(&remarks, 4096);
+        bed_vsctl(rows[i].set);
+        (void)snprintf(arguments, sizeof arguments, "--bridge=br-int --ports=%s --to=gre:10.9.0.2",
+                       rows[i].ports);
+        bed_connect(&m, arguments);
+        assert_int_equal(provider_ovs.want(&m.job, &set, &remarks, &m.err), 0);
+        assert_string_equal(json_string_value(json_object_get(set.at[0].is, "vlan_mode")),
+                            rows[i].mode);
+        assert_int_equal(json_integer_value(json_object_get(set.at[0].is, "tag")), rows[i].tag);
+        assert_int_equal(remarks.at && strstr(remarks.at, "drop-vlan"), rows[i].remark);
+        mirror_set_done(&set);
+        text_done(&remarks);
+        bed_end(&m);
+    }
+}
+
 /* Bridges that patch ports connect with the one where copies leave. */
 static void test_patches(void **state)
 {
@@ -303,10 +348,10 @@ static void test_sources(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wishes),    cmocka_unit_test(test_names_of_mirrors),
-        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_patches),
-        cmocka_unit_test(test_datapaths), cmocka_unit_test(test_words),
-        cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_wishes),   cmocka_unit_test(test_names_of_mirrors),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_patches),  cmocka_unit_test(test_datapaths),
+        cmocka_unit_test(test_words),    cmocka_unit_test(test_sources),
     };
     return cmocka_run_group_tests(tests, bed_make, bed_unmake);
 }
