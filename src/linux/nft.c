@@ -70,9 +70,8 @@ static int code_of(const char *reason)
     return strncmp(reason, "No such file or directory", 25) == 0 ? -EOPNOTSUPP : -EIO;
 }
 
-/* Runs nft. Where it refuses, the code tells why and `out` is empty. */
-static int run(const char *const *arguments, const char *in, struct program_result *out,
-               struct err *err)
+int nft_run(const char *const *arguments, const char *in, struct program_result *out,
+            struct err *err)
 {
     const struct program nft = {.name = "nft",
                                 .package = "nftables",
@@ -91,8 +90,7 @@ static int run(const char *const *arguments, const char *in, struct program_resu
     return err_set(err, code, "nft: %s", *reason ? reason : "failed and does not say why");
 }
 
-/* Takes `commands` over: [{"add": …}, …], all or none of which are done. */
-static int run_commands(json_t *commands, struct err *err)
+int nft_run_commands(json_t *commands, struct err *err)
 {
     /* nft opens "-" as /dev/stdin, which not every small system has. */
     static const char *const arguments[] = {"-j", "-f", "/proc/self/fd/0", NULL};
@@ -102,7 +100,7 @@ static int run_commands(json_t *commands, struct err *err)
     json_decref(root);
     if (!text)
         return err_set(err, -ENOMEM, "no memory for nft's rules");
-    int code = run(arguments, text, &said, err);
+    int code = nft_run(arguments, text, &said, err);
     if (code == 0)
         program_done(&said);
     free(text);
@@ -178,7 +176,7 @@ static int check(const struct linux_nft *want, struct err *err)
 int nft_make(const struct linux_nft *want, bool with_rules, struct err *err)
 {
     json_t *commands = make_commands(want, with_rules);
-    return commands ? run_commands(commands, err)
+    return commands ? nft_run_commands(commands, err)
                     : err_set(err, -ENOMEM, "no memory for nft's rules");
 }
 
@@ -200,7 +198,7 @@ int linux_nft_remove(const char *mirror, int family, struct err *err)
         json_decref(commands);
         return err_set(err, -EINVAL, "mirror \"%s\": nft cannot remove its table", mirror);
     }
-    return run_commands(commands, err);
+    return nft_run_commands(commands, err);
 }
 
 /* Reads one table, which may be gone by now. */
@@ -212,9 +210,9 @@ static int read_table(const char *mirror, int family, struct linux_nft_list *lis
     const char *const as_text[] = {"list", "table", families[family], name, NULL};
     struct program_result json = {0}, listing = {0};
     struct linux_nft_found found;
-    int code = run(as_json, NULL, &json, err);
+    int code = nft_run(as_json, NULL, &json, err);
     if (code == 0 && family == LINUX_NFT_NETDEV)
-        code = run(as_text, NULL, &listing, err);
+        code = nft_run(as_text, NULL, &listing, err);
     if (code == -EOPNOTSUPP || code == -ENOENT) { /* "No such file or directory" */
         program_done(&json);
         return 0;
@@ -256,7 +254,7 @@ int linux_nft_find(const char *mirror, struct linux_nft_list *out, struct err *e
     struct program_result said;
     struct linux_nft_list list = {0};
     *out = list;
-    int code = run(arguments, NULL, &said, err);
+    int code = nft_run(arguments, NULL, &said, err);
     if (code == -ENOENT || code == -EOPNOTSUPP) /* no nft, or no nftables in the kernel: no table */
         return 0;
     if (code < 0)

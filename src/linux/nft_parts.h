@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "linux/nft.h"
+#include "linux/program.h"
 
 #define NFT_PREFIX "cloudspan_"
 
@@ -28,6 +29,14 @@ bool nft_concerns(int family, const struct linux_exclusion *exclusion);
 /* [{"table": …}, {"chain": …}, …, {"rule": …}, …] of the table that should be there; NULL: no
  * memory. The caller's. */
 json_t *nft_rules_make(const struct linux_nft *want);
+
+/* Runs nft. Where it refuses, the code tells why and `out` is empty. -EOPNOTSUPP: the kernel has no
+ * such thing, or what was named is not there. */
+int nft_run(const char *const *arguments, const char *in, struct program_result *out,
+            struct err *err) MUST_CHECK;
+
+/* Takes `commands` over: [{"add": …}, …], all or none of which are done. */
+int nft_run_commands(json_t *commands, struct err *err) MUST_CHECK;
 
 /* Makes the table of what is known to be right, or its chains alone. */
 int nft_make(const struct linux_nft *want, bool with_rules, struct err *err) MUST_CHECK;

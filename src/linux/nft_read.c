@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linux/differ.h"
 #include "linux/nft_parts.h"
 
 #define TEXT_MAX (1u << 20)
@@ -172,40 +173,6 @@ static void take(const json_t *objects, struct linux_nft_found *out)
     }
 }
 
-/* A piece of a line, from the word on in which it differs. */
-static void put_piece(const char *line, size_t at, char out[70])
-{
-    size_t start = strspn(line, "\t"), end = strcspn(line, "\n");
-    if (end - start > 60) {
-        while (at > start && line[at - 1] != ' ')
-            at--;
-        start = at < end ? at : start;
-    }
-    (void)snprintf(out, 70, "%.*s", (int)(end - start), line + start);
-}
-
-/* Says which line is the first that is not as it should be. */
-static void say_difference(const char *is, const char *should, char out[200])
-{
-    char chain[50] = "", was[70], wanted[70];
-    while (*is && *should) {
-        size_t n = strcspn(is, "\n") + 1, same = 0;
-        while (same < n && is[same] == should[same])
-            same++;
-        if (same < n) {
-            put_piece(is, same, was);
-            put_piece(should, same, wanted);
-            (void)snprintf(out, 200, "%s%s\"%s\" is there instead of \"%s\"", chain,
-                           *chain ? ": " : "", was, wanted);
-            return;
-        }
-        if (strncmp(is, "\tchain ", 7) == 0)
-            (void)snprintf(chain, sizeof chain, "%.*s", (int)strcspn(is, "{") - 2, is + 1);
-        is += n;
-        should += n;
-    }
-}
-
 static int compare(const json_t *objects, struct linux_nft_found *out, struct err *err)
 {
     json_t *should = nft_rules_make(&out->is);
@@ -217,11 +184,10 @@ static int compare(const json_t *objects, struct linux_nft_found *out, struct er
     json_decref(should);
     int code = should && !wanted.failed ? 0 : err_set(err, -ENOMEM, "no memory for nft's rules");
     /* More than fits is more than we ever make. */
-    out->intact = code == 0 && !is.failed && strcmp(is.at, wanted.at) == 0;
     if (code == 0 && is.failed)
         (void)snprintf(out->strange, sizeof out->strange, "it has very many rules");
-    else if (code == 0 && !out->intact)
-        say_difference(is.at, wanted.at, out->strange);
+    out->intact = code == 0 && !is.failed &&
+                  !differ_lines(is.at, wanted.at, out->strange, sizeof out->strange);
     text_done(&is);
     text_done(&wanted);
     return code;
@@ -286,14 +252,6 @@ int linux_nft_parse(const char *json, size_t size, const char *listing, struct l
     return code;
 }
 
-static bool differ(const char *what, const char *is, const char *want, char *out, size_t size)
-{
-    if (strcmp(is, want) == 0)
-        return false;
-    (void)snprintf(out, size, "%s is %s, should be %s", what, *is ? is : "nothing", want);
-    return true;
-}
-
 static const char *direction(const struct linux_nft *nft)
 {
     return nft->in && nft->out ? "both" : nft->in ? "in" : nft->out ? "out" : "none";
@@ -332,7 +290,7 @@ static bool differ_in_exclusions(const struct linux_nft *is, const struct linux_
             linux_exclusion_put(a, was);
         if (b)
             linux_exclusion_put(b, should);
-        if (differ("excluded", was, should, out, size))
+        if (differ_words("excluded", was, should, out, size))
             return true;
     } while (a && b);
     return false;
@@ -348,13 +306,13 @@ bool linux_nft_same(const struct linux_nft *is, const struct linux_nft *want, ch
         const struct addr *gateway = i == 0 ? &is->gateway : &want->gateway;
         gateways[i][addr_format(gateway, gateways[i])] = '\0';
     }
-    return !differ("name", is->mirror, want->mirror, out_why, size) &&
-           !differ("family", linux_nft_family_name(is->family), linux_nft_family_name(want->family),
-                   out_why, size) &&
-           !differ("interface", is->interface, want->interface, out_why, size) &&
-           !differ("direction", direction(is), direction(want), out_why, size) &&
-           !differ("to", is->to, want->to, out_why, size) &&
-           !differ("gateway", gateways[0], gateways[1], out_why, size) &&
-           !differ("limit", limits[0], limits[1], out_why, size) &&
+    return !differ_words("name", is->mirror, want->mirror, out_why, size) &&
+           !differ_words("family", linux_nft_family_name(is->family),
+                         linux_nft_family_name(want->family), out_why, size) &&
+           !differ_words("interface", is->interface, want->interface, out_why, size) &&
+           !differ_words("direction", direction(is), direction(want), out_why, size) &&
+           !differ_words("to", is->to, want->to, out_why, size) &&
+           !differ_words("gateway", gateways[0], gateways[1], out_why, size) &&
+           !differ_words("limit", limits[0], limits[1], out_why, size) &&
            !differ_in_exclusions(is, want, out_why, size);
 }

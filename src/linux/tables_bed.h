@@ -69,21 +69,29 @@ static inline void must(int code, const struct err *err)
         fail_msg("%d: %s", code, err->text);
 }
 
-/* What a user would do with what --print gives. */
+/* What a user would do with what --print gives, with the programs that the test has in its PATH. */
 static inline void bed_do_script(const char *script)
 {
     static const char *const arguments[] = {"-e", NULL};
+    struct program_result result;
+    struct text text;
+    struct err err;
+    text_init(&text, 1u << 20);
+    text_put(&text, "PATH='");
+    text_put(&text, getenv("PATH") ?: "");
+    text_put(&text, ":/usr/sbin:/sbin'\n");
+    text_put(&text, script);
+    assert_false(text.failed);
     const struct program sh = {.name = "sh",
                                .package = "dash",
                                .arguments = arguments,
-                               .in = script,
-                               .in_size = strlen(script)};
-    struct program_result result;
-    struct err err;
+                               .in = text.at,
+                               .in_size = text.size};
     must(program_run(&sh, &result, &err), &err);
     if (result.exit_code != 0)
         fail_msg("%s\n%s", script, result.complaint);
     program_done(&result);
+    text_done(&text);
 }
 
 /* Lets frames out of e0 go their way. */

@@ -196,8 +196,9 @@ static inline int bed_make(struct mirror_job *job, const struct mirror_object *w
 static inline bool bed_may_change(const struct mirror_object *have,
                                   const struct mirror_object *want)
 {
-    (void)have;
-    return strcmp(want->kind, "soft") == 0;
+    /* Not where it has to stand on something else. */
+    const json_t *was = json_object_get(have->is, "on"), *on = json_object_get(want->is, "on");
+    return strcmp(want->kind, "soft") == 0 && (was && on ? json_equal(was, on) : was == on);
 }
 
 static inline int bed_change(struct mirror_job *job, const struct mirror_object *have,
