@@ -81,17 +81,21 @@ static void read_mtu(struct carrier *c)
         c->path->mtu = (uint32_t)request.ifr_mtu;
 }
 
-static void come_back(struct carrier *c)
+static void is_back(struct carrier *c)
 {
     char text[64];
-    struct err ignored; /* it is waited for all the same */
-    if (ring_rebind(c->ring, c->options->interface, &c->shape, &ignored) < 0)
-        return;
     c->is_waiting = false;
     status_set(&c->status, CARRY_RUNNING);
     (void)snprintf(text, sizeof text, "interface %s is back", c->options->interface);
     tell(c, false, text);
     read_mtu(c);
+}
+
+static void come_back(struct carrier *c)
+{
+    struct err ignored; /* it is waited for all the same */
+    if (ring_rebind(c->ring, c->options->interface, &c->shape, &ignored) == 0)
+        is_back(c);
 }
 
 static void lose(struct carrier *c)
@@ -124,6 +128,8 @@ static int take_bursts(struct carrier *c, unsigned max, bool *out_more, struct e
                            live_problem(c->ring));
         if (n == 0)
             return 0;
+        if (c->is_waiting) /* the kernel has bound it again: under another name, perhaps */
+            is_back(c);
         const struct ring_offload *offloads = ring_offloads(c->ring);
         path_time(c->path);
         for (int i = 0; i < n; i++)
@@ -371,6 +377,7 @@ int carry_run(const struct carry_options *options, void (*say)(const char *text,
                         .journal = -1,
                         .notify = {.fd = -1}};
     struct err refusal = {""};
+    (void)signal(SIGPIPE, SIG_IGN); /* who started it may be gone when it says that it runs */
     int result = carry_check(&checked, &refusal);
     if (result == 0)
         result = status_create(&checked, &c.status, &refusal);
@@ -379,11 +386,12 @@ int carry_run(const struct carry_options *options, void (*say)(const char *text,
         result = open_all(&c, &refusal);
         if (result < 0)
             status_close(&c.status, checked.status, true);
+        else
+            status_set(&c.status, CARRY_RUNNING);
     }
     if (checked.ready_fd)
         start_tell(checked.ready_fd, result, &refusal);
     if (result == 0) {
-        status_set(&c.status, CARRY_RUNNING);
         notify_ready(&c.notify, "copies frames");
         result = carry(&c, &refusal);
         notify_stopping(&c.notify);

@@ -106,6 +106,11 @@ void tee_put_rules(const struct linux_tee *tee, bool in, struct text *out)
 {
     char chain[TEE_CHAIN_MAX];
     tee_chain_name(tee->mirror, in, chain);
+    if (in) { /* what this machine sent to all comes by again, as if it had been received */
+        text_format(out, "-A %s -m addrtype --src-type LOCAL", chain);
+        put_comment(tee, out);
+        text_put(out, " -j RETURN\n");
+    }
     put_exclusions(tee, chain, out);
     text_format(out, "-A %s", chain);
     if (tee->n_filter > 0) {

@@ -308,6 +308,12 @@ static void add_copying(struct making *m, const char *chain, const struct linux_
     if (!netdev)
         RULE(m, chain, match(meta(in ? "iifname" : "oifname"), "!=", json_string(want->interface)),
              verdict("accept"));
+    /* What this machine itself sent to all comes by again, as if it had been received. */
+    if (in)
+        RULE(m, chain,
+             match(json_pack("{s: {s: s, s: [s]}}", "fib", "result", "type", "flags", "saddr"),
+                   "==", json_string("local")),
+             verdict("accept"));
     if (excludes(want))
         RULE(m, chain, jump(NFT_EXCLUDED));
     json_t *copy = netdev ? json_pack("{s: {s: s}}", "dup", "addr", want->to)

@@ -167,6 +167,16 @@ static unsigned bits_skipped(const json_t *payload, json_int_t mask)
 /* What is compared. */
 static bool put_left(const json_t *left, struct text *out)
 {
+    const json_t *fib = json_object_get(left, "fib"), *flags = json_object_get(fib, "flags");
+    if (fib) {
+        /* One flag is a list of one, or itself. */
+        const char *flag =
+            json_string_value(json_is_array(flags) ? json_array_get(flags, 0) : flags);
+        if (!flag || json_array_size(flags) > 1)
+            return false;
+        text_format(out, "fib %s %s", flag, nft_string(fib, "result"));
+        return true;
+    }
     const json_t *payload = json_object_get(left, "payload"), *meta = json_object_get(left, "meta");
     const json_t *extension = json_object_get(left, "exthdr"), *both = json_object_get(left, "&");
     if (json_array_size(both) == 2) {
