@@ -271,6 +271,17 @@ static void test_filter(void **state)
         must(linux_tee_make(&want, &err), &err);
         assert_int_equal(copies_of_datagram(other, 53, 100, &copies), 0);
         assert_int_equal(copies_of_datagram(other, 54, 100, &copies), 1);
+        /* The longest that we let through is not too long. */
+        char longest[2000] = "host 222.222.222.1", next[2100];
+        for (int i = 2;; i++) {
+            (void)snprintf(next, sizeof next, "%s or host 222.222.222.%d", longest, i);
+            if (linux_tee_filter(next, &want, &err) == -E2BIG)
+                break;
+            memcpy(longest, next, strlen(next) + 1);
+        }
+        must(linux_tee_filter(longest, &want, &err), &err);
+        must(linux_tee_make(&want, &err), &err);
+        check_same(&want);
         must(linux_tee_remove(want.mirror, family, &err), &err);
     }
     flush();
