@@ -24,7 +24,7 @@ static void test_table(void **state)
     }
 }
 
-/* Lines that succeed where the kernel has it. Each is given a namespace of its own. */
+/* Lines of iproute2 that succeed where the kernel has it. Each is given a namespace of its own. */
 static const struct {
     enum linux_feature feature;
     const char *lines[2];
@@ -91,13 +91,8 @@ static bool witness_says(size_t i)
 static bool enter(void)
 {
     static int entered = -1;
-    if (entered < 0) {
-        entered = bed_enter_netns();
-        if (entered && (bed_do("ip -V") != 0 || bed_do("tc -V") != 0)) {
-            printf("skipped: no iproute2 to look with\n");
-            entered = 0;
-        }
-    }
+    if (entered < 0)
+        entered = bed_enter_with_witness();
     return entered;
 }
 
@@ -133,7 +128,6 @@ static void test_kernel(void **state)
                       : s->answer == LINUX_FEATURE_NO ? "no "
                                                       : "?  ",
                       s->why);
-        assert_int_equal(s->answer == LINUX_FEATURE_YES, s->why[0] == '\0');
         if (s->answer == LINUX_FEATURE_UNTRIED)
             continue;
         if ((s->answer == LINUX_FEATURE_YES) != witness_says(i))

@@ -24,14 +24,7 @@ static bool enter(void)
 {
     static int entered = -1;
     if (entered < 0) {
-        entered = bed_enter_netns();
-        int code = -1;
-        char *version = entered ? bed_run("ip -V", &code) : NULL;
-        if (entered && !version) {
-            printf("skipped: no iproute2 to look with\n");
-            entered = 0;
-        }
-        free(version);
+        entered = bed_enter_with_witness();
         if (entered && (bed_do("ip link add e0 type veth peer name e1") != 0 ||
                         bed_do("ip addr add 10.9.0.1/24 dev e0") != 0 ||
                         bed_do("ip addr add fd09::1/64 dev e0 nodad") != 0 ||

@@ -238,7 +238,7 @@ static void random_wish(uint64_t *seed, char out[2048])
     unsigned n = below(seed, 9), n_put = 0;
     size_t len = (size_t)snprintf(out, 2048, "[");
     for (unsigned i = 0; i < n; i++) {
-        char *key = keys[n_put], on[256] = "";
+        char *key = keys[n_put], on[2048] = "";
         bool taken = false;
         (void)snprintf(key, sizeof keys[0], "'%s','%c'", kinds[below(seed, 4)],
                        "abcd"[below(seed, 4)]);

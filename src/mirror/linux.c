@@ -115,7 +115,7 @@ const struct mirror_provider provider_linux = {
     .usage = "plan|apply linux --interface IFACE --to KIND:ADDR --id N [OPTION]…\n"
              "       cloudspan mirror status|remove linux [--interface IFACE | --name NAME]\n"
              "       cloudspan mirror linux --list-methods",
-    .more = "What each method keeps and can is in cloudspan-mirror(1).\n",
+    .more = "What each method keeps and can is in cloudspan-mirror-linux(1).\n",
     .options = rows,
     .wish_size = sizeof(struct wish),
     .wish_take = wish_take,

@@ -98,6 +98,7 @@ bool ovs_count_seen(const struct ovs *ovs, const json_t *bridge, const json_t *i
  *                                                       with the ports' names, sorted
  *   output_port, output_vlan   "" and 0: not this
  *   type, options:…            of the tunnel; type "": the output is no tunnel of ours
+ *   vlan_mode, tag             of its port: which tags come off the copies; "" and 0: none
  *   leftovers                  ports of ours that are not the output */
 int ovs_want(struct mirror_job *job, struct mirror_set *out, struct text *remarks, struct err *err);
 

@@ -56,14 +56,14 @@ json_t *ovs_object_of(const struct ovs *ovs, const json_t *bridge, const json_t 
     if (!mirror)
         return json_pack("{s:s}", "bridge", ovs_name(bridge));
     const json_t *output = ovs_by_uuid(ovs, OVS_PORT, ovsdb_uuid(ovs_get(mirror, "output_port")));
-    return json_pack("{s:s, s:b, s:o, s:o, s:o, s:I, s:s, s:I, s:s}", "bridge", ovs_name(bridge),
-                     "select_all", ovsdb_true(ovs_get(mirror, "select_all")), "select_src_port",
-                     ovs_names_of(ovs, OVS_PORT, ovs_get(mirror, "select_src_port")),
-                     "select_dst_port",
-                     ovs_names_of(ovs, OVS_PORT, ovs_get(mirror, "select_dst_port")), "select_vlan",
-                     numbers_of(ovs_get(mirror, "select_vlan")), "snaplen",
-                     (json_int_t)number_of(mirror, "snaplen"), "output_port", ovs_name(output),
-                     "output_vlan", (json_int_t)number_of(mirror, "output_vlan"), "type", "");
+    return json_pack(
+        "{s:s, s:b, s:o, s:o, s:o, s:I, s:s, s:I, s:s, s:s, s:i}", "bridge", ovs_name(bridge),
+        "select_all", ovsdb_true(ovs_get(mirror, "select_all")), "select_src_port",
+        ovs_names_of(ovs, OVS_PORT, ovs_get(mirror, "select_src_port")), "select_dst_port",
+        ovs_names_of(ovs, OVS_PORT, ovs_get(mirror, "select_dst_port")), "select_vlan",
+        numbers_of(ovs_get(mirror, "select_vlan")), "snaplen",
+        (json_int_t)number_of(mirror, "snaplen"), "output_port", ovs_name(output), "output_vlan",
+        (json_int_t)number_of(mirror, "output_vlan"), "type", "", "vlan_mode", "", "tag", 0);
 }
 
 /* The tunnel, and what else is ours on the bridge. */
@@ -84,7 +84,10 @@ static bool add_ports(const struct ovs *ovs, const json_t *bridge, const char *m
         }
         const json_t *interface = ovs_interface_of(ovs, port, 0);
         const char *type = ovsdb_text(ovs_get(interface, "type"));
+        const char *mode = ovsdb_text(ovs_get(port, "vlan_mode"));
         ok = json_object_set_new(is, "type", json_string(type ? type : "")) == 0 &&
+             json_object_set_new(is, "vlan_mode", json_string(mode ? mode : "")) == 0 &&
+             json_object_set_new(is, "tag", json_integer(number_of(port, "tag"))) == 0 &&
              set_options(is, ovs_get(interface, "options"));
     }
     return json_object_set_new(is, "leftovers", ovs_sorted(leftovers)) == 0 && ok;

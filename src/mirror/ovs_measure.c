@@ -124,7 +124,7 @@ static int watch_it(struct ovs *ovs, const char *bridge, const char *name, struc
         uint64_t mirrored = more_than(now.mirrored, first.mirrored);
         if (!is_second)
             passed = more_than(now.seen.least, first.seen.least);
-        if (mirrored > 0 && !is_too_little(mirrored, passed)) {
+        if ((mirrored >= N_ENOUGH || passed >= N_ENOUGH) && !is_too_little(mirrored, passed)) {
             *out = SENDS;
             return 0;
         }
@@ -159,26 +159,28 @@ static void put_title(const json_t *is, const char *bridge, char *out, size_t si
     (void)snprintf(out, size, "%.15s%s%s%s", bridge, ports, more, in);
 }
 
-/* What is wrong with the mirror as it is configured; "" nothing. */
-static void judge_rows(const struct ovs *ovs, const json_t *mirror, const json_t *is, char *out,
+/* What is wrong with the mirror as it is configured; "" nothing. True: it may pass by itself, as
+ * it does when something was just made. */
+static bool judge_rows(const struct ovs *ovs, const json_t *mirror, const json_t *is, char *out,
                        size_t size)
 {
+    out[0] = '\0';
     const char *output = json_string_value(json_object_get(is, "output_port"));
     const char *type = json_string_value(json_object_get(is, "type"));
     int64_t current = 0, next = 0, number = -1;
     if (!mirror) {
         (void)snprintf(out, size, "the mirror is gone, only its port is left");
-        return;
+        return false;
     }
     if ((!output || !output[0]) && ovsdb_n(ovs_get(mirror, "output_vlan")) == 0) {
         (void)snprintf(out, size, "its output port is gone");
-        return;
+        return false;
     }
     if (!json_is_true(json_object_get(is, "select_all")) &&
         json_array_size(json_object_get(is, "select_src_port")) == 0 &&
         json_array_size(json_object_get(is, "select_dst_port")) == 0) {
         (void)snprintf(out, size, "its ports are gone: nothing is mirrored");
-        return;
+        return false;
     }
     const json_t *interface = ovs_by_name(ovs, OVS_INTERFACE, output ? output : "");
     const char *error = ovsdb_text(ovs_get(interface, "error"));
@@ -188,10 +190,12 @@ static void judge_rows(const struct ovs *ovs, const json_t *mirror, const json_t
     bool known = ovsdb_number(ovs_get(interface, "ofport"), &number);
     (void)ovsdb_number(ovs_get(ovs_row(ovs, OVS_ROOT, 0), "cur_cfg"), &current);
     (void)ovsdb_number(ovs_get(ovs_row(ovs, OVS_ROOT, 0), "next_cfg"), &next);
-    if (interface && (error || (known && number < 0)))
+    if (interface && (error || (known && number < 0))) {
         (void)snprintf(out, size, "Open vSwitch cannot use the port %.15s: %.120s", output,
                        error ? error : "it has no number");
-    else if (type && type[0] && carrier && strcmp(carrier, "up") != 0)
+        return false;
+    }
+    if (type && type[0] && carrier && strcmp(carrier, "up") != 0)
         (void)snprintf(out, size, "the interface by which the copies leave has no carrier");
     else if (link && strcmp(link, "up") != 0)
         (void)snprintf(out, size, "its output port %.15s is down", output);
@@ -200,6 +204,7 @@ static void judge_rows(const struct ovs *ovs, const json_t *mirror, const json_t
                        "ovs-vswitchd has not taken the last change over (%" PRId64 " of %" PRId64
                        ")",
                        current, next);
+    return true;
 }
 
 /* Copies that the tunnel could not send. A port of others counts from before us. */
@@ -236,44 +241,87 @@ static bool is_suspect(const struct mirror_job *job, const char *what, const str
     return is_too_little(now->mirrored, now->seen.least);
 }
 
-/* `bridge` and all of the look's rows are gone when it returns. */
-static int measure_one(struct ovs *ovs, const struct mirror_job *job, const json_t *bridge,
-                       const json_t *is, bool running, struct mirror_measure *out, struct err *err)
+/* Judges the rows as they are now, and for as long as what is wrong may pass. */
+static int judge(struct ovs *ovs, const struct mirror_job *job, const char *bridge_name,
+                 const json_t *is, struct mirror_measure *out, struct err *err)
 {
-    const json_t *mirror = ovs_our_mirror(ovs, bridge, job->name);
-    struct look now = look_at(ovs, bridge, mirror, is);
+    struct timespec pause = {0, LOOK_MS * 1000000};
+    int64_t end = clock_ticks() + (stats_ms(ovs) + PUSH_MS) * 1000000;
+    for (;;) {
+        const json_t *bridge = ovs_by_name(ovs, OVS_BRIDGE, bridge_name);
+        const json_t *mirror = ovs_our_mirror(ovs, bridge, job->name);
+        bool may_pass = judge_rows(ovs, mirror, is, out->trouble, sizeof out->trouble);
+        if (!out->trouble[0] || !may_pass || clock_ticks() > end)
+            return 0;
+        (void)nanosleep(&pause, NULL);
+        int result = ovs_look(ovs, err);
+        if (result < 0)
+            return result;
+    }
+}
+
+/* Until ovs-vswitchd has written anything of it. */
+static int await_counters(struct ovs *ovs, const struct mirror_job *job, const char *bridge,
+                          struct look *look, struct err *err)
+{
+    struct timespec pause = {0, LOOK_MS * 1000000};
+    int64_t end = clock_ticks() + (stats_ms(ovs) + 2 * LOOK_MS) * 1000000;
+    while (!look->is_counted && clock_ticks() < end) {
+        (void)nanosleep(&pause, NULL);
+        int result = look_again(ovs, bridge, job->name, look, err);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+/* Of a mirror whose rows are well. */
+static int judge_counters(struct ovs *ovs, const struct mirror_job *job, const char *bridge,
+                          struct look *now, struct mirror_measure *out, struct err *err)
+{
     enum verdict verdict = SENDS;
     uint64_t missed = 0;
-    *out = (struct mirror_measure){
-        .n_seen = UINT64_MAX, .n_mirrored = UINT64_MAX, .bytes = now.bytes, .is_judged = true};
-    put_title(is, ovs_name(bridge), out->what, sizeof out->what);
-    if (now.is_seen)
-        out->n_seen = now.seen.n;
-    if (now.is_counted)
-        out->n_mirrored = now.mirrored;
+    if (!now->is_counted && now->age_ms <= 2 * stats_ms(ovs))
+        return 0;
+    int result = await_counters(ovs, job, bridge, now, err);
+    if (result == 0 && !now->is_counted)
+        (void)snprintf(out->trouble, sizeof out->trouble,
+                       "Open vSwitch counts nothing for it: ovs-vswitchd did not take it over (its "
+                       "log says why)");
+    if (result < 0 || !is_suspect(job, out->what, now))
+        return result;
+    result = watch_it(ovs, bridge, job->name, *now, &verdict, &missed, err);
+    if (result == 0 && verdict == DEAD)
+        (void)snprintf(out->trouble, sizeof out->trouble,
+                       "configured, but not sending: in the last seconds at least %" PRIu64
+                       " packets passed without a copy",
+                       missed);
+    return result;
+}
+
+static int measure_one(struct ovs *ovs, const struct mirror_job *job, const char *bridge,
+                       const json_t *is, bool running, struct mirror_measure *out, struct err *err)
+{
+    struct look now = {0};
+    int result = 0;
+    *out =
+        (struct mirror_measure){.n_seen = UINT64_MAX, .n_mirrored = UINT64_MAX, .is_judged = true};
+    put_title(is, bridge, out->what, sizeof out->what);
     out->n_lost = lost_of(ovs, is);
     if (!running)
         (void)snprintf(out->trouble, sizeof out->trouble,
                        "ovs-vswitchd is not running, so nothing is switched or mirrored");
     else
-        judge_rows(ovs, mirror, is, out->trouble, sizeof out->trouble);
-    if (out->trouble[0])
-        return 0;
-    if (!now.is_counted) {
-        if (now.age_ms > 2 * stats_ms(ovs))
-            (void)snprintf(out->trouble, sizeof out->trouble,
-                           "Open vSwitch counts nothing for it: ovs-vswitchd did not take it over "
-                           "(its log says why)");
-        return 0;
-    }
-    if (!is_suspect(job, out->what, &now))
-        return 0;
-    int result = watch_it(ovs, ovs_name(bridge), job->name, now, &verdict, &missed, err);
-    if (result == 0 && verdict == DEAD)
-        (void)snprintf(out->trouble, sizeof out->trouble,
-                       "configured, but not sending: of at least %" PRIu64
-                       " packets in the last seconds, copies are missing",
-                       missed);
+        result = judge(ovs, job, bridge, is, out, err);
+    if (result == 0)
+        result = look_again(ovs, bridge, job->name, &now, err);
+    if (result == 0 && !out->trouble[0])
+        result = judge_counters(ovs, job, bridge, &now, out, err);
+    if (now.is_seen)
+        out->n_seen = now.seen.n;
+    if (now.is_counted)
+        out->n_mirrored = now.mirrored;
+    out->bytes = now.bytes;
     return result;
 }
 
@@ -290,9 +338,8 @@ int ovs_measure(struct mirror_job *job, const struct mirror_set *found, struct m
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < found->n && result == 0; i++) {
         result = ovs_look(ovs, err);
-        const json_t *bridge = result == 0 ? ovs_by_name(ovs, OVS_BRIDGE, found->at[i].key) : NULL;
-        if (bridge)
-            result = measure_one(ovs, job, bridge, found->at[i].is, running,
+        if (result == 0 && ovs_by_name(ovs, OVS_BRIDGE, found->at[i].key))
+            result = measure_one(ovs, job, found->at[i].key, found->at[i].is, running,
                                  &measures.at[measures.n++], err);
     }
     if (result < 0) {
@@ -343,8 +390,8 @@ int ovs_prove(struct mirror_job *job, struct text *said, struct err *err)
         break;
     case DEAD:
         return err_set(err, -EIO,
-                       "Open vSwitch took the mirror, and does not send: of at least %" PRIu64
-                       " packets that passed its ports, copies are missing",
+                       "Open vSwitch took the mirror, and does not send: at least %" PRIu64
+                       " packets passed its ports without a copy",
                        missed);
     }
     return 0;

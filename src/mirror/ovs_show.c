@@ -166,6 +166,9 @@ static void put_tunnel(const json_t *is, const char *mirror, struct text *out)
     }
     text_format(out, " external_ids:" OVS_MARK "=%s -- set Port %s external_ids:" OVS_MARK "=%s",
                 mirror, text_of(is, "output_port"), mirror);
+    if (text_of(is, "vlan_mode")[0])
+        text_format(out, " vlan_mode=%s tag=%" PRId64, text_of(is, "vlan_mode"),
+                    number_of(is, "tag"));
 }
 
 static void put_make(const struct mirror_job *job, const json_t *is, struct text *out)

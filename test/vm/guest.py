@@ -4,8 +4,10 @@ system is needed for it and python starts slowly enough for once.
 usage: guest.py --list BUILD PATTERN...
        guest.py [--slower FACTOR] [--jobs N] [--log FOLDER] BUILD PATTERN...
 
-Names are meson's, with * and ? as in the shell. A line for each test that ends; FOLDER gets what each
-of them said (NAME.txt), and the file "counts" with the number of passed, failed and skipped tests."""
+Names are meson's, with * and ? as in the shell. A line for each test that ends. FOLDER, which guests
+share, gets what each test said (NAME.txt); its folder "claims" says which tests a guest has begun, so
+that no other does; "running-NAME" is there as long as a test runs; and "counts-GUEST" is the number of
+this guest's passed, failed and skipped tests."""
 import argparse
 import concurrent.futures
 import fnmatch
@@ -68,10 +70,15 @@ def say(text):
 
 
 def one(test, options):
-    """Runs it and tells how it went: the word for its result."""
+    """Runs it and tells how it went: the word for its result; none when another guest has it."""
     name, begin = test["name"], time.monotonic()
-    path = os.path.join(options.log, name.replace("/", "-") + ".txt")
-    started = os.path.join(options.log, "running-" + name.replace("/", "-"))
+    file_name = name.replace("/", "-").replace(" ", "-")
+    path = os.path.join(options.log, file_name + ".txt")
+    started = os.path.join(options.log, "running-" + file_name)
+    try:
+        os.mkdir(os.path.join(options.log, "claims", file_name))
+    except FileExistsError:
+        return None
     with open(started, "w", encoding="ascii"):
         pass
     status = run(test, options.build, options.slower, path)
@@ -107,7 +114,8 @@ def main():
         return 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda test: one(test, options), tests))
-    with open(os.path.join(options.log, "counts"), "w", encoding="ascii") as file:
+    counts = os.path.join(options.log, "counts-" + os.environ["guest"])
+    with open(counts, "w", encoding="ascii") as file:
         print(*(results.count(word) for word in ("passed", "failed", "skipped")), file=file)
     return int("failed" in results)
 
