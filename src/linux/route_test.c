@@ -7,6 +7,8 @@
 #include <cmocka.h>
 // clang-format on
 
+#include <time.h>
+
 #include "capture/netns_bed.h"
 #include "linux/interface.h"
 #include "linux/link_bed.h"
@@ -16,6 +18,20 @@ static void must(const char *line)
 {
     if (bed_do(line) != 0)
         fail_msg("%s", line);
+}
+
+/* An IPv6 address is this machine's own a moment after the link is up. */
+static void wait_for_v6(void)
+{
+    struct timespec pause = {0, 10000000};
+    struct addr addr = bed_address("fd09::1");
+    struct linux_route route = {.interface = ""};
+    struct err err;
+    for (int i = 0; i < 500 && strcmp(route.interface, "lo") != 0; i++) {
+        if (linux_route_to(&addr, &route, &err) < 0)
+            route.interface[0] = '\0';
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 static bool enter(void)
@@ -34,6 +50,7 @@ static bool enter(void)
             must("ip link set e1 up");
             must("ip link set m0 up");
             must("ip link set m1 up");
+            wait_for_v6();
         }
     }
     return entered;
