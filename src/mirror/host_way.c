@@ -8,6 +8,14 @@
 #include "mirror/host.h"
 #include "mirror/host_parts.h"
 
+/* A device whose packets leave by another one as well, wrapped; a tap may be one, or lead to a
+ * virtual machine, as most do. */
+static bool is_tunnel(const struct linux_link *link)
+{
+    static const struct addr none = {{0}};
+    return (!link->has_ethernet && !link->is_loopback) || !addr_eq(&link->tunnel.remote, &none);
+}
+
 static void name_target(const struct host_wish *wish, char out[ADDR_TEXT_MAX + 1])
 {
     out[addr_format(&wish->to.addr, out)] = '\0';
@@ -39,6 +47,7 @@ static bool find_other(const struct host *host, const struct host_wish *wish,
         struct linux_route route;
         struct err err;
         if (!link->is_up || !link->has_carrier || link->is_loopback || link->master ||
+            is_tunnel(link) ||
             linux_link_below(host->links, host->n_links, link->index, mirrored->index) ||
             linux_route_by(&wish->to.addr, link->index, &route, &err) < 0)
             continue;
@@ -94,6 +103,21 @@ int host_find_way(const struct host *host, const struct host_wish *wish,
 
 /* ---- loops ---- */
 
+/* 0: not known. */
+static uint32_t underlay_of(const struct host *host, const struct linux_link *tunnel)
+{
+    static const struct addr none = {{0}};
+    struct linux_route route;
+    struct err err;
+    if (tunnel->tunnel.underlay)
+        return tunnel->tunnel.underlay;
+    if (addr_eq(&tunnel->tunnel.remote, &none) ||
+        linux_route_to(&tunnel->tunnel.remote, &route, &err) < 0)
+        return 0;
+    const struct linux_link *by = linux_link_by_name(host->links, host->n_links, route.interface);
+    return by ? by->index : 0;
+}
+
 /* Another mirror's copies, which pass what is to be mirrored here and go to another collector. */
 static const struct linux_link *find_foreign_copies(const struct host *host, const char *mirror,
                                                     const struct host_wish *wish,
@@ -102,18 +126,11 @@ static const struct linux_link *find_foreign_copies(const struct host *host, con
 {
     for (size_t i = 0; i < host->n_links; i++) {
         const struct linux_link *link = &host->links[i];
-        struct linux_route route;
-        struct err err;
         bool owns;
         if (!host_read_alias(link->alias, out_mirror, &owns) || strcmp(out_mirror, mirror) == 0 ||
             (addr_eq(&link->tunnel.remote, &wish->to.addr) && link->tunnel.port == wish->to.port))
             continue;
-        uint32_t out = link->tunnel.underlay;
-        if (!out && linux_route_to(&link->tunnel.remote, &route, &err) == 0) {
-            const struct linux_link *by =
-                linux_link_by_name(host->links, host->n_links, route.interface);
-            out = by ? by->index : 0;
-        }
+        uint32_t out = underlay_of(host, link);
         if (out && linux_link_below(host->links, host->n_links, out, mirrored->index))
             return link;
     }
@@ -146,6 +163,24 @@ static int check_interface(const struct host *host, const struct host_wish *wish
     return 0;
 }
 
+/* Copies that leave by somebody's tunnel leave once more, wrapped, and are not to be told then from
+ * what else the mirrored interface sends. */
+static int check_tunnel(const struct host *host, const struct host_wish *wish,
+                        const struct linux_link *mirrored, const struct linux_link *out,
+                        struct err *err)
+{
+    if (out == mirrored || !is_tunnel(out) || wish->filter)
+        return 0;
+    uint32_t by = underlay_of(host, out);
+    if (by && !linux_link_below(host->links, host->n_links, by, mirrored->index))
+        return 0;
+    return err_set(
+        err, -ELOOP,
+        "copies would leave by %s, a tunnel whose own packets %s by %s and would be copied "
+        "again: leave them out with --filter 'not …', or choose another way with --via",
+        out->name, by ? "leave" : "may leave", mirrored->name);
+}
+
 int host_check_loops(const struct host *host, const char *mirror, const struct host_wish *wish,
                      const struct linux_link *mirrored, const struct host_way *way, struct err *err)
 {
@@ -171,6 +206,11 @@ int host_check_loops(const struct host *host, const char *mirror, const struct h
                 "already: they would be copied again (another way: --via; tc filter show "
                 "dev %s egress)",
                 mirrored->name, link->name, to, link->name);
+    }
+    if (out) {
+        int result = check_tunnel(host, wish, mirrored, out, err);
+        if (result < 0)
+            return result;
     }
     if (find_foreign_copies(host, mirror, wish, mirrored, other))
         return err_set(err, -ELOOP,
