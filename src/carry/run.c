@@ -81,21 +81,17 @@ static void read_mtu(struct carrier *c)
         c->path->mtu = (uint32_t)request.ifr_mtu;
 }
 
-static void is_back(struct carrier *c)
+static void come_back(struct carrier *c)
 {
     char text[64];
+    struct err ignored; /* it is waited for all the same */
+    if (ring_rebind(c->ring, c->options->interface, &c->shape, &ignored) < 0)
+        return;
     c->is_waiting = false;
     status_set(&c->status, CARRY_RUNNING);
     (void)snprintf(text, sizeof text, "interface %s is back", c->options->interface);
     tell(c, false, text);
     read_mtu(c);
-}
-
-static void come_back(struct carrier *c)
-{
-    struct err ignored; /* it is waited for all the same */
-    if (ring_rebind(c->ring, c->options->interface, &c->shape, &ignored) == 0)
-        is_back(c);
 }
 
 static void lose(struct carrier *c)
@@ -128,8 +124,6 @@ static int take_bursts(struct carrier *c, unsigned max, bool *out_more, struct e
                            live_problem(c->ring));
         if (n == 0)
             return 0;
-        if (c->is_waiting) /* the kernel has bound it again: under another name, perhaps */
-            is_back(c);
         const struct ring_offload *offloads = ring_offloads(c->ring);
         path_time(c->path);
         for (int i = 0; i < n; i++)

@@ -278,7 +278,49 @@ static void test_caller_killed(void **state)
     close(tap);
 }
 
-/* Removed, and made anew: another interface of that name. */
+static void rename_interface(const char *from, const char *to)
+{
+    struct ifreq request = {0};
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", from);
+    (void)snprintf(request.ifr_newname, sizeof request.ifr_newname, "%s", to);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(ioctl(fd, SIOCSIFNAME, &request), 0);
+    close(fd);
+}
+
+/* What it is called does not matter to what is bound to it. */
+static void test_interface_renamed(void **state)
+{
+    if (!has_taps)
+        skip();
+    static struct frame_bed b;
+    uint32_t size;
+    make_frame(&b, 17, 100);
+    int tap = bed_tap("name0", IFF_TAP);
+    struct carry_options options = options_of("name0");
+    start(&options);
+    assert_int_equal(bed_set_up("name0", false), 0);
+    while (status_of(&options).state != CARRY_WAITING)
+        rest();
+    rename_interface("name0", "name1");
+    assert_int_equal(bed_set_up("name1", true), 0);
+    while (status_of(&options).state != CARRY_RUNNING)
+        rest();
+    empty_collector();
+    assert_int_equal(write(tap, frame_bytes(&b), frame_size(&b)), frame_size(&b));
+    (void)next_copy(&size);
+    close(tap); /* and when it is gone, the name counts again */
+    while (status_of(&options).state != CARRY_WAITING)
+        rest();
+    tap = bed_tap("name0", IFF_TAP);
+    while (status_of(&options).state != CARRY_RUNNING)
+        rest();
+    stop(&options);
+    close(tap);
+}
+
+/* Removed, and made anew: another interface of that name. Frames of before may still be in the ring
+ * when it goes. */
 static void test_interface_comes_and_goes(void **state)
 {
     if (!has_taps)
@@ -289,6 +331,7 @@ static void test_interface_comes_and_goes(void **state)
     struct carry_options options = options_of("gone0");
     start(&options);
     for (uint64_t turn = 1; turn < 4; turn++) {
+        assert_int_equal(write(tap, frame_bytes(&b), frame_size(&b)), frame_size(&b));
         if (turn & 1) {
             close(tap);
         } else {
@@ -445,6 +488,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(test_killed_and_again, clear),
         cmocka_unit_test_teardown(test_caller_killed, clear),
         cmocka_unit_test_teardown(test_interface_comes_and_goes, clear),
+        cmocka_unit_test_teardown(test_interface_renamed, clear),
         cmocka_unit_test_teardown(test_no_copy_of_a_copy, clear),
         cmocka_unit_test_teardown(test_super_frames, clear),
     };

@@ -217,6 +217,48 @@ static void test_remove_one(void **state)
     assert_int_equal(linux_tc_remove(99999, LINUX_TC_IN, &f[0], &err), -ENODEV);
 }
 
+/* What tc shows of a prio, with u32's tables. */
+static bool shows(const char *direction, const char *prio)
+{
+    char line[64], word[32];
+    int code = -1;
+    (void)snprintf(line, sizeof line, "tc filter show dev e0 %s", direction);
+    (void)snprintf(word, sizeof word, "pref %s ", prio);
+    char *text = bed_run(line, &code);
+    assert_non_null(text);
+    bool is_shown = strstr(text, word) != NULL;
+    free(text);
+    return is_shown;
+}
+
+/* Where others use u32 too, the kernel keeps the tables of a prio whose last filter is gone. */
+static void test_tables_go_too(void **state)
+{
+    (void)state;
+    if (!enter())
+        skip();
+    struct err err;
+    struct linux_tc_filter f[4];
+    begin_clsact();
+    assert_int_equal(bed_do("tc filter add dev e0 egress prio 200 protocol all u32 match u32 0 0 "
+                            "action mirred egress mirror dev o0"),
+                     0);
+    struct linux_tc_want want = mirror_want();
+    want.handle = 1;
+    must(linux_tc_add(&want, &err), &err);
+    want.handle = 2;
+    must(linux_tc_add(&want, &err), &err);
+    assert_int_equal(list(LINUX_TC_OUT, f, 4), 3);
+    must(linux_tc_remove(bed.e0, LINUX_TC_OUT, &f[0], &err), &err);
+    assert_true(shows("egress", "100"));
+    must(linux_tc_remove(bed.e0, LINUX_TC_OUT, &f[1], &err), &err);
+    assert_false(shows("egress", "100"));
+    assert_true(shows("egress", "200"));
+    assert_int_equal(list(LINUX_TC_OUT, f, 4), 1);
+    assert_int_equal(f[0].prio, 200);
+    end_clsact();
+}
+
 static void test_bpf(void **state)
 {
     (void)state;
@@ -382,10 +424,11 @@ static void test_drop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hook),        cmocka_unit_test(test_mirror),
-        cmocka_unit_test(test_with_others), cmocka_unit_test(test_remove_one),
-        cmocka_unit_test(test_bpf),         cmocka_unit_test(test_matchall),
-        cmocka_unit_test(test_limit),       cmocka_unit_test(test_drop),
+        cmocka_unit_test(test_hook),          cmocka_unit_test(test_mirror),
+        cmocka_unit_test(test_with_others),   cmocka_unit_test(test_remove_one),
+        cmocka_unit_test(test_tables_go_too), cmocka_unit_test(test_bpf),
+        cmocka_unit_test(test_matchall),      cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_drop),
 
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
