@@ -202,8 +202,7 @@ static void test_no_table(void **state)
         "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": \"cloudspan_\"}}]}",
         "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": \"cloudspan_a b\"}}]}",
         "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": \"cloudspan_a; x\"}}]}",
-        "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": "
-        "\"cloudspan_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}]}",
+        "{\"nftables\": [{\"table\": {\"name\": \"cloudspan_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}]}",
         "{\"nftables\": [{\"table\": 5}, null, 7]}",
     };
     struct linux_nft_found found;
