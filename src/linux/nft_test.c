@@ -202,7 +202,8 @@ static void test_no_table(void **state)
         "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": \"cloudspan_\"}}]}",
         "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": \"cloudspan_a b\"}}]}",
         "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": \"cloudspan_a; x\"}}]}",
-        "{\"nftables\": [{\"table\": {\"name\": \"cloudspan_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}]}",
+        ("{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": "
+         "\"cloudspan_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}]}"),
         "{\"nftables\": [{\"table\": 5}, null, 7]}",
     };
     struct linux_nft_found found;
