@@ -35,11 +35,12 @@ MAY_INCLUDE = {
     "proto": "base net flow log",
     "sensor": "base net capture tunnel source flow log sink proto linux web",
     "linux": "base net",
+    "carry": "base net capture sink linux",
     "cloud": "base",
-    "mirror": "base net linux cloud",
+    "mirror": "base net linux carry cloud",
     "hunt": "base net log",
     "web": "base log hunt",
-    "cmd": "base net capture tunnel source flow log sink proto sensor linux cloud mirror hunt web",
+    "cmd": "base net capture tunnel source flow log sink proto sensor linux carry cloud mirror hunt web",
 }
 
 NO_MALLOC = {"tunnel", "proto"}

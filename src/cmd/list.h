@@ -1,5 +1,6 @@
 /* One line for each subcommand; no guard: included with different COMMAND. */
 COMMAND(read)
+COMMAND(mirror)
 COMMAND(sources)
 COMMAND(watch)
 COMMAND(doctor)

@@ -1,0 +1,246 @@
+/* Options of `cloudspan mirror`: see mirror_settings.h. */
+#include "cmd/mirror_settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/terminal.h"
+
+enum row {
+    ROW_NAME,
+    ROW_MACHINE,
+    ROW_NETWORK,
+    ROW_STATE,
+    ROW_YES,
+    ROW_ALL,
+    ROW_JSON,
+    ROW_DETAILED,
+    ROW_PRINT,
+    ROW_COLOR,
+    ROW_VERBOSE,
+    ROW_QUIET,
+    ROW_HELP,
+    ROW_VERSION,
+    N_COMMON_ROWS
+};
+
+static const struct option_row common_rows[] = {
+    [ROW_NAME] = {0, "name", "NAME", false,
+                  "what this mirror is called here (default: by what it mirrors)"},
+    [ROW_MACHINE] = {0, "machine", "NAME", false,
+                     "what the monitored machine is called at the collector (default: the\n"
+                     "host's name, or the port's)"},
+    [ROW_NETWORK] = {0, "network", "NAME", false,
+                     "the address space it is in, where the collector has several"},
+    [ROW_STATE] = {0, "state", "DIR", false,
+                   "where the journal is kept (default: $CLOUDSPAN_STATE, or\n"
+                   "/var/lib/cloudspan)"},
+    [ROW_YES] = {'y', "yes", NULL, false, "apply, remove: do not ask"},
+    [ROW_ALL] = {0, "all", NULL, false, "remove: all mirrors that are ours"},
+    [ROW_JSON] = {0, "json", NULL, false, "one JSON object a line"},
+    [ROW_DETAILED] = {0, "detailed-exitcode", NULL, false,
+                      "plan: exit with 2 when something would be changed"},
+    [ROW_PRINT] = {0, "print", "FORM", true,
+                   "plan: print what does the same on a machine without cloudspan:\n"
+                   "commands (default), cloud-init or systemd"},
+    [ROW_COLOR] = {0, "color", "WHEN", false, "auto (default), always or never"},
+    [ROW_VERBOSE] = {'v', "verbose", NULL, false, "plan: also show what stays as it is"},
+    [ROW_QUIET] = {'q', "quiet", NULL, false, "print errors only"},
+    [ROW_HELP] = {'h', "help", NULL, false, "print this and exit"},
+    [ROW_VERSION] = {0, "version", NULL, false, "print the version and exit"},
+};
+
+bool mirror_name_is_good(const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr("-_.", name[i]))
+            return false;
+    return len > 0 && len < MIRROR_NAME_MAX && name[0] != '-' && name[0] != '.';
+}
+
+static int take_name(const char *value, struct mirror_settings *s, struct err *err)
+{
+    if (!mirror_name_is_good(value))
+        return err_set(
+            err, -EINVAL,
+            "--name: '%s' is no name for a mirror: letters, digits, '-', '_' and '.', at "
+            "most %d",
+            value, MIRROR_NAME_MAX - 1);
+    (void)snprintf(s->job.name, sizeof s->job.name, "%s", value);
+    return 0;
+}
+
+static int take_word(const char *option, const char *value, char *out, size_t size, struct err *err)
+{
+    size_t len = strlen(value);
+    bool good = len > 0 && len < size;
+    for (size_t i = 0; i < len; i++)
+        good &= (unsigned char)value[i] > ' ' && value[i] != 0x7f && !strchr("\"\\'", value[i]);
+    if (!good)
+        return err_set(err, -EINVAL,
+                       "%s: '%s' is no such name: 1 to %zu bytes, no spaces or quotes", option,
+                       value, size - 1);
+    (void)snprintf(out, size, "%s", value);
+    return 0;
+}
+
+static int take_form(const char *value, struct mirror_settings *s, struct err *err)
+{
+    static const char *const names[] = {[MIRROR_FORM_COMMANDS] = "commands",
+                                        [MIRROR_FORM_CLOUD_INIT] = "cloud-init",
+                                        [MIRROR_FORM_UNIT] = "systemd"};
+    if (!value)
+        value = names[MIRROR_FORM_COMMANDS];
+    for (int i = MIRROR_FORM_COMMANDS; i <= MIRROR_FORM_UNIT; i++)
+        if (strcmp(value, names[i]) == 0)
+            s->form = i;
+    return s->form ? 0
+                   : err_set(err, -EINVAL, "--print: '%s' is none of commands, cloud-init, systemd",
+                             value);
+}
+
+static int take_common(enum row row, const char *value, struct mirror_settings *s, struct err *err)
+{
+    switch (row) {
+    case ROW_NAME:
+        return take_name(value, s, err);
+    case ROW_MACHINE:
+        return take_word("--machine", value, s->job.machine, sizeof s->job.machine, err);
+    case ROW_NETWORK:
+        return take_word("--network", value, s->job.network, sizeof s->job.network, err);
+    case ROW_STATE:
+        s->state = value;
+        return 0;
+    case ROW_YES:
+        s->yes = true;
+        return 0;
+    case ROW_ALL:
+        s->all = true;
+        return 0;
+    case ROW_JSON:
+        s->json = true;
+        return 0;
+    case ROW_DETAILED:
+        s->detailed = true;
+        return 0;
+    case ROW_PRINT:
+        return take_form(value, s, err);
+    case ROW_COLOR:
+        s->color = value;
+        if (terminal_color(value, STDOUT_FILENO) < 0)
+            return err_set(err, -EINVAL, "--color: '%s' is none of auto, always, never", value);
+        return 0;
+    case ROW_VERBOSE:
+        s->verbose = true;
+        return 0;
+    case ROW_QUIET:
+        s->quiet = true;
+        return 0;
+    case ROW_HELP:
+        s->help = true;
+        return 0;
+    case ROW_VERSION:
+        s->version = true;
+        return 0;
+    case N_COMMON_ROWS:
+        break;
+    }
+    return 0;
+}
+
+/* What the journal keeps: all that makes the mirror what it is. */
+static bool keep(struct mirror_settings *s, int row, const char *value)
+{
+    const char *name = s->rows[row].name;
+    if (row < N_COMMON_ROWS && row != ROW_NAME && row != ROW_MACHINE && row != ROW_NETWORK)
+        return true;
+    json_t *word = value ? json_sprintf("--%s=%s", name, value) : json_sprintf("--%s", name);
+    return json_array_append_new(s->arguments, word) == 0;
+}
+
+static int take(int row, const char *value, void *with, struct err *err)
+{
+    struct mirror_settings *s = with;
+    int result = row < N_COMMON_ROWS
+                     ? take_common((enum row)row, value, s, err)
+                     : s->job.provider->wish_take(row - N_COMMON_ROWS, value, s->job.wish, err);
+    if (result == 0 && !keep(s, row, value))
+        result = err_set(err, -EINVAL, "--%s: the value is no UTF-8 text", s->rows[row].name);
+    return result;
+}
+
+int mirror_settings_begin(struct mirror_settings *settings, const char *verb,
+                          const struct mirror_provider *provider, struct err *err)
+{
+    size_t n = 0;
+    while (provider && (provider->options[n].name || provider->options[n].letter))
+        n++;
+    *settings = (struct mirror_settings){
+        .verb = verb,
+        .job = {.provider = provider, .wish = provider ? calloc(1, provider->wish_size) : NULL},
+        .arguments = json_array(),
+        .rows = calloc(N_COMMON_ROWS + n + 1, sizeof(struct option_row)),
+    };
+    if (!settings->arguments || !settings->rows || (provider && !settings->job.wish))
+        return err_set(err, -ENOMEM, "out of memory");
+    memcpy(settings->rows, common_rows, sizeof common_rows);
+    if (n)
+        memcpy(settings->rows + N_COMMON_ROWS, provider->options, n * sizeof *provider->options);
+    return 0;
+}
+
+int mirror_settings_take(struct mirror_settings *settings, char **args, int n_args, struct err *err)
+{
+    const char **rest = calloc((size_t)n_args + 1, sizeof *rest);
+    if (!rest)
+        return err_set(err, -ENOMEM, "out of memory");
+    int n = options_parse(settings->rows, args, n_args, rest, take, settings, err);
+    if (n > 0)
+        n = err_set(err, -EINVAL, "'%s' is no option, and nothing else is expected here", rest[0]);
+    free(rest);
+    return n;
+}
+
+int mirror_settings_recall(struct mirror_settings *settings, const json_t *arguments,
+                           struct err *err)
+{
+    size_t n = json_array_size(arguments), i;
+    char **args = calloc(n + 1, sizeof *args);
+    json_t *word;
+    if (!args)
+        return err_set(err, -ENOMEM, "out of memory");
+    /* The wish keeps pointers to the texts: they stay as long as the settings. */
+    settings->recalled = json_incref((json_t *)(uintptr_t)arguments);
+    json_array_foreach(settings->recalled, i, word) args[i] =
+        (char *)(uintptr_t)(json_is_string(word) ? json_string_value(word) : "");
+    int result = mirror_settings_take(settings, args, (int)n, err);
+    free(args);
+    return result;
+}
+
+int mirror_settings_check(struct mirror_settings *settings, struct err *err)
+{
+    struct mirror_job *job = &settings->job;
+    if (!job->machine[0] && gethostname(job->machine, sizeof job->machine - 1) < 0)
+        job->machine[0] = '\0';
+    int result = job->provider->wish_check(job, err);
+    if (result < 0)
+        return result;
+    if (!job->partial && !mirror_name_is_good(job->name))
+        return err_set(err, -EINVAL, "this mirror needs a name: --name");
+    return 0;
+}
+
+void mirror_settings_done(struct mirror_settings *settings)
+{
+    mirror_job_end(&settings->job);
+    json_decref(settings->arguments);
+    json_decref(settings->recalled);
+    free(settings->rows);
+    *settings = (struct mirror_settings){0};
+}

@@ -1,0 +1,42 @@
+/* What the command line of `cloudspan mirror` says, for the command itself and for the words of it
+ * that the journal keeps. */
+#ifndef CMD_MIRROR_SETTINGS_H
+#define CMD_MIRROR_SETTINGS_H
+
+#include "mirror/engine.h"
+
+enum mirror_form {
+    MIRROR_FORM_NONE,
+    MIRROR_FORM_COMMANDS,
+    MIRROR_FORM_CLOUD_INIT,
+    MIRROR_FORM_UNIT
+};
+
+struct mirror_settings {
+    const char *verb;
+    struct mirror_job job; /* provider: NULL where the verb works on all */
+    bool yes, json, detailed, all, quiet, verbose, help, version;
+    int form; /* enum mirror_form: --print */
+    const char *state, *color;
+
+    json_t *arguments;       /* owned: the options that make the mirror what it is, "--id=101" */
+    json_t *recalled;        /* owned: those of the journal, which the wish may point into */
+    struct option_row *rows; /* owned: those of all and the provider's */
+};
+
+/* `provider` may be NULL. -EINVAL: wrong usage. */
+int mirror_settings_begin(struct mirror_settings *settings, const char *verb,
+                          const struct mirror_provider *provider, struct err *err) MUST_CHECK;
+/* Takes the words; arguments that are no options are refused. */
+int mirror_settings_take(struct mirror_settings *settings, char **args, int n_args,
+                         struct err *err) MUST_CHECK;
+/* The same for what the journal kept. */
+int mirror_settings_recall(struct mirror_settings *settings, const json_t *arguments,
+                           struct err *err) MUST_CHECK;
+/* Asks the provider whether the wish can be; it then has a name. */
+int mirror_settings_check(struct mirror_settings *settings, struct err *err) MUST_CHECK;
+void mirror_settings_done(struct mirror_settings *settings);
+
+bool mirror_name_is_good(const char *name);
+
+#endif

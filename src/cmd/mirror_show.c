@@ -1,0 +1,419 @@
+/* Plans, steps and states of mirrors on the screen: see mirror_show.h. */
+#include "cmd/mirror_show.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/terminal.h"
+
+#define LINE_WIDE 4000 /* nothing is cut */
+
+static struct line line_of(const struct mirror_settings *settings, struct text *out)
+{
+    return (struct line){.out = out,
+                         .width = LINE_WIDE,
+                         .color = terminal_color(settings->color, STDOUT_FILENO) == 1,
+                         .utf8 = terminal_utf8()};
+}
+
+static void describe(const struct mirror_job *job, const struct mirror_object *object, char *out,
+                     size_t size)
+{
+    struct text text;
+    text_init(&text, size - 1);
+    job->provider->describe(object, &text);
+    (void)snprintf(out, size, "%s", text.at ? text.at : object->key);
+    text_done(&text);
+}
+
+static const char *word_of(int action)
+{
+    switch ((enum mirror_action)action) {
+    case MIRROR_KEEP:
+        return "keep";
+    case MIRROR_MAKE:
+        return "make";
+    case MIRROR_CHANGE:
+        return "change";
+    case MIRROR_REMAKE:
+        return "remake";
+    case MIRROR_UNMAKE:
+        return "unmake";
+    }
+    return "";
+}
+
+static enum style style_of(int action)
+{
+    return action == MIRROR_MAKE     ? STYLE_GREEN
+           : action == MIRROR_UNMAKE ? STYLE_RED
+           : action == MIRROR_KEEP   ? STYLE_DIM
+                                     : STYLE_YELLOW;
+}
+
+/* ,"name":"value" */
+static void json_text(struct text *out, const char *name, const char *value)
+{
+    text_format(out, ",\"%s\":", name);
+    text_json(out, value, strlen(value));
+}
+
+static void json_count(struct text *out, const char *name, uint64_t n)
+{
+    if (n == UINT64_MAX)
+        text_format(out, ",\"%s\":null", name);
+    else
+        text_format(out, ",\"%s\":%" PRIu64, name, n);
+}
+
+static void json_head(const struct mirror_settings *settings, const char *type, struct text *out)
+{
+    text_format(out, "{\"type\":\"%s\"", type);
+    json_text(out, "provider", settings->job.provider->name);
+    json_text(out, "mirror", settings->job.name);
+}
+
+/* ---- plan ---- */
+
+static void json_step(const struct mirror_settings *settings, const struct mirror_step *step,
+                      struct text *out)
+{
+    const struct mirror_object *object = step->want ? step->want : step->have;
+    char what[512];
+    describe(&settings->job, object, what, sizeof what);
+    json_head(settings, "step", out);
+    json_text(out, "action", word_of(step->action));
+    json_text(out, "kind", object->kind);
+    json_text(out, "key", object->key);
+    json_text(out, "what", what);
+    json_text(out, "why", object->why);
+    json_text(out, "reason", step->reason);
+    text_put(out, "}\n");
+}
+
+static void json_remarks(const struct mirror_settings *settings,
+                         const struct mirror_planned *planned, struct text *out)
+{
+    const char *at = planned->remarks.at;
+    while (at && *at) {
+        size_t len = strcspn(at, "\n");
+        json_head(settings, "remark", out);
+        text_put(out, ",\"text\":");
+        text_json(out, at, len);
+        text_put(out, "}\n");
+        at += len + (at[len] == '\n');
+    }
+}
+
+static void show_step(const struct mirror_settings *settings, const struct mirror_step *step,
+                      struct line *line)
+{
+    const struct mirror_object *object = step->want ? step->want : step->have;
+    char what[512];
+    describe(&settings->job, object, what, sizeof what);
+    line_format(line, style_of(step->action), "  %c ", mirror_action_sign(step->action));
+    line_put(line, STYLE_PLAIN, what);
+    line_end(line);
+    if (!step->reason[0] && !object->why[0])
+        return;
+    line_put(line, STYLE_DIM, "      ");
+    line_put(line, STYLE_DIM, object->why);
+    if (step->reason[0] && object->why[0])
+        line_put(line, STYLE_DIM, "; ");
+    line_put(line, STYLE_DIM, step->reason);
+    line_end(line);
+}
+
+static void show_remarks(const struct mirror_planned *planned, struct line *line)
+{
+    const char *at = planned->remarks.at;
+    while (at && *at) {
+        size_t len = strcspn(at, "\n");
+        line_put(line, STYLE_YELLOW, "  ! ");
+        line_put_upto(line, STYLE_PLAIN, at, len);
+        line_end(line);
+        at += len + (at[len] == '\n');
+    }
+}
+
+void mirror_show_plan(const struct mirror_settings *settings, const struct mirror_planned *planned,
+                      struct text *out)
+{
+    const struct mirror_plan *plan = &planned->plan;
+    size_t n[MIRROR_UNMAKE + 1] = {0};
+    for (size_t i = 0; i < plan->n; i++)
+        n[plan->at[i].action]++;
+    if (settings->json) {
+        for (size_t i = 0; i < plan->n; i++)
+            json_step(settings, &plan->at[i], out);
+        json_remarks(settings, planned, out);
+        json_head(settings, "plan", out);
+        json_text(out, "machine", settings->job.machine);
+        json_count(out, "changes", plan->n_changes);
+        text_put(out, "}\n");
+        return;
+    }
+    struct line line = line_of(settings, out);
+    line_format(&line, STYLE_BOLD, "mirror %s", settings->job.name);
+    line_format(&line, STYLE_PLAIN, " (%s), machine %s", settings->job.provider->name,
+                settings->job.machine);
+    line_end(&line);
+    for (size_t i = 0; i < plan->n; i++)
+        if (plan->at[i].action != MIRROR_KEEP || settings->verbose)
+            show_step(settings, &plan->at[i], &line);
+    show_remarks(planned, &line);
+    if (plan->n_changes)
+        line_format(&line, STYLE_PLAIN, "%zu to make, %zu to change, %zu to take away",
+                    n[MIRROR_MAKE], n[MIRROR_CHANGE] + n[MIRROR_REMAKE], n[MIRROR_UNMAKE]);
+    else
+        line_put(&line, STYLE_PLAIN, "nothing to do: all is as it should be");
+    line_end(&line);
+}
+
+/* ---- steps ---- */
+
+void mirror_show_step(void *with, const struct mirror_object *object, int action, bool done,
+                      const char *failed)
+{
+    const struct mirror_settings *settings = with;
+    if (!done || failed || settings->quiet)
+        return;
+    char what[512];
+    struct text out;
+    describe(&settings->job, object, what, sizeof what);
+    text_init(&out, 4096);
+    if (settings->json) {
+        struct mirror_step step = {.action = action, .want = object};
+        json_step(settings, &step, &out);
+    } else {
+        struct line line = line_of(settings, &out);
+        line_format(&line, style_of(action), "  %c ", mirror_action_sign(action));
+        line_put(&line, STYLE_PLAIN, what);
+        line_end(&line);
+    }
+    (void)fwrite(out.at, 1, out.size, stdout); /* the end asks for errors of standard output */
+    (void)fflush(stdout);
+    text_done(&out);
+}
+
+/* ---- status ---- */
+
+static const char *state_of(const struct mirror_status *status)
+{
+    if (status->trouble[0])
+        return status->known ? "UNKNOWN" : "UNRECORDED";
+    if (status->n_missing && status->n_missing == status->planned.plan.n)
+        return "GONE";
+    if (status->n_missing || status->n_different)
+        return "BROKEN";
+    if (status->n_troubles)
+        return "TROUBLE";
+    return status->applied ? "ok" : "UNFINISHED";
+}
+
+static void json_status(const struct mirror_settings *settings, const struct mirror_status *status,
+                        struct text *out)
+{
+    for (size_t i = 0; i < status->planned.plan.n; i++)
+        json_step(settings, &status->planned.plan.at[i], out);
+    for (size_t i = 0; i < status->measures.n; i++) {
+        const struct mirror_measure *one = &status->measures.at[i];
+        json_head(settings, "counters", out);
+        json_text(out, "what", one->what);
+        json_count(out, "seen", one->n_seen);
+        json_count(out, "mirrored", one->n_mirrored);
+        json_count(out, "bytes", one->bytes);
+        json_count(out, "lost", one->n_lost);
+        json_text(out, "trouble", one->trouble);
+        text_put(out, "}\n");
+    }
+    json_head(settings, "status", out);
+    json_text(out, "machine", settings->job.machine);
+    json_text(out, "state", state_of(status));
+    json_text(out, "reason", status->trouble);
+    json_count(out, "objects", status->planned.found.n);
+    json_count(out, "missing", status->n_missing);
+    json_count(out, "different", status->n_different);
+    json_count(out, "troubles", status->n_troubles);
+    text_put(out, "}\n");
+}
+
+static void show_number(struct line *line, uint64_t n, const char *after)
+{
+    char text[16];
+    if (n == UINT64_MAX)
+        return;
+    terminal_number((double)n, text);
+    line_format(line, STYLE_PLAIN, ", %s %s", text, after);
+}
+
+static void show_counters(const struct mirror_measures *measures, struct line *line)
+{
+    for (size_t i = 0; i < measures->n; i++) {
+        const struct mirror_measure *one = &measures->at[i];
+        line_put(line, STYLE_DIM, "    ");
+        line_put(line, STYLE_PLAIN, one->what);
+        show_number(line, one->n_seen, "packets passed");
+        show_number(line, one->n_mirrored, "mirrored");
+        show_number(line, one->n_mirrored == UINT64_MAX ? UINT64_MAX : one->bytes, "bytes");
+        if (one->n_lost)
+            show_number(line, one->n_lost, "copies lost");
+        line_end(line);
+        if (one->trouble[0]) {
+            line_put(line, STYLE_YELLOW, "    ! ");
+            line_put(line, STYLE_PLAIN, one->trouble);
+            line_end(line);
+        }
+    }
+}
+
+void mirror_show_status(const struct mirror_settings *settings, const struct mirror_status *status,
+                        bool head, struct text *out)
+{
+    if (settings->json) {
+        json_status(settings, status, out);
+        return;
+    }
+    struct line line = line_of(settings, out);
+    const char *state = state_of(status);
+    if (head) {
+        line_format(&line, STYLE_BOLD, "%-16s %-9s %-20s %s", "MIRROR", "PROVIDER", "MACHINE",
+                    "STATE");
+        line_end(&line);
+    }
+    line_field(&line, STYLE_PLAIN, settings->job.name, 16, false);
+    line_field(&line, STYLE_PLAIN, "", 1, false);
+    line_field(&line, STYLE_PLAIN, settings->job.provider->name, 9, false);
+    line_field(&line, STYLE_PLAIN, "", 1, false);
+    line_field(&line, STYLE_PLAIN, settings->job.machine, 20, false);
+    line_field(&line, STYLE_PLAIN, "", 1, false);
+    line_put(&line, strcmp(state, "ok") == 0 ? STYLE_GREEN : STYLE_RED, state);
+    line_end(&line);
+    if (status->trouble[0]) {
+        line_put(&line, STYLE_YELLOW, "    ! ");
+        line_put(&line, STYLE_PLAIN, status->trouble);
+        line_end(&line);
+    }
+    if (!status->applied && status->known) {
+        line_put(&line, STYLE_YELLOW, "    ! ");
+        line_put(&line, STYLE_PLAIN, "its last apply was interrupted: apply or remove it");
+        line_end(&line);
+    }
+    for (size_t i = 0; i < status->planned.plan.n; i++) {
+        const struct mirror_step *step = &status->planned.plan.at[i];
+        const struct mirror_object *object = step->want ? step->want : step->have;
+        if (step->action == MIRROR_KEEP)
+            continue;
+        char what[512];
+        describe(&settings->job, object, what, sizeof what);
+        line_put(&line, STYLE_RED,
+                 step->action == MIRROR_MAKE     ? "    missing: "
+                 : step->action == MIRROR_UNMAKE ? "    not wanted: "
+                                                 : "    different: ");
+        line_put(&line, STYLE_PLAIN, what);
+        if (step->reason[0] && step->action != MIRROR_UNMAKE) {
+            line_put(&line, STYLE_PLAIN, ": ");
+            line_put(&line, STYLE_PLAIN, step->reason);
+        }
+        line_end(&line);
+    }
+    show_counters(&status->measures, &line);
+}
+
+/* ---- --print ---- */
+
+static void put_lines(const struct mirror_settings *settings, const struct mirror_set *set,
+                      bool unmake, struct text *out)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const struct mirror_object *object = &set->at[unmake ? set->n - 1 - i : i];
+        settings->job.provider->command(&settings->job, object, unmake, out);
+    }
+}
+
+/* A script for `start` and `stop`. */
+static void put_script(const struct mirror_settings *settings, const struct mirror_set *set,
+                       struct text *out)
+{
+    text_put(out, "#!/bin/sh\ncase $1 in\nstart)\nset -e\n");
+    put_lines(settings, set, false, out);
+    text_put(out, ";;\nstop)\n");
+    put_lines(settings, set, true, out);
+    text_put(out, ";;\nesac\n");
+}
+
+static void put_unit(const struct mirror_settings *settings, struct text *out)
+{
+    text_format(out,
+                "[Unit]\nDescription=Traffic mirror %s\nWants=network-online.target\n"
+                "After=network-online.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
+                "ExecStart=/usr/local/sbin/mirror-%s start\n"
+                "ExecStop=/usr/local/sbin/mirror-%s stop\n\n"
+                "[Install]\nWantedBy=multi-user.target\n",
+                settings->job.name, settings->job.name, settings->job.name);
+}
+
+/* Each line with `indent` in front. */
+static void put_indented(const struct text *text, const char *indent, struct text *out)
+{
+    for (const char *at = text->at; at && *at;) {
+        size_t len = strcspn(at, "\n");
+        if (len)
+            text_put(out, indent);
+        text_add(out, at, len);
+        text_put(out, "\n");
+        at += len + (at[len] == '\n');
+    }
+}
+
+void mirror_show_commands(const struct mirror_settings *settings,
+                          const struct mirror_planned *planned, struct text *out)
+{
+    const struct mirror_set *set = &planned->wanted;
+    const char *name = settings->job.name;
+    struct text script, unit;
+    text_init(&script, 65536);
+    text_init(&unit, 4096);
+    put_script(settings, set, &script);
+    put_unit(settings, &unit);
+    switch ((enum mirror_form)settings->form) {
+    case MIRROR_FORM_NONE:
+        break;
+    case MIRROR_FORM_COMMANDS:
+        put_lines(settings, set, false, out);
+        text_put(out, "\n# To take it away again:\n");
+        text_done(&script);
+        text_init(&script, 65536);
+        put_lines(settings, set, true, &script);
+        put_indented(&script, "# ", out);
+        break;
+    case MIRROR_FORM_CLOUD_INIT:
+        text_format(out,
+                    "#cloud-config\nwrite_files:\n  - path: /usr/local/sbin/mirror-%s\n"
+                    "    permissions: '0755'\n    content: |\n",
+                    name);
+        put_indented(&script, "      ", out);
+        text_format(out, "  - path: /etc/systemd/system/mirror-%s.service\n    content: |\n", name);
+        put_indented(&unit, "      ", out);
+        text_format(out,
+                    "runcmd:\n  - systemctl daemon-reload\n  - systemctl enable --now mirror-%s\n",
+                    name);
+        break;
+    case MIRROR_FORM_UNIT:
+        text_format(out, "cat >/usr/local/sbin/mirror-%s <<'END_OF_SCRIPT'\n", name);
+        text_add(out, script.at, script.size);
+        text_format(out,
+                    "END_OF_SCRIPT\nchmod 755 /usr/local/sbin/mirror-%s\n"
+                    "cat >/etc/systemd/system/mirror-%s.service <<'END_OF_UNIT'\n",
+                    name, name);
+        text_add(out, unit.at, unit.size);
+        text_format(out, "END_OF_UNIT\nsystemctl daemon-reload\nsystemctl enable --now mirror-%s\n",
+                    name);
+        break;
+    }
+    out->failed |= script.failed || unit.failed;
+    text_done(&script);
+    text_done(&unit);
+}

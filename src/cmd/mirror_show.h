@@ -1,0 +1,23 @@
+/* What `cloudspan mirror` prints: plans, steps, states; for people, or one JSON object a line. */
+#ifndef CMD_MIRROR_SHOW_H
+#define CMD_MIRROR_SHOW_H
+
+#include "cmd/mirror_settings.h"
+#include "mirror/engine.h"
+
+void mirror_show_plan(const struct mirror_settings *settings, const struct mirror_planned *planned,
+                      struct text *out);
+
+/* For struct mirror_watcher; `with` is the struct mirror_settings. Prints when a step is done. */
+void mirror_show_step(void *with, const struct mirror_object *object, int action, bool done,
+                      const char *failed);
+
+/* `head`: whether the table's first line is due. */
+void mirror_show_status(const struct mirror_settings *settings, const struct mirror_status *status,
+                        bool head, struct text *out);
+
+/* --print: what makes the same without cloudspan, and takes it away. */
+void mirror_show_commands(const struct mirror_settings *settings,
+                          const struct mirror_planned *planned, struct text *out);
+
+#endif

@@ -1,0 +1,1 @@
+/* One line for each provider of mirrors; no guard: included with different PROVIDER. */

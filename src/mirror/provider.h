@@ -1,0 +1,148 @@
+/* Providers of mirrors: one file each exports a `const struct mirror_provider provider_<name>`, and
+ * has one line in mirror/list.h.
+ *
+ * A provider knows what things a mirror is made of where it works, and how to make, find and unmake
+ * each. It does not know about plans, journals, or what is printed: mirror/engine.h drives it.
+ *
+ *     plan:    want, find                        nothing may be changed by these
+ *     apply:   want, find; unmake, change, make; prove
+ *     status:  want, find, measure
+ *     remove:  find; unmake
+ *
+ * The program can be killed between any two calls, and inside any: each make and unmake of an
+ * object leaves the world either as it was, or done; and what `make` makes carries a mark from
+ * which `find` knows it again with no journal at hand. What cannot carry one, `find` takes for ours
+ * when mirror_job_made() says that we made it, or when a mark on something else says so. */
+#ifndef MIRROR_PROVIDER_H
+#define MIRROR_PROVIDER_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/options.h"
+#include "base/text.h"
+#include "mirror/object.h"
+
+#define MIRROR_NAME_MAX 32 /* of a mirror, with its NUL: letters, digits, '-', '_', '.' */
+
+/* One mirror that is worked on. */
+struct mirror_job {
+    const struct mirror_provider *provider;
+    char name[MIRROR_NAME_MAX]; /* which one of those of this provider and this host */
+    char machine[64];           /* what the monitored machine is called at the collector */
+    char network[64];           /* "": the collector's only one */
+    void *wish;                 /* the provider's options; NULL: not known, only marks are */
+    bool partial;               /* the wish only says which mirror: status, remove */
+    struct mirror_set recorded; /* what the journal has of it */
+    void *state;                /* the provider's own, from open() to close() */
+};
+
+/* Of one mirrored thing, for `status`. Numbers since it was made. */
+struct mirror_measure {
+    char what[64];       /* "eth0 in", "port p-a" */
+    uint64_t n_seen;     /* packets that could have been mirrored; UINT64_MAX: not known */
+    uint64_t n_mirrored; /* packets that were; UINT64_MAX: not known */
+    uint64_t bytes;      /* mirrored */
+    uint64_t n_lost;     /* copies that did not leave, as far as is known */
+    char trouble[200];   /* "": none seen; else a sentence: "the tunnel is down" */
+};
+
+struct mirror_measures {
+    struct mirror_measure *at;
+    size_t n;
+};
+
+/* What the collector gets to know of a machine: a source of its configuration. */
+struct mirror_source {
+    char name[64];
+    char network[64];
+    char channel[96];      /* "vxlan:101@10.9.0.1"; as in cloudspan.yaml */
+    char addresses[8][48]; /* of the machine itself; "" ends them */
+    bool filtered;         /* it does not get all that there is */
+    uint32_t truncate;     /* bytes; 0: whole packets */
+    char direction[8];     /* "both", "in", "out" */
+    char collector[48];    /* the address the copies go to */
+};
+
+struct mirror_sources {
+    struct mirror_source *at;
+    size_t n;
+};
+
+struct mirror_provider {
+    const char *name;
+    const char *summary;              /* one line, for the list */
+    const char *usage;                /* what follows "cloudspan mirror VERB NAME" */
+    const char *more;                 /* printed after the options by --help; may be NULL */
+    const struct option_row *options; /* beside those that all have */
+
+    /* The wish: `size` bytes, zeroed, then one take for each option, then wish_check, which fills
+     * in defaults, says what is wrong, and gives the mirror's name where none was given. Of a
+     * partial wish only what is there is looked at, and the name may stay empty. No question to the
+     * world may be asked before wish_check, and none that changes anything. */
+    size_t wish_size;
+    int (*wish_take)(int row, const char *value, void *wish, struct err *err);
+    int (*wish_check)(struct mirror_job *job, struct err *err);
+    void (*wish_done)(void *wish); /* may be NULL */
+
+    /* Other than a mirror: --list-methods. True: it was asked for; its text is in `out`. May be
+     * NULL. */
+    bool (*answer)(const struct mirror_job *job, bool json, struct text *out, int *result,
+                   struct err *err);
+
+    /* Connects, enters a namespace, reads credentials; close() is called also when open() failed.
+     * May be NULL. */
+    int (*open)(struct mirror_job *job, struct err *err);
+    void (*close)(struct mirror_job *job);
+
+    /* What should be there, in the order it is made. Refuses what cannot work, with one sentence:
+     * a method this kernel lacks, a mirror that would mirror itself. `remarks`: what the user
+     * should know all the same, a line each. */
+    int (*want)(struct mirror_job *job, struct mirror_set *out, struct text *remarks,
+                struct err *err);
+
+    /* What is there and is this mirror's, by marks and by the journal; in the order it was made. */
+    int (*find)(struct mirror_job *job, struct mirror_set *out, struct err *err);
+
+    /* Names of all mirrors that marks tell of; for `status` and `remove --all` without a journal.
+     * May be NULL. */
+    int (*names)(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out_n,
+                 struct err *err);
+
+    int (*make)(struct mirror_job *job, const struct mirror_object *want, struct err *err);
+    /* In place, so that what stands on it stays; where may_change (which asks nobody) says that
+     * this can be done. Both NULL: all is made anew. */
+    bool (*may_change)(const struct mirror_object *have, const struct mirror_object *want);
+    int (*change)(struct mirror_job *job, const struct mirror_object *have,
+                  const struct mirror_object *want, struct err *err);
+    /* Of what is gone already: 0. */
+    int (*unmake)(struct mirror_job *job, const struct mirror_object *have, struct err *err);
+
+    /* After all is made: does it work? Says what it saw in a line. May be NULL. */
+    int (*prove)(struct mirror_job *job, struct text *said, struct err *err);
+
+    int (*measure)(struct mirror_job *job, const struct mirror_set *found,
+                   struct mirror_measures *out, struct err *err);
+    int (*sources)(struct mirror_job *job, const struct mirror_set *wanted,
+                   struct mirror_sources *out, struct err *err);
+
+    /* What a plan calls the object: "vxlan device cs-web1 to 10.9.0.2:4789, VNI 101". */
+    void (*describe)(const struct mirror_object *object, struct text *out);
+    /* Shell commands, a line each, that make or unmake it on a machine without cloudspan. */
+    void (*command)(const struct mirror_job *job, const struct mirror_object *object, bool unmake,
+                    struct text *out);
+};
+
+/* Whether the journal says that this mirror's object was made by us, or was just being made; its
+ * attributes then (borrowed until the next change of the journal), else NULL. */
+const json_t *mirror_job_made(const struct mirror_job *job, const char *kind, const char *key);
+
+#define PROVIDER(name) extern const struct mirror_provider provider_##name;
+#include "mirror/list.h"
+#undef PROVIDER
+
+/* NULL: there is none of that name. All of them, ended by NULL, for lists. */
+const struct mirror_provider *mirror_provider(const char *name);
+const struct mirror_provider *const *mirror_providers(void);
+
+#endif

@@ -1,0 +1,114 @@
+/* Files of sources for `watch`: see record.h. */
+#include "mirror/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mirror/state.h"
+
+#define RECORD_MAX (16u << 20)
+
+static void put_source(const struct mirror_source *source, struct text *out)
+{
+    /* A JSON string is a YAML string in double quotes. */
+    text_put(out, "  - name: ");
+    text_json(out, source->name, sizeof source->name);
+    text_put(out, "\n    channel: ");
+    text_json(out, source->channel, sizeof source->channel);
+    if (source->network[0]) {
+        text_put(out, "\n    network: ");
+        text_json(out, source->network, sizeof source->network);
+    }
+    if (source->addresses[0][0]) {
+        text_put(out, "\n    addresses: [");
+        for (int i = 0; i < 8 && source->addresses[i][0]; i++) {
+            text_put(out, i ? ", " : "");
+            text_json(out, source->addresses[i], sizeof source->addresses[i]);
+        }
+        text_put(out, "]");
+    }
+    if (source->direction[0] && strcmp(source->direction, "both") != 0)
+        text_format(out, "\n    direction: %s", source->direction);
+    if (source->filtered)
+        text_put(out, "\n    filtered: true");
+    if (source->truncate)
+        text_format(out, "\n    truncate: %u", source->truncate);
+    text_put(out, "\n");
+}
+
+void mirror_record_text(const struct mirror_sources *sources, const char *title, struct text *out)
+{
+    text_format(out, "# %s\n", title);
+    if (sources->n && sources->at[0].collector[0])
+        text_format(out, "collector: \"%s\"\n", sources->at[0].collector);
+    text_put(out, "sources:\n");
+    for (size_t i = 0; i < sources->n; i++)
+        put_source(&sources->at[i], out);
+}
+
+static void path_of(const char *folder, const struct mirror_job *job, const char *end,
+                    char out[512])
+{
+    (void)snprintf(out, 512, "%s/sources/%s-%s.yaml%s", folder, job->provider->name, job->name,
+                   end);
+}
+
+static int write_file(const char *path, const struct text *text, struct err *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+    int result = 0;
+    for (size_t at = 0; result == 0 && at < text->size;) {
+        ssize_t n = write(fd, text->at + at, text->size - at);
+        if (n < 0 && errno != EINTR)
+            result = -errno;
+        else if (n > 0)
+            at += (size_t)n;
+    }
+    if (result == 0 && fsync(fd) < 0)
+        result = -errno;
+    close(fd);
+    if (result == 0)
+        return 0;
+    (void)unlink(path); /* it is no whole one */
+    return err_set(err, result, "%s: %s", path, strerror(-result));
+}
+
+int mirror_record_write(const char *folder, const struct mirror_job *job,
+                        const struct mirror_sources *sources, char out_path[512], struct err *err)
+{
+    char path[512], fresh[512], home[MIRROR_STATE_MAX + 16], title[96];
+    struct text text;
+    (void)snprintf(home, sizeof home, "%s/sources", folder);
+    int result = mirror_state_make(home, err);
+    if (result < 0)
+        return result;
+    text_init(&text, RECORD_MAX);
+    (void)snprintf(title, sizeof title, "Made by cloudspan mirror apply %s (%s).",
+                   job->provider->name, job->name);
+    mirror_record_text(sources, title, &text);
+    path_of(folder, job, "", path);
+    path_of(folder, job, ".new", fresh);
+    result = text.failed ? err_set(err, -ENOMEM, "out of memory") : write_file(fresh, &text, err);
+    text_done(&text);
+    if (result == 0 && rename(fresh, path) < 0)
+        result = err_set(err, -errno, "%s: %s", path, strerror(errno));
+    if (result == 0)
+        (void)snprintf(out_path, 512, "%s", path);
+    return result;
+}
+
+int mirror_record_remove(const char *folder, const struct mirror_job *job, struct err *err)
+{
+    char path[512];
+    path_of(folder, job, "", path);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+    return 0;
+}
