@@ -231,6 +231,7 @@ OF_IP = (small, large, many, tls, dns, fragments, pings, refused, half_open)
 # The IP layer sees its own broadcasts more than once.
 OF_THE_LINK = (to_all, arp, tagged, strange)
 SHORT = (small, dns, pings)
+SUPER = (large, fragments, tls, dns)
 
 
 def run(net, kinds):
