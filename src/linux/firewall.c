@@ -2,17 +2,12 @@
 #include "linux/firewall.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define RULES_MAX (16u << 20)
+#include "linux/program.h"
 
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -119,63 +114,18 @@ int linux_parse_firewall(const char *json, size_t size, uint16_t port, struct li
     return 0;
 }
 
-/* Reads all of it; NULL: too much, or no memory. */
-static char *read_all(int fd, size_t *out_size)
-{
-    size_t at = 0, size = 65536;
-    char *text = malloc(size);
-    while (text) {
-        ssize_t n = read(fd, text + at, size - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        at += (size_t)n;
-        if (at < size)
-            continue;
-        char *larger = size < RULES_MAX ? realloc(text, size *= 2) : NULL;
-        if (!larger)
-            free(text);
-        text = larger;
-    }
-    *out_size = at;
-    return text;
-}
-
 int linux_firewall(uint16_t port, struct linux_firewall *out, struct err *err)
 {
-    static const char *const places[] = {"/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft"};
-    char nft[] = "nft", json[] = "-j", list[] = "list", ruleset[] = "ruleset";
-    char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-    char *args[] = {nft, json, list, ruleset, NULL}, *environment[] = {path, NULL};
-    int ends[2], result = ENOENT, status = 0;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return err_set(err, -errno, "pipe: %s", strerror(errno));
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    pid_t pid = 0;
-    for (size_t i = 0; result && i < sizeof places / sizeof *places; i++)
-        result = posix_spawn(&pid, places[i], &actions, NULL, args, environment);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    if (result) {
-        close(ends[0]);
-        return err_set(err, -result, "nft: %s", strerror(result));
-    }
-    size_t size = 0;
-    char *text = read_all(ends[0], &size);
-    close(ends[0]); /* before waiting: nft then ends even where we stopped reading */
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (!text)
-        result = err_set(err, -ENOMEM, "nft printed more than fits");
-    else if (status != 0)
+    static const char *const arguments[] = {"-j", "list", "ruleset", NULL};
+    const struct program nft = {.name = "nft", .package = "nftables", .arguments = arguments};
+    struct program_result said;
+    int result = program_run(&nft, &said, err);
+    if (result < 0)
+        return result;
+    if (said.exit_code != 0)
         result = err_set(err, -EPERM, "nft may only be asked by root");
     else
-        result = linux_parse_firewall(text, size, port, out, err);
-    free(text);
+        result = linux_parse_firewall(said.out, said.out_size, port, out, err);
+    program_done(&said);
     return result;
 }
