@@ -1,10 +1,15 @@
 """The laboratory of `cloudspan mirror … linux`: a monitored machine between its peer and a
 collector; what a mirror must bring there; and the monitored machine's state, which must be the same
 before and after."""
+import array
+import fcntl
+import glob
 import hashlib
-import json
 import os
 import re
+import shutil
+import socket
+import struct
 import subprocess
 from collections import Counter
 
@@ -12,11 +17,12 @@ import logs
 import mirror_talk
 import senders
 from collector import Capture, Watch
-from lab import Failed, need
+from lab import Failed, need, wait_until
 from mirror_wire import Wire, frames_in, nested
 from scenarios_receive import SOURCE_COLUMNS
 
 UNITS = "/etc/systemd/system"
+CARRIERS = "/run/cloudspan"  # what processes that copy say of themselves
 
 # Super-frames are cut at other places of the way in a copy than in the original.
 PACKET_COUNTS = ("orig_pkts", "resp_pkts", "orig_ip_bytes", "resp_ip_bytes")
@@ -39,31 +45,48 @@ class Net:
         self.mon_addresses = ("10.1.0.1", "fd01::1")
         self.peer_addresses = ("10.1.0.2", "fd01::2")
         self.mon, self.peer, self.col = (lab.ns(prefix + name) for name in ("mon", "peer", "col"))
-        if not quiet:
-            # As on a machine whose interfaces all have IPv6 by themselves.
-            self.mon.set_sysctl("net/ipv6/conf/default/disable_ipv6", 0)
         for ns in (self.mon, self.peer, self.col):
             # No router is asked for.
             ns.set_sysctl("net/ipv6/conf/default/router_solicitations", 0)
+            ns.set_sysctl("net/ipv6/conf/default/disable_ipv6", 0)
         self.wire()
-        self.acquaint(self.mon, self.mon_device, self.peer, self.peer_device, self.peer_addresses)
-        self.acquaint(self.peer, self.peer_device, self.mon, self.mon_device, self.mon_addresses)
+        wait_until(self.is_settled, "the interfaces are not up")
+        if quiet:
+            # From now on: what a mirror makes. Elsewhere an interface has IPv6 by itself.
+            self.mon.set_sysctl("net/ipv6/conf/default/disable_ipv6", 1)
 
     def wire(self):
-        self.lab.cable(self.mon, "eth0", self.peer, "eth0", self.offload)
+        self.cable(self.mon, "eth0", self.peer, "eth0")
         self.cable_collector()
-        self.mon.address("eth0", "10.1.0.1/24", "fd01::1/64")
-        self.peer.address("eth0", "10.1.0.2/24", "fd01::2/64")
+        self.addresses(self.mon, "eth0", 1, self.peer, "eth0", 2)
+
+    def is_settled(self):
+        """A bridge takes a moment before it says that it is up."""
+        routes = self.mon.ip("-6", "route")
+        return all(f"fe80::/64 dev {device} " in routes for device in {self.mon_device, self.out})
 
     def cable_collector(self):
-        self.lab.cable(self.mon, "eth1", self.col, "eth0", self.offload)
-        self.mon.address("eth1", "10.9.0.1/24", "fd09::1/64")
-        self.col.address("eth0", "10.9.0.2/24", "fd09::2/64")
-        self.acquaint(self.mon, "eth1", self.col, "eth0", ("10.9.0.2", "fd09::2"))
+        self.cable(self.mon, "eth1", self.col, "eth0")
+        self.addresses(self.mon, "eth1", 1, self.col, "eth0", 2, "10.9.0.", "fd09::")
 
-    def acquaint(self, ns, device, other, other_device, addresses):
-        for address in addresses:
-            ns.ip("neigh", "replace", address, "lladdr", other.mac(other_device), "dev", device)
+    def cable(self, a, device_a, b, device_b):
+        """As Lab's, by few programs: they take long in the guest of an emulation."""
+        batch(None, f"link add {device_a} netns {a.name} type veth peer name {device_b} netns {b.name}")
+        for ns, device in ((a, device_a), (b, device_b)):
+            if not self.offload:
+                switch_off_offloads(ns, device)
+            batch(ns, f"link set {device} up")
+
+    def addresses(self, a, device_a, number_a, b, device_b, number_b, v4="10.1.0.", v6="fd01::"):
+        """They know each other for good."""
+        for ns, device, number, other, other_device, other_number in (
+                (a, device_a, number_a, b, device_b, number_b),
+                (b, device_b, number_b, a, device_a, number_a)):
+            mac = mac_of(other, other_device)
+            batch(ns, f"addr replace {v4}{number}/24 brd + dev {device}",
+                  f"addr replace {v6}{number}/64 dev {device} nodad", f"link set {device} up",
+                  *[f"neigh replace {prefix}{other_number} lladdr {mac} dev {device}"
+                    for prefix in (v4, v6)])
 
     def capture(self, name="home"):
         """What the monitored interface itself sends and receives."""
@@ -86,16 +109,16 @@ class OneInterface(Net):
     own = "10.1.0.1"
 
     def wire(self):
-        self.switch = self.lab.ns("switch")
-        self.switch.ip("link", "add", "br0", "type", "bridge")
-        self.switch.ip("link", "set", "br0", "up")
-        for number, ns in ((1, self.mon), (2, self.peer), (3, self.col)):
-            self.lab.cable(ns, "eth0", self.switch, f"p{number}", self.offload)
-            self.switch.ip("link", "set", f"p{number}", "master", "br0")
-            ns.address("eth0", f"10.1.0.{number}/24", f"fd01::{number}/64")
-        self.acquaint(self.mon, "eth0", self.col, "eth0", ("10.1.0.3", "fd01::3"))
-        # Its traffic with the collector, if it answers the copies, is traffic like any other.
-        self.acquaint(self.col, "eth0", self.mon, "eth0", self.mon_addresses)
+        self.switch = self.lab.ns("switch-" + self.mon.name)
+        batch(self.switch, "link add br0 type bridge", "link set br0 up")
+        machines = ((1, self.mon), (2, self.peer), (3, self.col))
+        for number, ns in machines:
+            self.cable(ns, "eth0", self.switch, f"p{number}")
+            batch(self.switch, f"link set p{number} master br0")
+        for number, ns in machines:
+            for other_number, other in machines:
+                if number < other_number:
+                    self.addresses(ns, "eth0", number, other, "eth0", other_number)
 
     def at_home(self, home):
         return home.only(f"not host {self.collector} and not host {self.collector6}",
@@ -107,12 +130,10 @@ class BridgePort(Net):
     mon_device = "br0"
 
     def wire(self):
-        self.lab.cable(self.mon, "eth0", self.peer, "eth0", self.offload)
+        self.cable(self.mon, "eth0", self.peer, "eth0")
         self.cable_collector()
-        self.mon.ip("link", "add", "br0", "type", "bridge")
-        self.mon.ip("link", "set", "eth0", "master", "br0")
-        self.mon.address("br0", "10.1.0.1/24", "fd01::1/64")
-        self.peer.address("eth0", "10.1.0.2/24", "fd01::2/64")
+        batch(self.mon, "link add br0 type bridge", "link set eth0 master br0")
+        self.addresses(self.mon, "br0", 1, self.peer, "eth0", 2)
 
 
 class VlanLower(Net):
@@ -122,11 +143,46 @@ class VlanLower(Net):
     peer_device = "eth0.10"
 
     def wire(self):
-        self.lab.cable(self.mon, "eth0", self.peer, "eth0", self.offload)
+        self.cable(self.mon, "eth0", self.peer, "eth0")
         self.cable_collector()
-        for ns, number in ((self.mon, 1), (self.peer, 2)):
-            ns.ip("link", "add", "link", "eth0", "name", "eth0.10", "type", "vlan", "id", "10")
-            ns.address("eth0.10", f"10.1.0.{number}/24", f"fd01::{number}/64")
+        for ns in (self.mon, self.peer):
+            batch(ns, "link add link eth0 name eth0.10 type vlan id 10")
+        self.addresses(self.mon, "eth0.10", 1, self.peer, "eth0.10", 2)
+
+
+def batch(ns, *lines):
+    """Commands of ip, all by one process."""
+    place = ["-n", ns.name] if ns else []
+    done = subprocess.run(["ip", *place, "-batch", "-"], input="\n".join(lines), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        raise Failed(f"ip {' '.join(place)}: {done.stdout}\n" + "\n".join(lines))
+
+
+SIOCETHTOOL = 0x8946
+# Of <linux/ethtool.h>: number to ask, number to set.
+OFFLOADS = {"tx": (0x16, 0x17), "sg": (0x18, 0x19), "tso": (0x1e, 0x1f), "gso": (0x23, 0x24),
+            "gro": (0x2b, 0x2c)}
+
+
+def ethtool(ns, device, command, value=0):
+    """An ioctl with one number, as `ethtool -k` and -K make it."""
+    data = array.array("I", [command, value])
+    request = struct.pack("16sP16x", device.encode(), data.buffer_info()[0])
+    with ns.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, SIOCETHTOOL, request)
+    return data[1]
+
+
+def switch_off_offloads(ns, device):
+    for name in ("tso", "tx", "gso", "gro"):
+        ethtool(ns, device, OFFLOADS[name][1], 0)
+
+
+def mac_of(ns, device):
+    with ns.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        answer = fcntl.ioctl(sock, 0x8927, struct.pack("16s24x", device.encode()))  # SIOCGIFHWADDR
+    return answer[18:24].hex(":")
 
 
 def has_link(kind, *more):
@@ -190,7 +246,8 @@ class Trial:
         leave_out = (*SOURCE_COLUMNS, *leave_out)
         if self.net.offload:
             leave_out += PACKET_COUNTS
-        told = logs.differences(untimed(live), untimed(offline), leave_out=leave_out, tolerance=0.5,
+        agree_on_instants(live, offline)
+        told = logs.differences(live, offline, leave_out=leave_out, tolerance=0.5,
                                 logs_left_out={"weird"})
         if told:
             raise Failed(f"{what}: what watch logs ('live') is not what was on the machine itself "
@@ -212,18 +269,24 @@ class Trial:
         return [copy.frame for copy in self.wire().copies]
 
 
-def untimed(some):
+def agree_on_instants(live, offline):
     """A refusal comes microseconds after the question, and a cable stamps some packets when they are
     put on it, others when they are taken off: the two may seem to come at once, or the other way
     round. Then there is no duration, and without it there are no bytes."""
-    for log in (some["conn"],) if "conn" in some else ():
-        columns = [log.fields.index(name) for name in ("duration", "orig_bytes", "resp_bytes")]
-        history = log.fields.index("history")
-        for row in log.rows:
-            if row[history] == "Sr" and row[columns[1]] in ("0", "-"):
-                for column in columns:
-                    row[column] = "-"
-    return some
+    rows = [log["conn"].dicts() if "conn" in log else [] for log in (live, offline)]
+    instants = [{name_of(row) for row in some if row["duration"] == "-"} for some in rows]
+    short = [{name_of(row) for row in some if row["duration"] == "-" or float(row["duration"]) < 0.01}
+             for some in rows]
+    of_both = (instants[0] & short[1]) | (instants[1] & short[0])
+    for log in (live, offline):
+        for row in log["conn"].rows if "conn" in log else []:
+            if name_of(dict(zip(log["conn"].fields, row))) in of_both:
+                for column in ("duration", "orig_bytes", "resp_bytes"):
+                    row[log["conn"].fields.index(column)] = "-"
+
+
+def name_of(row):
+    return tuple(row[field] for field in ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto"))
 
 
 REPORT_OF_GROUPS = bytes.fromhex("333300000016")  # a machine's own, whenever it likes
@@ -247,43 +310,55 @@ def same_frames(what, live, home):
 
 COUNTERS = re.compile(r"\[\d+:\d+\]|counter packets \d+ bytes \d+")
 # Whose values pass by themselves.
-PASSING = re.compile(r" (?:valid_lft|preferred_lft|age|expires) \S+| (?:hard header len|gc_timer|"
-                     r"hello_timer|tcn_timer|topology_change_timer)\s+\S+")
+PASSING = re.compile(r" (?:valid_lft|preferred_lft|age|expires) \S+| \w+_timer\s+\S+")
 
 
 def host_state(ns):
     """{what was asked: the answer}, counters aside."""
     state = {}
 
-    def ask(name, *command):
+    def ask(name, *command, asked=None):
         done = subprocess.run(["ip", "netns", "exec", ns.name, *command], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True, check=False, timeout=60)
+                              stderr=subprocess.DEVNULL, text=True, check=False, timeout=60,
+                              input=asked)
         lines = [PASSING.sub("", COUNTERS.sub("[]", line)) for line in done.stdout.splitlines()
                  if not line.startswith("#")]
         state[name] = "\n".join(lines)
 
-    ask("qdiscs", need("tc"), "qdisc", "show")
-    devices = [row["ifname"] for row in json.loads(ns.ip("-j", "link", "show"))]
-    for device in devices:
-        for hook in ("ingress", "egress"):
-            ask(f"filters {device} {hook}", need("tc"), "filter", "show", "dev", device, hook)
-        ask(f"offloads {device}", need("ethtool"), "-k", device)
+    with ns.inside():
+        devices = [name for _, name in socket.if_nameindex()]
+    ask("traffic control", need("tc"), "-batch", "-", asked="\n".join(
+        ["qdisc show", *[f"filter show dev {device} {hook}" for device in devices
+                         for hook in ("ingress", "egress")]]))
+    ask("links", "ip", "-d", "link")
+    for family in ("-4", "-6"):
+        ask(f"addresses, routes {family}", "ip", family, "-batch", "-", asked="addr\nrule\n"
+            "route show table all\nneigh show nud permanent")
+    ask("forwarding", "bridge", "fdb", "show")
+    state["forwarding"] = "\n".join(line for line in state["forwarding"].splitlines()
+                                    if "permanent" in line)  # others are learned
     ask("nft", need("nft"), "-s", "list", "ruleset")
     for command in ("iptables", "ip6tables"):
         for kind in ("nft", "legacy"):
-            ask(f"{command} {kind}", need(f"{command}-{kind}-save"))
-    ask("links", "ip", "-d", "link")
-    ask("addresses", "ip", "addr")
-    for family in ("-4", "-6"):
-        ask(f"routes {family}", "ip", family, "route", "show", "table", "all")
-        ask(f"rules {family}", "ip", family, "rule")
-    ask("neighbours", "ip", "neigh", "show", "nud", "permanent")
-    ask("forwarding", "bridge", "fdb", "show")
-    ask("settings", "sysctl", "net.ipv4.ip_forward", "net.ipv4.conf", "net.ipv6.conf")
-    state["files"] = "\n".join(files_below(UNITS, "/run/systemd/system", "/run/cloudspan",
-                                            "/etc/cloudspan"))
+            if shutil.which(f"{command}-{kind}-save"):
+                ask(f"{command} {kind}", f"{command}-{kind}-save")
+    state["offloads"] = "\n".join(f"{device} {name} {ethtool(ns, device, numbers[0])}"
+                                  for device in devices for name, numbers in OFFLOADS.items())
+    with ns.inside():
+        state["settings"] = "\n".join(settings())
+    state["files"] = "\n".join(files_below(UNITS, "/run/systemd/system", "/etc/cloudspan",
+                                            CARRIERS))
     state["processes"] = "\n".join(processes_of(ns))
     return state
+
+
+def settings():
+    """Those of the calling thread's namespace."""
+    for path in ["/proc/sys/net/ipv4/ip_forward",
+                 *sorted(glob.glob("/proc/sys/net/ipv[46]/conf/*/*"))]:
+        if not path.endswith("stable_secret"):
+            with open(path, encoding="ascii") as file:
+                yield f"{path} {file.read().strip()}"
 
 
 def files_below(*folders):
@@ -291,8 +366,8 @@ def files_below(*folders):
         for path, _, names in sorted(os.walk(folder)):
             for name in sorted(names):
                 file = os.path.join(path, name)
-                if os.path.islink(file):
-                    yield f"{file} -> {os.readlink(file)}"
+                if os.path.islink(file) or folder == CARRIERS:  # with counters in them
+                    yield f"{file} {os.path.islink(file) and os.readlink(file)}"
                     continue
                 with open(file, "rb") as content:
                     yield f"{file} {hashlib.sha256(content.read()).hexdigest()}"

@@ -1,10 +1,12 @@
 """Mirrors that `cloudspan mirror` makes on a Linux machine: what arrives at the collector is what was
 on the machine's interface."""
+import os
+
 import mirror_talk
 import traffic
 from collector import Capture
 from lab import Failed
-from mirror_command import UNHEALTHY, Mirror, kinds_of, target_of
+from mirror_command import DEVICES, UNHEALTHY, Mirror, has_feature, kinds_of, list_methods, target_of
 from mirror_lab import (BY_HAND, BridgePort, Net, OneInterface, Trial, VlanLower, furnish, has_link,
                         host_state, same_frames, same_state)
 from mirror_wire import Wire, frames_in, nested
@@ -66,6 +68,28 @@ def must_fail(check, says):
             return
         raise
     raise Failed(f"nothing was noticed, though '{says}' is so")
+
+
+@scenario("mirror-methods", "ip")
+def mirror_methods(lab):
+    """--list-methods knows what the kernel has: what can be made by hand, it says can be made."""
+    available, features = list_methods(lab)
+    if set(available) != {"tc", "nft", "user", "nft-ip", "tee"}:
+        raise Failed(f"the methods are {sorted(available)}")
+    for kind, (feature, device) in DEVICES.items():
+        row = features[feature]
+        if row["answer"] == "untried" and has_link(device):
+            row = list_methods(lab)[1][feature]
+        if (row["answer"] == "yes") != has_link(device):
+            raise Failed(f"{kind}: ip link says {has_link(device)}, --list-methods {row}")
+        if row["answer"] != "yes" and not row["why"]:
+            raise Failed(f"{row}: it is not said why")
+    # A kernel that was chosen because it has everything.
+    lacks = [name for name, can in available.items() if not can] + \
+        [name for name, row in features.items() if row["answer"] == "no"]
+    if lacks and os.environ.get("CLOUDSPAN_GUEST"):
+        raise Failed(f"in the guest nothing may be left out, but there is no {', '.join(lacks)}")
+    print("not on this kernel: " + (", ".join(lacks) or "nothing"))
 
 
 # --- Each method, to each target ------------------------------------------------------------------
@@ -157,14 +181,17 @@ def mirror_closed_port(lab):
     """Nobody listens at the collector, and it says so by ICMP for each copy: that is not copied."""
     net = OneInterface(lab, offload=False)
     mirror_talk.serve(net)
-    for address in (net.collector, net.collector6):
-        net.col.set_sysctl("net/ipv4/icmp_ratelimit", 0)
-        net.col.set_sysctl("net/ipv6/icmp/ratelimit", 0)
+    net.col.set_sysctl("net/ipv4/icmp_ratelimit", 0)
+    net.col.set_sysctl("net/ipv6/icmp/ratelimit", 0)
+    # Over IPv6 the kernel cuts no packets, and full frames have no copies.
+    for address, kinds in ((net.collector, (*mirror_talk.SHORT, mirror_talk.fragments)),
+                           (net.collector6, mirror_talk.SHORT)):
         for method in methods_for(lab, "vxlan"):
             mirror = Mirror(net, f"vxlan:[{address}]", "--method", method)
             mirror.apply()
-            home, beside = net.capture(f"home-{method}"), Capture(lab, net.col, "eth0", "beside")
-            mirror_talk.run(net, (*mirror_talk.SHORT, mirror_talk.fragments))
+            name = f"{method}-{len(lab.processes)}"
+            home, beside = net.capture(f"home-{name}"), Capture(lab, net.col, "eth0", f"col-{name}")
+            mirror_talk.run(net, kinds)
             beside.stop()
             home.stop()
             answers = home.only("icmp[0] == 3 or icmp6[0] == 1", "answers")
@@ -243,6 +270,9 @@ def with_option(net, method, option, value):
     mirror = Mirror(net, target_of(net, "vxlan"), "--method", method, option, value)
     if method not in CAN[option]:
         mirror.must_refuse(f"{option}: .*{method}")
+        return None
+    if (method, option) == ("tc", "--rate-limit") and not has_feature(net.lab, "police"):
+        mirror.must_refuse("lacks")
         return None
     return mirror
 

@@ -12,12 +12,13 @@ import time
 import mirror_talk
 import traffic
 from collector import Capture
-from lab import Failed, Skip, wait_until
-from mirror_command import (DONE, FAILED, KILLED, MISUSED, UNHEALTHY, Mirror, methods, target_of)
+from lab import Failed
+from mirror_command import (DEVICES, DONE, FAILED, KILLED, UNHEALTHY, Mirror, list_methods,
+                            target_of)
 from mirror_lab import UNITS, BridgePort, Net, OneInterface, Trial, hide, host_state, same_state
 from mirror_wire import Wire, nested
 from scenario import scenario
-from scenarios_mirror import LISTEN, NEEDS, OF_PACKETS, cycle, methods_for
+from scenarios_mirror import LISTEN, NEEDS, OF_PACKETS, WITHOUT_ID, methods_for
 
 # --- Killed between any two steps -----------------------------------------------------------------
 
@@ -30,20 +31,20 @@ def mirror_kill(lab):
     before = host_state(net.mon)
     for method in methods_for(lab, "vxlan"):
         mirror = Mirror(net, target_of(net, "vxlan"), "--method", method, "--persist")
-        steps = killed_at_each(mirror, "apply", lambda m: m.call("apply", "--yes"), again=(
+        steps = killed_at_each(mirror, "apply", again=(
             lambda m: (m.apply(), must_mirror(m), m.remove()),
             lambda m: m.remove(),
             lambda m: (forget(m), m.remove()),
         ), after=lambda: same_state(f"{method}: apply was killed", before, host_state(net.mon)))
         if steps < 4:
             raise Failed(f"{method}: only {steps} steps of apply were killed")
-        killed_at_each(mirror, "remove", lambda m: m.call("remove", "--yes"), begin=Mirror.apply,
+        killed_at_each(mirror, "remove", begin=Mirror.apply,
                        again=(lambda m: m.remove(), lambda m: (m.apply(), must_mirror(m), m.remove())),
                        after=lambda: same_state(f"{method}: remove was killed", before,
                                                 host_state(net.mon)))
 
 
-def killed_at_each(mirror, verb, _, again, after, begin=None):
+def killed_at_each(mirror, verb, again, after, begin=None):
     """Gives the number of steps that there are."""
     for n in itertools.count():
         for way in again:
@@ -120,8 +121,8 @@ def mirror_repair(lab):
 
 
 def unnumbered(state):
-    """Devices that were made anew have other numbers and addresses."""
-    return {name: re.sub(r"(?m)^\d+: |[0-9a-f]{2}(:[0-9a-f]{2}){5}", "", text)
+    """What was made anew has other numbers and addresses."""
+    return {name: re.sub(r"(?m)^\d+: |[0-9a-f]{2}(:[0-9a-f]{2}){5}|index \d+", "", text)
             for name, text in state.items()}
 
 
@@ -151,11 +152,13 @@ def mirror_loops(lab):
         return Mirror(net, f"interface:{to}", device=device, number=None, **more)
     for device, to in (("eth0", "eth0"), ("eth0", "tap0"), ("eth0", "br0"), ("br0", "eth0"),
                        ("br0", "tap0"), ("eth0", "tap1"), ("eth1", "lo")):
-        mirror(device, to).must_refuse(rf"{to}")
+        mirror(device, to).must_refuse(to)
+        mirror(device, to).must_refuse(to, verb="plan")
     first = mirror("eth0", "eth1", name="first")
     first.apply()
-    mirror("eth1", "eth0", name="second").must_refuse("eth0|first")
-    mirror("eth1", "tap1", name="second").must_refuse("tap1|eth0|first")
+    for to in ("eth0", "tap1"):
+        mirror("eth1", to, name="second").must_refuse("eth0|first", verb="plan")
+        mirror("eth1", to, name="second").must_refuse("eth0|first")
     first.remove()
 
 
@@ -170,7 +173,7 @@ def mirror_loop_by_hand(lab):
     mirror.apply()
     device = re.search(r"\bcs-\S+?(?=[:@])", net.mon.ip("link")).group()
     for hook in ("ingress", "egress"):
-        net.mon.tc("filter", "add", "dev", "eth0", hook, "protocol", "all", "prio", "1", "u32", "match",
+        net.mon.tc("filter", "add", "dev", "eth0", hook, "protocol", "all", "prio", "7", "u32", "match",
                    "u32", "0", "0", "action", "mirred", "egress", "mirror", "dev", device)
     traffic.exchange(net.mon, net.peer_addresses[0])
     watch.must_say("(?i)loop|itself|again")
@@ -178,7 +181,7 @@ def mirror_loop_by_hand(lab):
     if not re.search("(?i)loop|itself|again|not ours|someone|other", answer.out):
         raise Failed(f"status says nothing of the loop:\n{answer.said()}")
     for hook in ("ingress", "egress"):
-        net.mon.tc("filter", "del", "dev", "eth0", hook, "prio", "1")
+        net.mon.tc("filter", "del", "dev", "eth0", hook, "prio", "7")
     mirror.status()
     mirror.remove()
 
@@ -223,24 +226,20 @@ def mirror_wrong(lab):
     missing.wish = missing.wish[2:]
     missing.must_refuse("--interface")
     # Whoever may not.
-    lab.folder(f"{net.mon.name}.state")
     for method in methods_for(lab, "vxlan"):
-        Mirror(net, to, "--method", method).must_refuse("root|privilege|CAP_", prefix=NOBODY)
-    lacks(net)
+        mirror = Mirror(net, to, "--method", method)
+        mirror.must_refuse("root|sudo", prefix=NOBODY)
+        mirror.state = lab.folder(f"{method}.nobody")  # in a folder of his own
+        mirror.must_refuse("root|sudo|CAP_", prefix=NOBODY)
+    available, features = list_methods(lab)
+    for name, can in available.items():
+        if not can:
+            Mirror(net, to, "--method", name).must_refuse(f"{name}.*lacks")
+    for kind, (feature, _) in DEVICES.items():
+        if features[feature]["answer"] == "no":
+            Mirror(net, target_of(net, kind), "--method", "tc",
+                   number=None if kind in WITHOUT_ID else 101).must_refuse("lacks|kernel")
     Mirror(net, to, name="not/a/name").must_refuse("--name")
-    mirror = Mirror(net, to)
-    mirror.apply()
-    mirror.must_refuse("--yes", verb="remove", prefix=("env",)) if False else None
-    mirror.remove()
-
-
-def lacks(net):
-    """A method that this kernel has not."""
-    for row in methods(net.lab):
-        if row.get("can") is False:
-            Mirror(net, f"{row['kind']}:{net.collector}", "--method", row["method"]).must_refuse(
-                "kernel")
-            return
 
 
 # --- Asking ---------------------------------------------------------------------------------------
@@ -405,7 +404,7 @@ def mirror_quiet(lab):
 
 def of_the_kernel(frame):
     """What the mirrored interface itself says of the groups it is in."""
-    return frame[:2] == b"\x33\x33"
+    return frame[:2] == b"\x33\x33" or frame[:6] == b"\x01\0\x5e\0\0\x16"
 
 
 @scenario("mirror-mtu", *NEEDS)
