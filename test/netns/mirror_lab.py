@@ -90,7 +90,11 @@ class Net:
 
     def capture(self, name="home"):
         """What the monitored interface itself sends and receives."""
-        return Capture(self.lab, self.mon, self.device, name=name, direction="inout")
+        return self.tcpdump(self.mon, self.device, name, "inout")
+
+    def tcpdump(self, ns, device, name, direction="in"):
+        room = {"snap": 66000, "buffer": 131072} if self.offload else {"snap": 2000}
+        return Capture(self.lab, ns, device, name, direction, **room)
 
     def at_home(self, home):
         """The stopped capture, without the copies that are on their way."""
@@ -224,7 +228,7 @@ class Trial:
         """The capture begins when the mirror is there, because nothing says what came before it."""
         if not self.home:
             self.home = self.net.capture(f"home{self.number}")
-            self.beside = Capture(self.net.lab, self.net.col, "eth0", name=f"beside{self.number}")
+            self.beside = self.net.tcpdump(self.net.col, "eth0", f"beside{self.number}")
         self.counts = mirror_talk.run(self.net, [kind for group in groups for kind in group])
         return self.counts
 

@@ -1,10 +1,10 @@
 """Mirrors that `cloudspan mirror` makes on a Linux machine: what arrives at the collector is what was
 on the machine's interface."""
 import os
+import time
 
 import mirror_talk
 import traffic
-from collector import Capture
 from lab import Failed
 from mirror_command import DEVICES, UNHEALTHY, Mirror, has_feature, kinds_of, list_methods, target_of
 from mirror_lab import (BY_HAND, BridgePort, Net, OneInterface, Trial, VlanLower, furnish, has_link,
@@ -99,6 +99,7 @@ def cycle(net, kind, *options, method="auto", groups=None, v6=False, furnished=F
     """apply, traffic, status, apply again, remove: all must be right."""
     what = f"{type(net).__name__}, offloads {'on' if net.offload else 'off'}: {method} to {kind}"
     of_frames = method not in OF_PACKETS
+    begin = time.monotonic()
     if groups is None:
         groups = (mirror_talk.OF_IP, mirror_talk.OF_THE_LINK if of_frames else ())
     before = host_state(net.mon)
@@ -119,6 +120,7 @@ def cycle(net, kind, *options, method="auto", groups=None, v6=False, furnished=F
     mirror.remove()
     same_state(what, before, host_state(net.mon))
     mirror.status(UNHEALTHY)
+    print(f"{what}: {time.monotonic() - begin:.1f} s", flush=True)
 
 
 def each_target(lab, method):
@@ -190,7 +192,7 @@ def mirror_closed_port(lab):
             mirror = Mirror(net, f"vxlan:[{address}]", "--method", method)
             mirror.apply()
             name = f"{method}-{len(lab.processes)}"
-            home, beside = net.capture(f"home-{name}"), Capture(lab, net.col, "eth0", f"col-{name}")
+            home, beside = net.capture(f"home-{name}"), net.tcpdump(net.col, "eth0", f"col-{name}")
             mirror_talk.run(net, kinds)
             beside.stop()
             home.stop()
@@ -293,8 +295,8 @@ def one_way(net, method):
         mirror = Mirror(net, target_of(net, "vxlan"), "--method", method, "--direction", direction)
         trial = Trial(net, *LISTEN["vxlan"], whole_frames=method not in OF_PACKETS)
         mirror.apply()
-        trial.home = Capture(net.lab, net.mon, net.device, f"{direction}-{method}", direction)
-        trial.beside = Capture(net.lab, net.col, "eth0", f"beside-{direction}-{method}")
+        trial.home = net.tcpdump(net.mon, net.device, f"{direction}-{method}", direction)
+        trial.beside = net.tcpdump(net.col, "eth0", f"beside-{direction}-{method}")
         trial.talk(mirror_talk.SHORT)
         trial.counts = {}
         trial.compare(f"{method}, only {direction}")

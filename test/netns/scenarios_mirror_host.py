@@ -11,7 +11,6 @@ import time
 
 import mirror_talk
 import traffic
-from collector import Capture
 from lab import Failed
 from mirror_command import (DEVICES, DONE, FAILED, KILLED, UNHEALTHY, Mirror, list_methods,
                             target_of)
@@ -391,7 +390,7 @@ def mirror_quiet(lab):
         net = shape(lab, offload=False, quiet=False, prefix=shape.__name__.lower() + "-")
         for method in methods_for(lab, "vxlan"):
             mirror = Mirror(net, target_of(net, "vxlan"), "--method", method)
-            beside = Capture(lab, net.col, "eth0", f"beside-{method}-{shape.__name__}")
+            beside = net.tcpdump(net.col, "eth0", f"beside-{method}-{shape.__name__}")
             answer = mirror.apply()
             time.sleep(2)  # in which an interface of the kernel's would have asked for routers
             beside.stop()
