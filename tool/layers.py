@@ -95,7 +95,7 @@ class Checker:
         return name.endswith("_test.c") or name in self.test_support
 
     def find_test_headers(self, names):
-        """Headers that only tests include are theirs."""
+        """Headers that only tests include, and those headers, are theirs."""
         users = {}
         for name in names:
             text = open(os.path.join(self.src, name), encoding="utf-8").read()
@@ -103,8 +103,11 @@ class Checker:
                 match = INCLUDE.match(line)
                 if match:
                     users.setdefault(match.group(2), []).append(name)
-        self.test_support |= {header for header, by in users.items()
-                              if all(self.is_test(name) for name in by)}
+        known = None
+        while known != len(self.test_support):
+            known = len(self.test_support)
+            self.test_support |= {header for header, by in users.items()
+                                  if all(self.is_test(name) for name in by)}
 
     def check_includes(self, name, folder, code):
         for number, line in enumerate(code.split("\n"), 1):

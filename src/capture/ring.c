@@ -16,11 +16,15 @@
 
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 
 #include "capture/live_kind.h"
 
 #define MACS_SIZE 12
 #define TAG_SIZE  4
+
+/* Of UDP; older headers do not have it. */
+#define GSO_UDP_L4 5
 
 struct ring {
     struct live_source source;
@@ -30,6 +34,7 @@ struct ring {
     uint32_t n_left;         /* frames in it that were not given out */
     struct tpacket3_hdr *at; /* the next of these */
     bool holds_block;
+    struct ring_offload offloads[CAPTURE_BURST];
 };
 
 static struct tpacket_block_desc *block_of(const struct ring *ring)
@@ -72,8 +77,31 @@ static void put_tag(const struct tpacket3_hdr *header, struct frame *frame)
     frame->wire_size += TAG_SIZE;
 }
 
+/* It lies in front of the frame, in the processor's own byte order. */
+static void read_offload(const uint8_t *frame, bool is_tagged, struct ring_offload *out)
+{
+    static const uint8_t kinds[] = {[VIRTIO_NET_HDR_GSO_NONE] = RING_GSO_NONE,
+                                    [VIRTIO_NET_HDR_GSO_TCPV4] = RING_GSO_TCP,
+                                    [2] = RING_GSO_OTHER,
+                                    [VIRTIO_NET_HDR_GSO_UDP] = RING_GSO_OTHER, /* fragments */
+                                    [VIRTIO_NET_HDR_GSO_TCPV6] = RING_GSO_TCP,
+                                    [GSO_UDP_L4] = RING_GSO_UDP};
+    struct virtio_net_hdr header;
+    memcpy(&header, frame - sizeof header, sizeof header);
+    uint8_t kind = header.gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+    uint32_t from = header.csum_start + (is_tagged ? TAG_SIZE : 0u);
+    *out = (struct ring_offload){
+        .gso = kind < sizeof kinds ? kinds[kind] : RING_GSO_OTHER,
+        .gso_size = header.gso_size,
+        .sum_lacks = (header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0,
+        .sum_from = from,
+        .sum_at = from + header.csum_offset,
+    };
+}
+
 /* False: it is no frame to hand on. */
-static bool make_frame(struct ring *ring, struct tpacket3_hdr *header, struct frame *out)
+static bool make_frame(struct ring *ring, struct tpacket3_hdr *header, struct frame *out,
+                       struct ring_offload *out_offload)
 {
     struct live_counters *counters = &ring->source.counters;
     *out = (struct frame){
@@ -93,8 +121,11 @@ static bool make_frame(struct ring *ring, struct tpacket3_hdr *header, struct fr
         }
     }
     counters->n_truncated += out->size < out->wire_size;
-    if (header->tp_status & TP_STATUS_VLAN_VALID && out->link == LINK_ETHERNET &&
-        out->size >= MACS_SIZE)
+    bool is_tagged = header->tp_status & TP_STATUS_VLAN_VALID && out->link == LINK_ETHERNET &&
+                     out->size >= MACS_SIZE;
+    if (ring->shape.tells_offloads)
+        read_offload(out->bytes, is_tagged, out_offload);
+    if (is_tagged)
         put_tag(header, out);
     return true;
 }
@@ -128,7 +159,7 @@ static int next(struct live_source *source, struct frame out[CAPTURE_BURST])
             ring->at = (void *)((uint8_t *)header + header->tp_next_offset);
             if (ring->n_left > 1)
                 __builtin_prefetch(ring->at);
-            n += make_frame(ring, header, &out[n]);
+            n += make_frame(ring, header, &out[n], &ring->offloads[n]);
         }
     }
     return n;
@@ -154,6 +185,12 @@ static void free_ring(struct live_source *source)
 }
 
 static const struct live_kind kind = {.next = next, .count = count, .free = free_ring};
+
+const struct ring_offload *ring_offloads(const struct live_source *source)
+{
+    const struct ring *ring = (const struct ring *)source;
+    return ring->shape.tells_offloads ? ring->offloads : NULL;
+}
 
 bool ring_is_gone(const struct live_source *source)
 {

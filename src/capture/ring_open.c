@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <linux/if_arp.h>
@@ -55,16 +56,14 @@ static uint16_t link_of(uint16_t type)
     }
 }
 
-static int find_interface(const char *name, struct interface *out, struct err *err)
+/* By any socket. */
+static int ask_interface(int fd, const char *name, struct interface *out, struct err *err)
 {
     struct ifreq request = {0};
     size_t len = strlen(name);
     if (len == 0 || len >= sizeof request.ifr_name)
         return err_set(err, -EINVAL, "interface %s: no interface has such a name", name);
     memcpy(request.ifr_name, name, len);
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return err_set(err, -errno, "interface %s: %s", name, strerror(errno));
     int code = 0;
     struct interface found = {.name = name};
     if (ioctl(fd, SIOCGIFINDEX, &request) < 0) {
@@ -78,7 +77,6 @@ static int find_interface(const char *name, struct interface *out, struct err *e
             code = -errno;
         found.type = request.ifr_hwaddr.sa_family;
     }
-    (void)close(fd); /* only asked */
     if (code == -ENODEV || code == -ENXIO)
         return err_set(err, -ENODEV, "interface %s: there is none", name);
     if (code < 0)
@@ -88,6 +86,25 @@ static int find_interface(const char *name, struct interface *out, struct err *e
     found.link = link_of(found.type);
     *out = found;
     return 0;
+}
+
+static int find_interface(const char *name, struct interface *out, struct err *err)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_set(err, -errno, "interface %s: %s", name, strerror(errno));
+    int code = ask_interface(fd, name, out, err);
+    (void)close(fd); /* only asked */
+    return code;
+}
+
+int ring_find_link(const char *name, uint16_t *out, struct err *err)
+{
+    struct interface interface = {0};
+    int code = find_interface(name, &interface, err);
+    if (code == 0)
+        *out = interface.link;
+    return code;
 }
 
 static int attach(int fd, struct sock_filter *code, size_t n)
@@ -128,7 +145,20 @@ static int attach_filter(int fd, const struct ring_options *options, bool ignore
     return code;
 }
 
-static int make_ring(int fd, const struct ring_shape *shape)
+/* Since 6.2 the kernel can say "segments of UDP"; before, it throws such frames away where it is
+ * asked to tell. */
+static bool kernel_tells_all(void)
+{
+    struct utsname name;
+    char *end;
+    if (uname(&name) < 0)
+        return false;
+    unsigned long major = strtoul(name.release, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+    return major > 6 || (major == 6 && minor >= 2);
+}
+
+static int make_ring(int fd, const struct ring_options *options, const struct ring_shape *shape)
 {
     struct tpacket_req3 request = {
         .tp_block_size = shape->block_size,
@@ -139,7 +169,9 @@ static int make_ring(int fd, const struct ring_shape *shape)
     };
     int code = set_number(fd, PACKET_VERSION, TPACKET_V3);
     if (code == 0)
-        code = set_number(fd, PACKET_RESERVE, TAG_SIZE);
+        code = set_number(fd, PACKET_RESERVE, (int)(TAG_SIZE + (options->headroom + 7) / 8 * 8));
+    if (code == 0 && shape->tells_offloads)
+        code = set_number(fd, PACKET_VNET_HDR, 1);
     if (code == 0)
         code = set(fd, PACKET_RX_RING, &request, sizeof request);
     return code;
@@ -175,7 +207,7 @@ static int open_one(const struct ring_options *options, const struct interface *
     code = attach(fd, nothing, 1);
     if (code == 0) {
         what = "making a ring (try a smaller one)";
-        code = make_ring(fd, shape);
+        code = make_ring(fd, options, shape);
     }
     if (code == 0) {
         what = "binding to it";
@@ -271,6 +303,8 @@ int ring_open(const struct ring_options *options, int *out_fds, struct ring_shap
         .n_blocks = options->n_blocks > 0 ? options->n_blocks : N_BLOCKS,
         .link = interface.link,
         .ifindex = interface.ifindex,
+        .tells_offloads =
+            options->tells_offloads && interface.link == LINK_ETHERNET && kernel_tells_all(),
     };
     const unsigned n = options->group.n_workers;
     int *fds = malloc(n * sizeof *fds);
@@ -288,4 +322,33 @@ int ring_open(const struct ring_options *options, int *out_fds, struct ring_shap
             (void)close(fds[i]); /* nothing was read */
     free(fds);
     return code;
+}
+
+/* The name that the interface has now to which the socket is bound. False: it is gone. */
+static bool find_name(int fd, char out[IFNAMSIZ])
+{
+    struct sockaddr_ll address = {0};
+    socklen_t size = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 || address.sll_ifindex <= 0)
+        return false;
+    struct ifreq request = {.ifr_ifindex = address.sll_ifindex};
+    if (ioctl(fd, SIOCGIFNAME, &request) < 0)
+        return false;
+    memcpy(out, request.ifr_name, IFNAMSIZ);
+    return true;
+}
+
+int ring_rebind(const struct live_source *source, const char *name, const struct ring_shape *shape,
+                struct err *err)
+{
+    struct interface interface = {0};
+    char now[IFNAMSIZ];
+    int fd = live_fd(source);
+    int code = ask_interface(fd, find_name(fd, now) ? now : name, &interface, err);
+    if (code < 0)
+        return code;
+    if (interface.link != shape->link)
+        return err_set(err, -EINVAL, "interface %s: is of another kind than it was", name);
+    code = bind_to(fd, &interface);
+    return code < 0 ? refuse(&interface, "binding to it", code, err) : 0;
 }

@@ -61,6 +61,10 @@ extern const struct option_row carry_rows[];
 int carry_take(int row, const char *value, void *with, struct err *err) MUST_CHECK;
 int carry_check(struct carry_options *options, struct err *err) MUST_CHECK;
 
+/* "vxlan:10.9.0.2:4789", "geneve:[2001:db8::9]:6081" */
+#define CARRY_TARGET_MAX 64
+void carry_put_target(const struct carry_options *options, char out[CARRY_TARGET_MAX]);
+
 /* The same backwards: arguments for "cloudspan", beginning with "mirror", "carry"; for carry_start,
  * a systemd unit, or to be printed. Valid as long as `out`; ends with NULL. */
 #define CARRY_MAX_ARGUMENTS 32
@@ -132,12 +136,12 @@ enum carry_state {
 
 struct carry_status {
     bool alive;
-    pid_t pid;     /* of the living, as the kernel says; else who it was */
-    int state;     /* enum carry_state: the last that it wrote */
+    pid_t pid; /* of the living, as the kernel says (0: of another PID namespace); or who it was */
+    int state; /* enum carry_state: the last that it wrote */
     int64_t since; /* ns since the epoch: when it began */
     char name[CARRY_NAME_MAX];
     char interface[16];
-    char to[64]; /* "vxlan:10.9.0.2:4789" */
+    char to[CARRY_TARGET_MAX];
     uint32_t id;
     char trouble[200]; /* "": none seen lately; else a sentence */
     struct carry_counters counters;

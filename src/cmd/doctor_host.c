@@ -13,7 +13,7 @@
 
 #include "cmd/doctor.h"
 #include "linux/host.h"
-#include "sensor/sandbox_parts.h"
+#include "linux/sandbox_parts.h"
 
 #define MIB             (UINT64_C(1) << 20)
 #define GIB             (UINT64_C(1) << 30)

@@ -7,14 +7,15 @@
 #include <unistd.h>
 
 #include "base/note.h"
+#include "base/state.h"
 #include "base/version.h"
+#include "carry/carry.h"
 #include "cmd/command.h"
 #include "cmd/mirror_many.h"
 #include "cmd/mirror_settings.h"
 #include "cmd/mirror_show.h"
 #include "mirror/engine.h"
 #include "mirror/record.h"
-#include "mirror/state.h"
 
 #define OUT_MAX (64u << 20)
 
@@ -66,10 +67,11 @@ static void help(const struct command *command, const struct mirror_provider *pr
             printf("  %-10s %s\n", (*list)->name, (*list)->summary);
         printf("\n");
     }
-    options_print(rows, stdout);
-    if (provider && provider->more)
-        printf("\n%s", provider->more);
-    else if (!provider)
+    options_print(provider ? provider->options : rows, stdout);
+    if (provider)
+        printf("\n%scloudspan mirror --help lists the options that every provider has.\n",
+               provider->more ? provider->more : "");
+    else
         printf("\n%s", command->more);
 }
 
@@ -106,11 +108,13 @@ static int record(struct mirror_settings *s, const char *folder,
     if (!s->job.provider->sources)
         return 0;
     int result = s->job.provider->sources(&s->job, &planned->wanted, &sources, err);
+    if (result == 0 && sources.n == 0)
+        return 0; /* the collector knows an interface of its own, and no machine */
     if (result == 0)
         result = mirror_record_write(folder, &s->job, &sources, path, err);
     if (result == 0 && !s->quiet && !s->json)
-        printf("recorded for watch: %s%s%s\n", path, sources.n ? ", to be copied to " : "",
-               sources.n ? sources.at[0].collector : "");
+        printf("recorded for watch: %s%s%s\n", path,
+               sources.at[0].collector[0] ? ", to be copied to " : "", sources.at[0].collector);
     free(sources.at);
     return result;
 }
@@ -165,11 +169,11 @@ static int apply(struct mirror_settings *s, struct mirror_journal *journal, cons
 /* `s` is checked. */
 static int plan_or_apply(struct mirror_settings *s, bool applies)
 {
-    char folder[MIRROR_STATE_MAX];
+    char folder[STATE_FOLDER_MAX];
     struct mirror_journal *journal = NULL;
     struct mirror_planned planned = {0};
     struct err err;
-    int result = mirror_state_folder(s->state, folder, &err);
+    int result = state_folder(s->state, folder, &err);
     if (result == 0)
         result = mirror_journal_open(folder, applies, &journal, &err);
     if (result == 0)
@@ -232,6 +236,30 @@ static int run_verb(const struct command *command, struct mirror_settings *s)
     return strcmp(s->verb, "status") == 0 ? mirror_many_status(s) : mirror_many_remove(s);
 }
 
+/* The process that the method `user` consists of; for `apply`, and not in the help. */
+static void say(const char *text, void *with)
+{
+    (void)with;
+    note(NOTE_WARN, "%s", text);
+}
+
+static int carry(const struct command *command, char **args, int n_args)
+{
+    struct carry_options options = {0};
+    struct err err;
+    const char **rest = calloc((size_t)n_args + 1, sizeof *rest);
+    int result = rest ? options_parse(carry_rows, args, n_args, rest, carry_take, &options, &err)
+                      : err_set(&err, -ENOMEM, "out of memory");
+    free(rest);
+    if (result > 0)
+        result = err_set(&err, -EINVAL, "carry: an argument is no option");
+    if (result == 0)
+        result = carry_check(&options, &err);
+    if (result < 0)
+        return command_misused(command, err.text);
+    return carry_run(&options, say, NULL, &err) < 0 ? failed(&err) : EXIT_DONE;
+}
+
 static int run(const struct command *command, char **args, int n_args)
 {
     static const char *const verbs[] = {"plan", "apply", "status", "remove", NULL};
@@ -240,6 +268,8 @@ static int run(const struct command *command, char **args, int n_args)
     const char *verb = NULL;
     struct err err;
     int at = 0;
+    if (n_args > 0 && strcmp(args[0], "carry") == 0)
+        return carry(command, args + 1, n_args - 1);
     for (size_t i = 0; n_args > 0 && verbs[i]; i++)
         if (strcmp(args[0], verbs[i]) == 0)
             verb = args[at++];
@@ -275,7 +305,7 @@ const struct command command_mirror = {
     .name = "mirror",
     .summary = "Sets up traffic mirrors, shows their state, and takes them away",
     .usage = "plan|apply|status|remove [PROVIDER] [OPTION]…",
-    .more = "cloudspan mirror plan PROVIDER --help lists the provider's own options.\n"
+    .more = "cloudspan mirror PROVIDER --help lists the options of a provider.\n"
             "Exit codes: 0 done; 1 failed; 2 wrong usage, or with --detailed-exitcode: there are\n"
             "changes; 4 status: something is missing, or does not send.\n",
     .run = run,

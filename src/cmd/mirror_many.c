@@ -12,7 +12,7 @@
 #include "cmd/mirror_show.h"
 #include "mirror/engine.h"
 #include "mirror/record.h"
-#include "mirror/state.h"
+#include "base/state.h"
 
 #define OUT_MAX (64u << 20)
 
@@ -25,7 +25,7 @@ struct known {
 
 struct many {
     struct mirror_settings *settings; /* of the command line */
-    char folder[MIRROR_STATE_MAX];
+    char folder[STATE_FOLDER_MAX];
     struct mirror_journal *journal;
     struct mirror_entry *entries;
     size_t n_entries;
@@ -88,12 +88,12 @@ static int add_marked(struct many *many, const struct mirror_provider *provider,
 static int begin(struct many *many, struct mirror_settings *settings, bool write, struct err *err)
 {
     *many = (struct many){.settings = settings};
-    int result = mirror_state_folder(settings->state, many->folder, err);
+    int result = state_folder(settings->state, many->folder, err);
     if (result == 0 && write)
         result = mirror_journal_open(many->folder, true, &many->journal, err);
     else if (result == 0) {
         /* The counters of this look are kept for the next one, where that is possible. */
-        char path[MIRROR_STATE_MAX + 16];
+        char path[STATE_FOLDER_MAX + 16];
         struct err other;
         (void)snprintf(path, sizeof path, "%s/mirror.db", many->folder);
         many->can_write = access(path, W_OK) == 0 &&

@@ -228,6 +228,7 @@ int mirror_settings_check(struct mirror_settings *settings, struct err *err)
     struct mirror_job *job = &settings->job;
     if (!job->machine[0] && gethostname(job->machine, sizeof job->machine - 1) < 0)
         job->machine[0] = '\0';
+    job->arguments = settings->arguments;
     int result = job->provider->wish_check(job, err);
     if (result < 0)
         return result;

@@ -22,10 +22,10 @@
 #include "cmd/watch_outputs.h"
 #include "cmd/watch_settings.h"
 #include "linux/interface.h"
+#include "linux/sandbox.h"
 #include "log/live.h"
 #include "sensor/control.h"
 #include "sensor/filter.h"
-#include "sensor/sandbox.h"
 #include "sensor/watch.h"
 #include "web/http.h"
 

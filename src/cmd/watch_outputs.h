@@ -3,7 +3,7 @@
 #define CMD_WATCH_OUTPUTS_H
 
 #include "cmd/watch_settings.h"
-#include "sensor/sandbox.h"
+#include "linux/sandbox.h"
 #include "sensor/watch.h"
 
 struct watch_outputs {

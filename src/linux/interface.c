@@ -52,6 +52,31 @@ size_t linux_own_addresses(struct addr *out, size_t max)
     return n;
 }
 
+static bool is_link_local(const struct addr *a)
+{
+    if (addr_is_v4(a))
+        return a->b[12] == 169 && a->b[13] == 254;
+    return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+size_t linux_addresses_of(const char *interface, char (*out)[48], size_t max)
+{
+    struct ifaddrs *list = NULL;
+    size_t n = 0;
+    if (getifaddrs(&list) < 0)
+        return 0;
+    for (struct ifaddrs *one = list; one && n < max; one = one->ifa_next) {
+        struct addr addr;
+        if (strcmp(one->ifa_name, interface) == 0 && take_address(one->ifa_addr, &addr) &&
+            !is_link_local(&addr)) {
+            out[n][addr_format(&addr, out[n])] = '\0';
+            n++;
+        }
+    }
+    freeifaddrs(list);
+    return n;
+}
+
 size_t linux_interfaces(char (*out)[16], size_t max)
 {
     struct if_nameindex *list = if_nameindex();

@@ -8,6 +8,9 @@
 /* Addresses of all interfaces that are up; gives their number, at most `max`. */
 size_t linux_own_addresses(struct addr *out, size_t max);
 
+/* Of one interface, as text: up to `max`, without link-local ones; gives their number. */
+size_t linux_addresses_of(const char *interface, char (*out)[48], size_t max);
+
 /* The interface of the default route (IPv4's, or else IPv6's; the least metric). False and "" where
  * there is none. */
 bool linux_default_interface(char out[16]);
@@ -23,6 +26,10 @@ struct linux_route {
 
 /* How packets go to `to`. Refused: there is no way. */
 int linux_route_to(const struct addr *to, struct linux_route *out, struct err *err) MUST_CHECK;
+
+/* The same by one interface, whatever other ways there are. Refused: no route goes that way. */
+int linux_route_by(const struct addr *to, uint32_t index, struct linux_route *out,
+                   struct err *err) MUST_CHECK;
 
 struct linux_interface {
     char name[16];

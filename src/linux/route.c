@@ -80,32 +80,70 @@ static void take_answer(uint16_t type, struct reader body, void *with)
         *(struct found_route *)with = read_route(body);
 }
 
-int linux_route_to(const struct addr *to, struct linux_route *out, struct err *err)
+/* `index`: of the only interface that is asked for; 0: any. `match`: the entry of the table itself,
+ * without which the kernel takes everybody for a neighbour on a named interface. */
+static int ask_route(const struct addr *to, uint32_t index, bool match, struct found_route *out,
+                     struct err *err)
 {
     struct {
         struct rtmsg head;
-        struct rtattr attribute;
+        struct rtattr oif;
+        uint32_t index;
+        struct rtattr dst;
         uint8_t bytes[16];
-    } question = {{0}, {0}, {0}};
+    } question = {{0}, {0}, 0, {0}, {0}};
     bool v4 = addr_is_v4(to);
     unsigned size = v4 ? 4 : 16;
     question.head.rtm_family = v4 ? AF_INET : AF_INET6;
     question.head.rtm_dst_len = (unsigned char)(size * 8);
-    question.attribute.rta_type = RTA_DST;
-    question.attribute.rta_len = (unsigned short)(sizeof question.attribute + size);
+    question.head.rtm_flags = match ? RTM_F_FIB_MATCH : 0;
+    question.oif.rta_type = RTA_OIF; /* 0 is none */
+    question.oif.rta_len = (unsigned short)(sizeof question.oif + sizeof question.index);
+    question.index = index;
+    question.dst.rta_type = RTA_DST;
+    question.dst.rta_len = (unsigned short)(sizeof question.dst + size);
     memcpy(question.bytes, to->b + 16 - size, size);
-    struct found_route found = {0};
+    *out = (struct found_route){0};
+    int result = rtnl_ask(RTM_GETROUTE, 0, &question,
+                          sizeof question - sizeof question.bytes + size, take_answer, out, err);
+    if (result == 0 && (!out->is_set || !out->index || (index && out->index != index)))
+        result = -ENETUNREACH;
+    return result;
+}
+
+static int take_route(const struct addr *to, const struct found_route *found,
+                      struct linux_route *out, struct err *err)
+{
+    struct linux_route route = {.mtu = found->mtu, .source = found->source};
     char text[ADDR_TEXT_MAX + 1];
     text[addr_format(to, text)] = '\0';
-    int result =
-        rtnl_ask(RTM_GETROUTE, 0, &question,
-                 sizeof question.head + sizeof question.attribute + size, take_answer, &found, err);
-    if (result || !found.is_set || !found.index)
-        return err_set(err, result ? result : -ENETUNREACH, "there is no route to %s: %s", text,
-                       strerror(result ? -result : ENETUNREACH));
-    struct linux_route route = {.mtu = found.mtu, .source = found.source};
-    if (!if_indextoname(found.index, route.interface))
+    if (!if_indextoname(found->index, route.interface))
         return err_set(err, -errno, "route to %s: %s", text, strerror(errno));
     *out = route;
     return 0;
+}
+
+int linux_route_to(const struct addr *to, struct linux_route *out, struct err *err)
+{
+    struct found_route found;
+    char text[ADDR_TEXT_MAX + 1];
+    text[addr_format(to, text)] = '\0';
+    int result = ask_route(to, 0, false, &found, err);
+    if (result < 0)
+        return err_set(err, result, "there is no route to %s: %s", text, strerror(-result));
+    return take_route(to, &found, out, err);
+}
+
+int linux_route_by(const struct addr *to, uint32_t index, struct linux_route *out, struct err *err)
+{
+    struct found_route found;
+    char text[ADDR_TEXT_MAX + 1];
+    text[addr_format(to, text)] = '\0';
+    int result = ask_route(to, index, true, &found, err);
+    if (result == 0)
+        result = ask_route(to, index, false, &found, err);
+    if (result < 0)
+        return err_set(err, result, "there is no route to %s by that interface: %s", text,
+                       strerror(-result));
+    return take_route(to, &found, out, err);
 }

@@ -1,29 +1,11 @@
-/* rtnetlink with a plain socket: see rtnl.h. A message: size u32, type u16, flags u16, sequence
- * u32, port u32, then a body and attributes (size u16, type u16, value), all padded to four. */
+/* Attributes of the routing socket, and plain questions to it: see rtnl.h. An attribute: size u16,
+ * type u16, value, padded to four. */
 #include "linux/rtnl.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
-#define ANSWER_MAX   65536
-#define REQUEST_MAX  256
-#define MESSAGE_HEAD 16
-#define N_READS_MAX  100000 /* of a dump that never ends */
-
-static size_t padded(size_t size)
-{
-    return (size + 3) & ~(size_t)3;
-}
-
-static void skip_padding(struct reader *r, size_t size)
-{
-    size_t more = padded(size) - size;
-    rd_skip(r, more < rd_left(r) ? more : rd_left(r));
-}
+#include "linux/nl.h"
 
 bool rtnl_next(struct reader *attributes, uint16_t *type, struct reader *value)
 {
@@ -32,7 +14,8 @@ bool rtnl_next(struct reader *attributes, uint16_t *type, struct reader *value)
     if (!rd_ok(attributes) || size < 4)
         return false;
     *value = rd_sub(attributes, size - 4u);
-    skip_padding(attributes, size);
+    size_t padding = (4u - size % 4u) % 4u;
+    rd_skip(attributes, padding < rd_left(attributes) ? padding : rd_left(attributes));
     return rd_ok(value);
 }
 
@@ -48,67 +31,18 @@ void rtnl_text(struct reader value, char *out, size_t size)
     out[n] = '\0';
 }
 
-static int send_request(int fd, uint16_t type, uint16_t flags, const void *body, size_t size)
-{
-    unsigned char bytes[REQUEST_MAX] = {0};
-    struct nlmsghdr head = {.nlmsg_len = (uint32_t)(MESSAGE_HEAD + size),
-                            .nlmsg_type = type,
-                            .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
-                            .nlmsg_seq = 1};
-    if (size > sizeof bytes - MESSAGE_HEAD)
-        return -EMSGSIZE;
-    memcpy(bytes, &head, sizeof head);
-    memcpy(bytes + MESSAGE_HEAD, body, size);
-    ssize_t n = send(fd, bytes, MESSAGE_HEAD + padded(size), 0);
-    return n < 0 ? -errno : 0;
-}
-
-/* One datagram of answers. 1: that was all. */
-static int take_answers(struct reader r, void (*take)(uint16_t, struct reader, void *), void *with)
-{
-    while (rd_left(&r) >= MESSAGE_HEAD) {
-        uint32_t size = rtnl_u32(&r);
-        uint16_t type = rtnl_u16(&r), flags = rtnl_u16(&r);
-        rd_skip(&r, 8);
-        if (size < MESSAGE_HEAD)
-            return -EBADMSG;
-        struct reader body = rd_sub(&r, size - MESSAGE_HEAD);
-        skip_padding(&r, size);
-        if (!rd_ok(&body))
-            return -EBADMSG;
-        if (type == NLMSG_DONE)
-            return 1;
-        if (type == NLMSG_ERROR) {
-            int32_t code = (int32_t)rtnl_u32(&body);
-            return code < 0 ? code : 1;
-        }
-        take(type, body, with);
-        if (!(flags & NLM_F_MULTI))
-            return 1;
-    }
-    return 0;
-}
-
 int rtnl_ask(uint16_t type, uint16_t flags, const void *body, size_t size,
              void (*take)(uint16_t type, struct reader body, void *with), void *with,
              struct err *err)
 {
-    unsigned char *answer = malloc(ANSWER_MAX);
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    int result = !answer ? -ENOMEM : fd < 0 ? -errno : 0;
-    if (!result)
-        result = send_request(fd, type, flags, body, size);
-    for (unsigned i = 0; !result && i < N_READS_MAX; i++) {
-        ssize_t n = recv(fd, answer, ANSWER_MAX, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        result = n < 0 ? -errno : take_answers(rd_make(answer, (size_t)n), take, with);
-    }
-    if (fd >= 0)
-        close(fd);
-    free(answer);
-    if (result >= 0)
+    struct nl_request request;
+    nl_init(&request);
+    nl_message(&request, type, flags, body, size);
+    int result = nl_ask(&request, take, with, err);
+    /* What changed meanwhile was told before or after the change: good enough for these questions.
+     */
+    if (result == 0 || result == -EAGAIN)
         return 0;
-    return err_set(err, result, "asking the kernel for its interfaces and routes: %s",
-                   strerror(-result));
+    err_wrap(err, "asking the kernel for its interfaces and routes");
+    return result;
 }

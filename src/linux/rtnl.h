@@ -25,6 +25,15 @@ static inline uint32_t rtnl_u32(struct reader *r)
     return v;
 }
 
+static inline uint64_t rtnl_u64(struct reader *r)
+{
+    const uint8_t *p = rd_bytes(r, 8);
+    uint64_t v = 0;
+    if (p)
+        memcpy(&v, p, sizeof v);
+    return v;
+}
+
 /* The next attribute; false at the end. `type` is without its flags. */
 bool rtnl_next(struct reader *attributes, uint16_t *type, struct reader *value);
 

@@ -53,6 +53,7 @@ struct linux_tc_filter {
     uint8_t cookie_size;                 /* 0: none has */
     uint32_t mirror_to; /* index of the interface that mirred sends a copy out of; 0: none */
     bool redirects;     /* mirred sends there, and no copy: the packet itself */
+    bool drops;         /* gact does away with the packet */
     bool has_police;
     uint64_t n_limited; /* packets that police found to be too many */
 
@@ -63,8 +64,9 @@ struct linux_tc_filter {
     uint64_t n_overlimits; /* mirred: copies that could not be sent, its target being down */
 };
 
-/* All of one interface and direction, in the order in which they are asked; the caller frees *out.
- * None where there is no such qdisc. */
+/* All of one interface and direction, in the order of prio; the caller frees *out. None where there
+ * is no such qdisc. Of u32, those of the other direction with the same prio are listed too: the
+ * kernel keeps them together. (linux_tc_add makes no such pair.) */
 int linux_tc_list(uint32_t link, enum linux_tc_direction direction, struct linux_tc_filter **out,
                   size_t *out_n, struct err *err) MUST_CHECK;
 
@@ -83,19 +85,25 @@ struct linux_tc_key {
     int32_t offset;
 };
 
-/* A filter to be made. It either sends a copy of what it matches out of `mirror_to`, or, where that
- * is 0, accepts: no filter of a higher prio sees the frame.
- *
- * A filter that mirrors lets those of higher prio see the frame after it, so that other people's go
- * on working. One that accepts has no action: every kernel has that, where not all have `gact`. So
- * it has no cookie either, and `classid` is what it is known by; it should be a number that nobody
- * else uses, not 1:1. The kernel writes its lower half into the frame's tc_index, which only
- * the long forgotten tcindex classifier reads. */
+/* What a filter does with the frames that it matches. */
+enum linux_tc_verdict {
+    LINUX_TC_MIRROR, /* sends a copy out of `mirror_to`; filters of higher prio see the frame too,
+                      * so that other people's go on working */
+    LINUX_TC_ACCEPT, /* no filter of higher prio sees the frame; nothing happens to it */
+    LINUX_TC_DROP /* the frame is gone: for what comes in by the mirror's own device. Needs gact */
+};
+
+/* A filter to be made. Its mark is the cookie, which goes with its actions (kernel >= 4.12). One
+ * that accepts has no action: every kernel can do that, where not all have `gact`; so it has no
+ * cookie, and `classid` is what it is known by. That should be a number that nobody else uses, not
+ * 1:1. The kernel writes its lower half into the frame's tc_index, which only the long forgotten
+ * tcindex classifier reads. */
 struct linux_tc_want {
     uint32_t link;
     enum linux_tc_direction direction;
-    uint16_t prio; /* 1 …; one that no other filter of this hook has: a prio is for filters of one
-                    * kind and protocol only, and u32's of one prio share a table */
+    uint16_t prio; /* 1 …; one that no filter of the interface has, in either direction: a prio
+                    * is for filters of one kind and protocol only, and u32 keeps those of one
+                    * prio in one table for both directions */
     uint16_t protocol; /* ETH_P_ALL; 0: the same. A tagged frame is ETH_P_8021Q, so the exclusion of
                         * the mirror's own packets is better ETH_P_ALL and a key for IP's version */
     uint32_t handle;   /* 0: the kernel's choice; u32: at most 0xfff */
@@ -108,16 +116,26 @@ struct linux_tc_want {
     const struct sock_filter *program; /* sees the frame from its MAC header on */
     size_t n_instructions;             /* 1 … 4096 */
 
-    uint32_t mirror_to;
-    uint8_t cookie[LINUX_TC_COOKIE_MAX]; /* of the mirror action */
+    enum linux_tc_verdict verdict;
+    uint8_t cookie[LINUX_TC_COOKIE_MAX];
     uint8_t cookie_size;
+    uint32_t mirror_to; /* index of the interface; of LINUX_TC_MIRROR, as all that follows */
+
+    /* Takes the route off the frame before it is copied (by the action `tunnel_key`, kernel >=
+     * 4.9). Why: a copy has the route of the frame that this machine sends. Where it does not fit
+     * with the tunnel's headers, the kernel lowers the path MTU of that route, and so of the
+     * machine's own traffic: for IPv6 with vxlan and geneve, for both with GRE over IPv6. By then
+     * the route has done its work: all but virtual interfaces have it taken off a moment later. */
+    bool forgets_route;
 
     /* Copies at most; 0: no limit. Frames beyond it pass unharmed, without a copy. `burst` is in
-     * bytes, LINUX_TC_BURST_MIN at least: a super-frame larger than the burst would never pass. */
-    uint64_t rate; /* bytes a second, at least 8 */
+     * bytes, LINUX_TC_BURST_MIN at least: a super-frame larger than the burst would never pass.
+     * Beyond 200 seconds' worth the kernel does not count. */
+    uint64_t rate; /* bytes a second, LINUX_TC_RATE_MIN at least */
     uint32_t burst;
 };
 #define LINUX_TC_BURST_MIN 131072
+#define LINUX_TC_RATE_MIN  1000
 
 /* -ENOENT or -EOPNOTSUPP: the kernel has no such classifier or action; see linux/features.h.
  * -EEXIST: that prio and handle are taken. -EINVAL: also where the hook is missing. */
@@ -128,7 +146,8 @@ int linux_tc_add(const struct linux_tc_want *want, struct err *err) MUST_CHECK;
 int linux_tc_remove(uint32_t link, enum linux_tc_direction direction,
                     const struct linux_tc_filter *filter, struct err *err) MUST_CHECK;
 
-/* The least prio from `from` on that no filter of the list has; 0: there is none. */
+/* The least prio from `from` on that no filter of the list has; 0: there is none. The list should
+ * be that of both directions, put together. */
 uint16_t linux_tc_free_prio(const struct linux_tc_filter *filters, size_t n, uint16_t from);
 
 /* What linux_tc_add sends, and what is read from an answer (body: behind the message's header); for

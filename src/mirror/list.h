@@ -1,1 +1,3 @@
 /* One line for each provider of mirrors; no guard: included with different PROVIDER. */
+PROVIDER(linux)
+PROVIDER(ovs)

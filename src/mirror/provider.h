@@ -33,7 +33,9 @@ struct mirror_job {
     char network[64];           /* "": the collector's only one */
     void *wish;                 /* the provider's options; NULL: not known, only marks are */
     bool partial;               /* the wish only says which mirror: status, remove */
+    const json_t *arguments;    /* the words of the wish, for a unit that says them again */
     struct mirror_set recorded; /* what the journal has of it */
+    const json_t *sample;       /* for measure(): the last look, by `what`, or NULL: see judge() */
     void *state;                /* the provider's own, from open() to close() */
 };
 
@@ -45,6 +47,7 @@ struct mirror_measure {
     uint64_t bytes;      /* mirrored */
     uint64_t n_lost;     /* copies that did not leave, as far as is known */
     char trouble[200];   /* "": none seen; else a sentence: "the tunnel is down" */
+    bool is_judged;      /* the provider itself looked whether it sends */
 };
 
 struct mirror_measures {
@@ -56,7 +59,8 @@ struct mirror_measures {
 struct mirror_source {
     char name[64];
     char network[64];
-    char channel[96];      /* "vxlan:101@10.9.0.1"; as in cloudspan.yaml */
+    char channel[96];      /* "vxlan:101@10.9.0.1"; as in cloudspan.yaml; "": several share one */
+    char mac[18];          /* of the machine; "": not known */
     char addresses[8][48]; /* of the machine itself; "" ends them */
     bool filtered;         /* it does not get all that there is */
     uint32_t truncate;     /* bytes; 0: whole packets */

@@ -9,26 +9,64 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mirror/state.h"
+#include "base/state.h"
 
 #define RECORD_MAX (16u << 20)
 
+/* Control characters, line breaks that no editor shows, what is no character: a configuration has
+ * none of them. */
+static bool is_refused(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
+           (c & 0xfffe) == 0xfffe;
+}
+
+/* A YAML string in double quotes, all of it ASCII. One of JSON would nearly be the same: but what
+ * is beyond 16 bits it writes as two halves, which YAML does not put together again. Bytes that are
+ * no UTF-8 become \xNN, and what is refused \uNNNN, as visible characters. */
+static void put_string(const char *string, size_t max, struct text *out)
+{
+    size_t len = strnlen(string, max);
+    text_put(out, "\"");
+    for (size_t at = 0; at < len;) {
+        uint32_t code;
+        size_t size = text_utf8(string + at, len - at, &code);
+        if (!size)
+            text_format(out, "\\\\x%02x", (unsigned)(uint8_t)string[at]);
+        else if (is_refused(code))
+            text_format(out, "\\\\u%04x", (unsigned)code);
+        else if (code == '"' || code == '\\')
+            text_format(out, "\\%c", (char)code);
+        else if (code >= 0x20 && code < 0x7f)
+            text_add(out, string + at, 1);
+        else
+            text_format(out, code > 0xffff ? "\\U%08x" : "\\u%04x", (unsigned)code);
+        at += size ? size : 1;
+    }
+    text_put(out, "\"");
+}
+
 static void put_source(const struct mirror_source *source, struct text *out)
 {
-    /* A JSON string is a YAML string in double quotes. */
     text_put(out, "  - name: ");
-    text_json(out, source->name, sizeof source->name);
-    text_put(out, "\n    channel: ");
-    text_json(out, source->channel, sizeof source->channel);
+    put_string(source->name, sizeof source->name, out);
+    if (source->channel[0]) {
+        text_put(out, "\n    channel: ");
+        put_string(source->channel, sizeof source->channel, out);
+    }
+    if (source->mac[0]) {
+        text_put(out, "\n    mac: ");
+        put_string(source->mac, sizeof source->mac, out);
+    }
     if (source->network[0]) {
         text_put(out, "\n    network: ");
-        text_json(out, source->network, sizeof source->network);
+        put_string(source->network, sizeof source->network, out);
     }
     if (source->addresses[0][0]) {
         text_put(out, "\n    addresses: [");
         for (int i = 0; i < 8 && source->addresses[i][0]; i++) {
             text_put(out, i ? ", " : "");
-            text_json(out, source->addresses[i], sizeof source->addresses[i]);
+            put_string(source->addresses[i], sizeof source->addresses[i], out);
         }
         text_put(out, "]");
     }
@@ -83,10 +121,10 @@ static int write_file(const char *path, const struct text *text, struct err *err
 int mirror_record_write(const char *folder, const struct mirror_job *job,
                         const struct mirror_sources *sources, char out_path[512], struct err *err)
 {
-    char path[512], fresh[512], home[MIRROR_STATE_MAX + 16], title[96];
+    char path[512], fresh[512], home[STATE_FOLDER_MAX + 16], title[96];
     struct text text;
     (void)snprintf(home, sizeof home, "%s/sources", folder);
-    int result = mirror_state_make(home, err);
+    int result = state_make(home, err);
     if (result < 0)
         return result;
     text_init(&text, RECORD_MAX);

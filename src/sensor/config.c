@@ -15,7 +15,7 @@ static int no_memory(struct err *err)
     return err_set(err, -ENOMEM, "no memory for the configuration");
 }
 
-static int config_new(struct config **out, struct err *err)
+int config_new(struct config **out, struct err *err)
 {
     struct config *config = calloc(1, sizeof *config);
     if (!config || !config_set_defaults(config)) {
@@ -66,7 +66,7 @@ static int finish(struct config *config, int result, struct config **out, struct
     return result;
 }
 
-static int add_file(struct config *config, const char *path, struct err *err)
+int config_add_file(struct config *config, const char *path, struct err *err)
 {
     struct yaml_doc *doc = NULL;
     if (config->n_files == CONFIG_MAX_FILES)
@@ -85,7 +85,7 @@ int config_load_files(const char *const *paths, size_t n, struct config **out, s
     if (result < 0)
         return result;
     for (size_t i = 0; i < n && result == 0; i++)
-        result = add_file(config, paths[i], err);
+        result = config_add_file(config, paths[i], err);
     return finish(config, result, out, err);
 }
 
@@ -120,27 +120,50 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int add_folder(struct config *config, const char *folder, struct err *err)
+int config_list_files(const char *folder, char ***out, size_t *out_n, struct err *err)
 {
     struct dirent **names = NULL;
     int n = scandir(folder, &names, is_yaml, by_name);
+    *out = NULL;
+    *out_n = 0;
     if (n < 0 && errno == ENOENT)
         return 0;
     if (n < 0) {
         int code = -errno;
         return err_set(err, code, "%s: %s", folder, strerror(-code));
     }
-    int result = 0;
+    char **paths = calloc((size_t)n + 1, sizeof *paths);
+    int result = paths ? 0 : no_memory(err);
     for (int i = 0; i < n; i++) {
-        char path[4096];
-        int len = snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
-        if (result == 0 && (len < 0 || (size_t)len >= sizeof path))
-            result = err_set(err, -ENAMETOOLONG, "%s: a name in it is too long", folder);
-        if (result == 0)
-            result = add_file(config, path, err);
+        if (result == 0 && asprintf(&paths[i], "%s/%s", folder, names[i]->d_name) < 0) {
+            paths[i] = NULL;
+            result = no_memory(err);
+        }
         free(names[i]);
     }
     free(names);
+    for (int i = 0; result < 0 && paths && i < n; i++)
+        free(paths[i]);
+    if (result < 0) {
+        free(paths);
+        return result;
+    }
+    *out = paths;
+    *out_n = (size_t)n;
+    return 0;
+}
+
+static int add_folder(struct config *config, const char *folder, struct err *err)
+{
+    char **paths;
+    size_t n;
+    int result = config_list_files(folder, &paths, &n, err);
+    for (size_t i = 0; i < n; i++) {
+        if (result == 0)
+            result = config_add_file(config, paths[i], err);
+        free(paths[i]);
+    }
+    free(paths);
     return result;
 }
 
@@ -159,9 +182,11 @@ int config_load(const char *path, struct config **out, struct err *err)
         result = err_set(err, -ENAMETOOLONG, "%s: the path is too long", file);
     /* Without -c the file need not be there; what is there has to be good. */
     if (result == 0 && (path || access(file, F_OK) == 0))
-        result = add_file(config, file, err);
+        result = config_add_file(config, file, err);
     if (result == 0)
         result = add_folder(config, folder, err);
+    if (result == 0)
+        result = config_add_records(config, err);
     return finish(config, result, out, err);
 }
 

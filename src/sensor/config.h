@@ -15,6 +15,9 @@ struct network_list;
 
 #define CONFIG_FILE "/etc/cloudspan/cloudspan.yaml"
 
+/* In the state folder (base/state.h): what `cloudspan mirror apply` recorded, here or elsewhere. */
+#define CONFIG_RECORDS "sources"
+
 #define CONFIG_NAME_MAX      64 /* of a source, with its NUL */
 #define CONFIG_INTERFACE_MAX 16 /* of an interface, with its NUL */
 #define CONFIG_MAX_SOURCES   16384
@@ -207,7 +210,8 @@ struct config {
     char *socket; /* NULL: where the command may put it */
     char **on_alarm;
     size_t n_on_alarm;
-    char *user; /* NULL: the one who started it */
+    char *user;      /* NULL: the one who started it */
+    char *collector; /* of the last file that said one: no more than a word there; or NULL */
 
     /* Made of the above by config_load. */
     struct network_list *network_list;
@@ -217,8 +221,9 @@ struct config {
 };
 
 /* Reads `path` and then the .yaml files of conf.d beside it, by name; later ones add to lists and
- * replace single values. NULL: CONFIG_FILE where there is one, else the defaults. On failure *out
- * is left as it was. */
+ * replace single values. After them what mirrors recorded, as far as it is for a collector with an
+ * address of this machine, and no source of it has a name that is there already. NULL: CONFIG_FILE
+ * where there is one, else the defaults. On failure *out is left as it was. */
 int config_load(const char *path, struct config **out, struct err *err) MUST_CHECK;
 /* These files and no others. */
 int config_load_files(const char *const *paths, size_t n, struct config **out,

@@ -42,6 +42,17 @@ int config_check(struct config *config, struct err *err) MUST_CHECK;
 int config_index_make(struct config *config, struct err *err) MUST_CHECK;
 void config_index_free(struct config_index *index);
 
+/* An empty one with its defaults, to which files are added. */
+int config_new(struct config **out, struct err *err) MUST_CHECK;
+
+/* Adds one file; the records of mirrors. */
+int config_add_file(struct config *config, const char *path, struct err *err) MUST_CHECK;
+int config_add_records(struct config *config, struct err *err) MUST_CHECK;
+
+/* Names of the .yaml and .yml files in a folder, by their bytes, for free(): each, and the list.
+ * A folder that is not there has none. */
+int config_list_files(const char *folder, char ***out, size_t *out_n, struct err *err) MUST_CHECK;
+
 /* "FILE: sentence (line L, column C)end". */
 int config_refuse(const struct config *config, const struct yaml_place *place, struct err *err,
                   const char *end, const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -1,11 +1,4 @@
-/* Forwarding in VXLAN (RFC 7348) or GENEVE (RFC 8926): see forward.h.
- *
- *     +-+-+-+-+-+-+-+-+---------------+     +---+-----------+-+-+-----------+---------------+
- *     |0 0 0 0 1 0 0 0|  0            |     | 0 |  Opt len  |0|0|     0     | Protocol type |
- *     +---------------+-------+-------+     +---+-----------+-+-+-----------+-------+-------+
- *     |         VNI           |   0   |     |                VNI                    |   0   |
- *     +-----------------------+-------+     +---------------------------------------+-------+
- *     :        Ethernet frame         :     :  option: net/origin.h, then the packet        :
+/* Forwarding in VXLAN or GENEVE: see forward.h, and outer.h for the headers.
  *
  * A writer collects datagrams and sends them with one call for each socket that has some; a socket
  * stands for a source port. */
@@ -22,14 +15,14 @@
 
 #include "net/origin.h"
 #include "sink/ether.h"
+#include "sink/outer.h"
 #include "sink/segment.h"
 
 #define N_SOCKETS    8
 #define MAX_MESSAGES 256
 #define BATCH_SIZE   (512u << 10)
 #define MAX_DATAGRAM 65507u /* of UDP over IPv4 */
-#define MAX_HEADER   (8 + ORIGIN_MAX_SIZE + ETHER_HEADER_SIZE)
-#define SEND_BUFFER  (4 << 20)
+#define MAX_HEADER   (OUTER_SIZE + ORIGIN_MAX_SIZE + ETHER_HEADER_SIZE)
 #define CUT_TO       9000u /* bytes behind the Ethernet header, of what is too large for UDP */
 
 struct forward {
@@ -53,62 +46,18 @@ static struct forward *forward_of(struct sink *sink)
     return (struct forward *)sink;
 }
 
-static uint32_t hash_bytes(uint32_t hash, const void *bytes, size_t size)
-{
-    const uint8_t *at = bytes;
-    for (size_t i = 0; at && i < size; i++)
-        hash = (hash ^ at[i]) * 16777619u;
-    return hash;
-}
-
-#define HASH_START 2166136261u
-
 uint32_t forward_vni(const struct sink_packet *packet)
 {
     if (packet->has_id && packet->id <= 0xffffff)
         return packet->id;
-    uint32_t hash = HASH_START;
+    uint32_t hash = OUTER_HASH_START;
     if (packet->has_id)
-        hash = hash_bytes(hash, &packet->id, sizeof packet->id);
+        hash = outer_hash_bytes(hash, &packet->id, sizeof packet->id);
     if (packet->source)
-        hash = hash_bytes(hash, packet->source, strlen(packet->source));
+        hash = outer_hash_bytes(hash, packet->source, strlen(packet->source));
     else if (packet->outer)
-        hash = hash_bytes(hash, packet->outer->b, 16);
+        hash = outer_hash_bytes(hash, packet->outer->b, 16);
     return 0x800000 | ((hash ^ hash >> 16) & 0x7fffff); /* real ones are mostly small */
-}
-
-/* The same for both directions of a connection; for what is none, the same for a pair of hosts. */
-static uint32_t connection_hash(const struct sink_packet *packet)
-{
-    struct reader r = rd_make(packet->bytes, packet->size);
-    if (packet->link == LINK_ETHERNET) {
-        rd_skip(&r, 12);
-        while (rd_left(&r) > 4) {
-            uint16_t type = rd_be16(&r);
-            if (type != 0x8100 && type != 0x88a8)
-                break;
-            rd_skip(&r, 2);
-        }
-    }
-    uint8_t version = rd_peek_u8(&r, 0) >> 4;
-    bool is_v4 = version == 4;
-    if (!is_v4 && version != 6)
-        return 0;
-    uint32_t header = is_v4 ? (rd_peek_u8(&r, 0) & 0xfu) * 4 : 40;
-    uint8_t proto = rd_peek_u8(&r, is_v4 ? 9 : 6);
-    bool is_part = is_v4 && (rd_peek_be16(&r, 6) & 0x3fff) != 0;
-    struct reader ports = r;
-    rd_skip(&r, is_v4 ? 12 : 8);
-    size_t size = is_v4 ? 4 : 16;
-    uint32_t src = hash_bytes(HASH_START, rd_bytes(&r, size), size);
-    uint32_t dst = hash_bytes(HASH_START, rd_bytes(&r, size), size);
-    if ((proto == 6 || proto == 17 || proto == 132) && !is_part) {
-        rd_skip(&ports, header);
-        src = hash_bytes(src, rd_bytes(&ports, 2), 2);
-        dst = hash_bytes(dst, rd_bytes(&ports, 2), 2);
-    }
-    uint32_t hash = (src + dst) * 2654435761u;
-    return hash ^ hash >> 16;
 }
 
 static uint32_t put_geneve_head(const struct sink_packet *packet, uint16_t protocol, uint8_t *out)
@@ -120,12 +69,9 @@ static uint32_t put_geneve_head(const struct sink_packet *packet, uint16_t proto
                             .name = str_c(packet->source)};
     if (packet->outer)
         origin.sender = *packet->outer;
-    uint32_t size = (uint32_t)origin_encode(&origin, out + 8);
-    out[0] = (uint8_t)(size / 4);
-    out[1] = 0;
-    out[2] = (uint8_t)(protocol >> 8);
-    out[3] = (uint8_t)protocol;
-    return 8 + size;
+    uint32_t size = (uint32_t)origin_encode(&origin, out + OUTER_SIZE);
+    outer_put_geneve(forward_vni(packet), protocol, size, out);
+    return OUTER_SIZE + size;
 }
 
 /* All that is in front of the packet, with an Ethernet header where it has none and needs one.
@@ -137,20 +83,14 @@ static uint32_t put_head(const struct forward *forward, const struct sink_packet
     int more = ether_header(packet, ether);
     if (more < 0)
         return 0;
-    uint32_t size = 8;
-    uint32_t vni = forward_vni(packet);
+    uint32_t size = OUTER_SIZE;
     if (forward->kind == FORWARD_GENEVE) {
-        uint16_t protocol = more ? (uint16_t)(ether[12] << 8 | ether[13]) : 0x6558;
+        uint16_t protocol = more ? (uint16_t)(ether[12] << 8 | ether[13]) : OUTER_TYPE_BRIDGE;
         size = put_geneve_head(packet, protocol, out);
         more = 0; /* it says itself what it carries */
     } else {
-        memset(out, 0, 8);
-        out[0] = 8;
+        outer_put_vxlan(forward_vni(packet), out);
     }
-    out[4] = (uint8_t)(vni >> 16);
-    out[5] = (uint8_t)(vni >> 8);
-    out[6] = (uint8_t)vni;
-    out[7] = 0;
     memcpy(out + size, ether, (size_t)more);
     return size + (uint32_t)more;
 }
@@ -283,7 +223,7 @@ static void write_packet(struct sink_writer *writer, const struct sink_packet *p
         sink_refuse(writer, SINK_LINK);
         return;
     }
-    uint32_t hash = connection_hash(packet);
+    uint32_t hash = outer_hash(packet->link, packet->bytes, packet->size);
     if (packet->size > MAX_DATAGRAM - head_size) {
         write_large(w, packet, head, head_size, hash);
         return;
@@ -390,26 +330,6 @@ int forward_parse(const char *text, struct forward_options *out, struct err *err
                    text);
 }
 
-static int make_socket(const struct addrinfo *to)
-{
-    const int dont = IP_PMTUDISC_DONT, size = SEND_BUFFER;
-    int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    /* Rather in fragments than not at all. */
-    if (to->ai_family == AF_INET)
-        (void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof dont);
-    else
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &dont, sizeof dont);
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size); /* as far as it is allowed */
-    if (connect(fd, to->ai_addr, to->ai_addrlen) < 0) {
-        int code = -errno;
-        close(fd);
-        return code;
-    }
-    return fd;
-}
-
 int forward_open(const struct forward_options *options, struct sink **out, struct err *err)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
@@ -427,7 +347,7 @@ int forward_open(const struct forward_options *options, struct sink **out, struc
     memset(forward->fds, -1, sizeof forward->fds);
     result = 0;
     for (int i = 0; i < N_SOCKETS && result >= 0; i++)
-        result = forward->fds[i] = make_socket(to);
+        result = forward->fds[i] = outer_socket(to->ai_addr, to->ai_addrlen, NULL, 0);
     freeaddrinfo(to);
     if (result < 0) {
         (void)close_sink(&forward->sink, NULL);

@@ -1,4 +1,5 @@
-/* TCP segmentation and IPv4 fragmentation of frames that are too large: see segment.h.
+/* Segmentation of TCP and UDP and fragmentation of IPv4, of frames that are too large: see
+ * segment.h.
  *
  *     +----------+------+----------------+-------------+--------------------------+
  *     | Ethernet | tags | IP and options | TCP, options|  payload                 |
@@ -23,14 +24,19 @@ enum {
     PROTO_HOP_BY_HOP = 0,
     PROTO_TCP = 6,
     PROTO_UDP = 17,
+    PROTO_IPV4 = 4,
+    PROTO_IPV6 = 41,
     PROTO_ROUTING = 43,
+    PROTO_GRE = 47,
     PROTO_DESTINATION = 60,
     OPTION_JUMBO = 0xc2,
+    GRE_CHECKSUM = 0x80,
     FLAG_FIN = 0x01,
     FLAG_PSH = 0x08,
     FLAG_CWR = 0x80,
     MORE_FRAGMENTS = 0x2000,
     OFFSET_MASK = 0x1fff,
+    SCTP_CHECKSUM = 8, /* where it is in SCTP's header; nobody else's is there */
 };
 
 /* What is known of a frame's headers. Sizes and places are counted from the frame's first byte. */
@@ -158,8 +164,9 @@ static bool take_header(struct segmenter *s, const uint8_t *frame, uint32_t size
     return true;
 }
 
+/* Pieces of `step` bytes of payload; 0: of as many as there is room for. */
 static enum segment_kind begin_tcp(struct segmenter *s, const uint8_t *frame, uint32_t size,
-                                   const struct shape *shape, uint32_t room)
+                                   const struct shape *shape, uint32_t room, uint32_t step)
 {
     struct reader r = rd_make(frame, size < shape->end ? size : shape->end);
     rd_skip(&r, shape->transport_at + 4);
@@ -172,11 +179,23 @@ static enum segment_kind begin_tcp(struct segmenter *s, const uint8_t *frame, ui
     rd_skip(&r, tcp_size - 14);
     if (!rd_ok(&r) || !take_header(s, frame, shape->transport_at + tcp_size, shape))
         return SEGMENT_CANNOT;
-    if (room <= s->header_size)
+    if (step == 0 && room <= s->header_size)
         return SEGMENT_CANNOT;
-    s->step = room - s->header_size;
+    s->step = step ? step : room - s->header_size;
     s->payload = r;
     return SEGMENT_TCP;
+}
+
+static enum segment_kind begin_udp(struct segmenter *s, const uint8_t *frame, uint32_t size,
+                                   const struct shape *shape, uint32_t step)
+{
+    struct reader r = rd_make(frame, size < shape->end ? size : shape->end);
+    rd_skip(&r, shape->transport_at + 8);
+    if (!rd_ok(&r) || !take_header(s, frame, shape->transport_at + 8, shape))
+        return SEGMENT_CANNOT;
+    s->step = step;
+    s->payload = r;
+    return SEGMENT_UDP;
 }
 
 static enum segment_kind begin_fragments(struct segmenter *s, const uint8_t *frame, uint32_t size,
@@ -194,11 +213,17 @@ static enum segment_kind begin_fragments(struct segmenter *s, const uint8_t *fra
     return SEGMENT_FRAGMENTS;
 }
 
+static bool is_part(const struct shape *shape)
+{
+    return shape->is_v4 && (shape->fragment & (MORE_FRAGMENTS | OFFSET_MASK)) != 0;
+}
+
 enum segment_kind segment_begin(struct segmenter *s, const uint8_t *frame, uint32_t size,
                                 uint32_t mtu)
 {
     s->kind = SEGMENT_FITS;
     s->done = s->n_pieces = 0;
+    s->outer.proto = 0;
     if (size <= mtu + 14)
         return SEGMENT_FITS;
     struct shape shape;
@@ -210,11 +235,65 @@ enum segment_kind segment_begin(struct segmenter *s, const uint8_t *frame, uint3
     if (!is_ip)
         return SEGMENT_CANNOT;
     s->whole = size >= shape.end;
-    bool is_part = shape.is_v4 && (shape.fragment & (MORE_FRAGMENTS | OFFSET_MASK)) != 0;
-    if (shape.proto == PROTO_TCP && !is_part)
-        s->kind = begin_tcp(s, frame, size, &shape, room);
+    if (shape.proto == PROTO_TCP && !is_part(&shape))
+        s->kind = begin_tcp(s, frame, size, &shape, room, 0);
     else if (shape.is_v4)
         s->kind = begin_fragments(s, frame, size, &shape, room);
+    return s->kind;
+}
+
+/* The IP header that ends at `transport_at`, inside of `outer`; its length has to be right, so that
+ * no other bytes are taken for one. */
+static bool read_inner(const uint8_t *frame, uint32_t size, const struct shape *outer,
+                       uint32_t transport_at, struct shape *out)
+{
+    for (uint32_t header = 20; header <= 60; header += 4) {
+        if (transport_at < outer->transport_at + header)
+            return false;
+        struct reader r = rd_make(frame, size);
+        *out = (struct shape){.ip_at = transport_at - header};
+        rd_skip(&r, out->ip_at);
+        uint32_t left = (uint32_t)rd_left(&r);
+        bool is_v6 = rd_peek_u8(&r, 0) >> 4 == 6;
+        if ((is_v6 ? read_v6(r, left, out) : read_v4(r, left, out)) &&
+            out->transport_at == transport_at && out->end == size && !is_part(out))
+            return true;
+    }
+    return false;
+}
+
+/* Of the outer header's fields that differ from piece to piece. */
+static bool take_outer(struct segmenter *s, const uint8_t *frame, const struct shape *shape)
+{
+    struct reader id = rd_make(frame + shape->ip_at + 4, 2);
+    s->outer = (struct segment_outer){.proto = shape->proto,
+                                      .is_v4 = shape->is_v4,
+                                      .ip_id = rd_be16(&id),
+                                      .ip_at = shape->ip_at,
+                                      .transport_at = shape->transport_at};
+    return shape->proto == PROTO_UDP || shape->proto == PROTO_GRE || shape->proto == PROTO_IPV4 ||
+           shape->proto == PROTO_IPV6;
+}
+
+enum segment_kind segment_begin_sized(struct segmenter *s, const uint8_t *frame, uint32_t size,
+                                      uint32_t transport_at, uint32_t step)
+{
+    struct shape shape, inner;
+    s->kind = SEGMENT_CANNOT;
+    s->done = s->n_pieces = 0;
+    s->outer.proto = 0;
+    if (step == 0 || !read_shape(frame, size, &shape) || is_part(&shape))
+        return SEGMENT_CANNOT;
+    if (transport_at && shape.transport_at != transport_at) {
+        if (!read_inner(frame, size, &shape, transport_at, &inner) || !take_outer(s, frame, &shape))
+            return SEGMENT_CANNOT;
+        shape = inner;
+    }
+    s->whole = size >= shape.end;
+    if (shape.proto == PROTO_TCP)
+        s->kind = begin_tcp(s, frame, size, &shape, 0, step);
+    else if (shape.proto == PROTO_UDP)
+        s->kind = begin_udp(s, frame, size, &shape, step);
     return s->kind;
 }
 
@@ -224,9 +303,9 @@ static uint64_t pseudo_header(const uint8_t *ip, bool is_v4, uint8_t proto, uint
                  : checksum_add((uint64_t)proto + size, ip + 8, 32);
 }
 
-static void finish_ip(struct segmenter *s, uint8_t *ip, uint32_t ip_size)
+static void finish_ip(uint8_t *ip, bool is_v4, uint32_t ip_size)
 {
-    if (!s->is_v4) {
+    if (!is_v4) {
         set16(ip + 4, ip_size - 40);
         return;
     }
@@ -236,12 +315,28 @@ static void finish_ip(struct segmenter *s, uint8_t *ip, uint32_t ip_size)
     set16(ip + 10, checksum_fold(checksum_add(0, ip, header)));
 }
 
+/* `at`: of the checksum in the transport header. */
+static uint16_t sum_transport(const struct segmenter *s, uint8_t *out, uint8_t proto, uint32_t at,
+                              uint32_t payload)
+{
+    uint8_t *transport = out + s->transport_at;
+    uint32_t size = s->header_size - s->transport_at + payload;
+    uint64_t sum = pseudo_header(out + s->link_size, s->is_v4, proto, size);
+    set16(transport + at, 0);
+    return checksum_fold(checksum_add(sum, transport, size));
+}
+
+static void finish_udp(struct segmenter *s, uint8_t *out, uint32_t payload)
+{
+    uint8_t *udp = out + s->transport_at;
+    set16(udp + 4, 8 + payload);
+    uint16_t sum = sum_transport(s, out, PROTO_UDP, 6, payload);
+    set16(udp + 6, sum ? sum : 0xffff);
+}
+
 static void finish_tcp(struct segmenter *s, uint8_t *out, uint32_t payload, bool last)
 {
-    uint8_t *ip = out + s->link_size;
     uint8_t *tcp = out + s->transport_at;
-    if (s->is_v4)
-        set16(ip + 4, s->ip_id + s->n_pieces);
     set32(tcp + 4, s->seq + s->done);
     uint8_t flags = s->flags;
     if (!last)
@@ -249,10 +344,7 @@ static void finish_tcp(struct segmenter *s, uint8_t *out, uint32_t payload, bool
     if (s->n_pieces > 0)
         flags &= (uint8_t)~FLAG_CWR;
     tcp[13] = flags;
-    set16(tcp + 16, 0);
-    uint32_t size = s->header_size - s->transport_at + payload;
-    uint64_t sum = pseudo_header(ip, s->is_v4, PROTO_TCP, size);
-    set16(tcp + 16, checksum_fold(checksum_add(sum, tcp, size)));
+    set16(tcp + 16, sum_transport(s, out, PROTO_TCP, 16, payload));
 }
 
 static void finish_fragment(struct segmenter *s, uint8_t *out, bool last)
@@ -262,20 +354,50 @@ static void finish_fragment(struct segmenter *s, uint8_t *out, bool last)
     set16(out + s->link_size + 6, more | offset);
 }
 
+/* A checksum of the tunnel's that the sender left out stays out. `size`: of the whole piece. */
+static void finish_outer(const struct segmenter *s, uint8_t *out, uint32_t size)
+{
+    const struct segment_outer *outer = &s->outer;
+    uint8_t *ip = out + outer->ip_at;
+    uint8_t *transport = out + outer->transport_at;
+    uint32_t transport_size = size - outer->transport_at;
+    if (outer->proto == PROTO_UDP) {
+        set16(transport + 4, transport_size);
+        bool has_sum = transport[6] || transport[7];
+        set16(transport + 6, 0);
+        uint64_t sum = pseudo_header(ip, outer->is_v4, PROTO_UDP, transport_size);
+        uint16_t right = checksum_fold(checksum_add(sum, transport, transport_size));
+        if (has_sum)
+            set16(transport + 6, right ? right : 0xffff);
+    } else if (outer->proto == PROTO_GRE && transport[0] & GRE_CHECKSUM) {
+        set16(transport + 4, 0);
+        set16(transport + 4, checksum_fold(checksum_add(0, transport, transport_size)));
+    }
+    if (outer->is_v4)
+        set16(ip + 4, outer->ip_id + s->n_pieces);
+    finish_ip(ip, outer->is_v4, size - outer->ip_at);
+}
+
 uint32_t segment_next(struct segmenter *s, uint8_t *out)
 {
     uint32_t left = (uint32_t)rd_left(&s->payload);
-    if ((s->kind != SEGMENT_TCP && s->kind != SEGMENT_FRAGMENTS) || left == 0)
+    if (s->kind == SEGMENT_FITS || s->kind == SEGMENT_CANNOT || left == 0)
         return 0;
     uint32_t size = left < s->step ? left : s->step;
     bool last = size == left && s->whole;
     memcpy(out, s->header, s->header_size);
     memcpy(out + s->header_size, rd_bytes(&s->payload, size), size);
+    if (s->kind == SEGMENT_FRAGMENTS)
+        finish_fragment(s, out, last);
+    else if (s->is_v4)
+        set16(out + s->link_size + 4, s->ip_id + s->n_pieces);
     if (s->kind == SEGMENT_TCP)
         finish_tcp(s, out, size, last);
-    else
-        finish_fragment(s, out, last);
-    finish_ip(s, out + s->link_size, s->header_size - s->link_size + size);
+    else if (s->kind == SEGMENT_UDP)
+        finish_udp(s, out, size);
+    finish_ip(out + s->link_size, s->is_v4, s->header_size - s->link_size + size);
+    if (s->outer.proto)
+        finish_outer(s, out, s->header_size + size);
     s->done += size;
     s->n_pieces++;
     return s->header_size + size;
@@ -294,8 +416,7 @@ bool segment_finish_checksum(uint8_t *frame, uint32_t size)
         return false;
     uint32_t at = checksum_offset(shape.proto);
     uint32_t transport_size = shape.end - shape.transport_at;
-    bool is_part = shape.is_v4 && (shape.fragment & (MORE_FRAGMENTS | OFFSET_MASK)) != 0;
-    if (at == 0 || is_part || transport_size < at + 2)
+    if (at == 0 || is_part(&shape) || transport_size < at + 2)
         return false;
     uint8_t *transport = frame + shape.transport_at;
     struct reader field = rd_make(transport + at, 2);
@@ -313,4 +434,34 @@ bool segment_finish_checksum(uint8_t *frame, uint32_t size)
         right = 0xffff;
     set16(transport + at, right);
     return right != found;
+}
+
+/* RFC 9260, appendix A: the polynomial 0x1edc6f41, bits reversed. Rare enough for no table. */
+static uint32_t crc32c(const uint8_t *bytes, uint32_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (uint32_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    return ~crc;
+}
+
+bool segment_finish_at(uint8_t *frame, uint32_t size, uint32_t from, uint32_t at)
+{
+    bool is_sctp = at - from == SCTP_CHECKSUM;
+    uint32_t width = is_sctp ? 4 : 2;
+    if (from > size || at < from || at > size || size - at < width)
+        return false;
+    if (is_sctp) {
+        memset(frame + at, 0, width);
+        uint32_t crc = crc32c(frame + from, size - from);
+        for (uint32_t i = 0; i < width; i++) /* the lowest byte first */
+            frame[at + i] = (uint8_t)(crc >> 8 * i);
+        return true;
+    }
+    uint16_t sum = checksum_fold(checksum_add(0, frame + from, size - from));
+    set16(frame + at, sum ? sum : 0xffff); /* no difference, but that UDP has no 0 */
+    return true;
 }

@@ -279,7 +279,7 @@ def agree_on_instants(live, offline):
     round. Then there is no duration, and without it there are no bytes."""
     rows = [log["conn"].dicts() if "conn" in log else [] for log in (live, offline)]
     instants = [{name_of(row) for row in some if row["duration"] == "-"} for some in rows]
-    short = [{name_of(row) for row in some if row["duration"] == "-" or float(row["duration"]) < 0.01}
+    short = [{name_of(row) for row in some if row["duration"] == "-" or float(row["duration"]) < 0.3}
              for some in rows]
     of_both = (instants[0] & short[1]) | (instants[1] & short[0])
     for log in (live, offline):

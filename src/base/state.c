@@ -1,0 +1,48 @@
+/* Where the state is: see state.h. */
+#include "base/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int state_folder(const char *given, char out[STATE_FOLDER_MAX], struct err *err)
+{
+    const char *named = given && *given ? given : getenv("CLOUDSPAN_STATE");
+    const char *home = getenv("HOME"), *xdg = getenv("XDG_STATE_HOME");
+    int n;
+    if (named && *named)
+        n = snprintf(out, STATE_FOLDER_MAX, "%s", named);
+    else if (geteuid() == 0)
+        n = snprintf(out, STATE_FOLDER_MAX, "/var/lib/cloudspan");
+    else if (xdg && *xdg == '/')
+        n = snprintf(out, STATE_FOLDER_MAX, "%s/cloudspan", xdg);
+    else if (home && *home == '/')
+        n = snprintf(out, STATE_FOLDER_MAX, "%s/.local/state/cloudspan", home);
+    else
+        return err_set(err, -ENOENT,
+                       "there is no HOME to keep the journal in: name a folder with --state");
+    if (n >= STATE_FOLDER_MAX - 32)
+        return err_set(err, -ENAMETOOLONG, "the state folder's name is too long: %.80s…", out);
+    return 0;
+}
+
+int state_make(const char *folder, struct err *err)
+{
+    char path[STATE_FOLDER_MAX];
+    (void)snprintf(path, sizeof path, "%s", folder);
+    for (char *at = path + 1;; at++) {
+        if (*at && *at != '/')
+            continue;
+        char end = *at;
+        *at = '\0';
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+            return err_set(err, -errno, "the state folder %s cannot be made: %s", path,
+                           strerror(errno));
+        *at = end;
+        if (!end)
+            return 0;
+    }
+}

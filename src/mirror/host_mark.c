@@ -1,0 +1,96 @@
+/* What our things in the kernel are known by: see host.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "mirror/host.h"
+#include "mirror/host_parts.h"
+
+#define PREFIX "cloudspan "
+#define OWNS   " clsact"
+
+static const uint8_t magic[3] = {'c', 's', 'p'};
+
+void host_put_alias(const char *mirror, bool owns_clsact, char out[LINUX_ALIAS_MAX])
+{
+    (void)snprintf(out, LINUX_ALIAS_MAX, PREFIX "%s%s", mirror, owns_clsact ? OWNS : "");
+}
+
+bool host_read_alias(const char *alias, char out_mirror[MIRROR_NAME_MAX], bool *out_owns_clsact)
+{
+    if (strncmp(alias, PREFIX, strlen(PREFIX)) != 0)
+        return false;
+    const char *name = alias + strlen(PREFIX);
+    size_t len = strcspn(name, " ");
+    if (len == 0 || len >= MIRROR_NAME_MAX || (name[len] && strcmp(name + len, OWNS) != 0))
+        return false;
+    memcpy(out_mirror, name, len);
+    out_mirror[len] = '\0';
+    *out_owns_clsact = name[len] != '\0';
+    return true;
+}
+
+static void mark(const void *bytes, size_t size, uint8_t out[6])
+{
+    uint8_t digest[HASH_SHA256_SIZE];
+    hash_sha256(bytes, size, digest);
+    memcpy(out, digest, 6);
+}
+
+void host_name_mark(const char *mirror, uint8_t out[6])
+{
+    mark(mirror, strlen(mirror), out);
+}
+
+void host_content_mark(const void *bytes, size_t size, uint8_t out[6])
+{
+    mark(bytes, size, out);
+}
+
+/* 'c' 's' 'p', flags, the mirror (6), the content (6). */
+void host_put_cookie(const struct host_cookie *cookie, uint8_t out[LINUX_TC_COOKIE_MAX])
+{
+    memcpy(out, magic, sizeof magic);
+    out[3] = cookie->owns_clsact;
+    memcpy(out + 4, cookie->mirror, 6);
+    memcpy(out + 10, cookie->content, 6);
+}
+
+bool host_read_cookie(const uint8_t *bytes, size_t size, struct host_cookie *out)
+{
+    if (size != LINUX_TC_COOKIE_MAX || memcmp(bytes, magic, sizeof magic) != 0 || bytes[3] > 1)
+        return false;
+    out->owns_clsact = bytes[3];
+    memcpy(out->mirror, bytes + 4, 6);
+    memcpy(out->content, bytes + 10, 6);
+    return true;
+}
+
+/* ERSPAN's and GRE's devices may be named by the name of the interface, as long as it fits. */
+void host_device_name(const char *mirror, const char *interface, char out[16])
+{
+    char both[MIRROR_NAME_MAX + 20];
+    uint8_t digest[6];
+    char hex[13] = "";
+    if (strcmp(mirror, interface) == 0 && strlen(interface) <= 12) {
+        (void)snprintf(out, 16, "cs-%s", interface);
+        return;
+    }
+    (void)snprintf(both, sizeof both, "%s %s", mirror, interface);
+    mark(both, strlen(both), digest);
+    hash_hex(digest, 6, hex);
+    (void)snprintf(out, 16, "cs-%.12s", hex);
+}
+
+void host_content_text(const json_t *program, uint64_t rate, bool forgets, char out[13])
+{
+    uint8_t digest[6];
+    json_t *both = json_pack("[OIb]", program, (json_int_t)rate, forgets);
+    char *text = json_dumps(both, JSON_COMPACT);
+    mark(text ? text : "", text ? strlen(text) : 0, digest);
+    for (int i = 0; i < 6; i++)
+        (void)snprintf(out + i * 2, 3, "%02x", digest[i]);
+    free(text);
+    json_decref(both);
+}

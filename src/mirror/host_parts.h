@@ -1,0 +1,42 @@
+/* What the files host_*.c say to each other. */
+#ifndef MIRROR_HOST_PARTS_H
+#define MIRROR_HOST_PARTS_H
+
+#include "mirror/host.h"
+
+/* The other end of a tunnel for packets that the IP layer hands to its device. No packet has these
+ * addresses: they only choose the neighbour. */
+#define HOST_GATEWAY_4   "169.254.77.1"
+#define HOST_GATEWAY_6   "fe80::77:1"
+#define HOST_GATEWAY_MAC "02:00:00:00:00:01"
+
+/* Whether clsact on the interface is ours: a mark or the journal says so. */
+bool host_owns_clsact(const struct mirror_job *job, const struct linux_link *mirrored);
+
+/* Of all that cannot be read back of a filter: twelve hexadecimal digits. */
+void host_content_text(const json_t *program, uint64_t rate, bool forgets, char out[13]);
+
+/* The command line of a carrier, as an array; NULL: err says why. */
+json_t *host_carrier_arguments(const struct mirror_job *job, const struct host_wish *wish,
+                               const struct host_tap *tap, const struct host_way *way,
+                               struct err *err);
+/* Its status file. */
+void host_carrier_path(const char *mirror, const char *interface, char out[256]);
+
+struct linux_nft;
+struct linux_tee;
+int host_read_nft(const char *mirror, const struct mirror_object *want, struct linux_nft *out,
+                  struct err *err) MUST_CHECK;
+int host_read_tee(const char *mirror, const struct mirror_object *want, struct linux_tee *out,
+                  struct err *err) MUST_CHECK;
+
+int host_want_unit(const struct mirror_job *job, struct mirror_set *out,
+                   struct err *err) MUST_CHECK;
+int host_find_unit(const struct mirror_job *job, struct mirror_set *out,
+                   struct err *err) MUST_CHECK;
+int host_make_unit(const struct mirror_job *job, const struct mirror_object *want,
+                   struct err *err) MUST_CHECK;
+int host_unmake_unit(const struct mirror_job *job, const struct mirror_object *have,
+                     struct err *err) MUST_CHECK;
+
+#endif

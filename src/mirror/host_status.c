@@ -1,0 +1,180 @@
+/* What mirrors of this machine's interfaces have done, and what a collector gets to know of them:
+ * see host.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linux/interface.h"
+#include "mirror/host.h"
+#include "mirror/host_parts.h"
+
+static uint64_t number_of(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+    return value ? (uint64_t)json_integer_value(value) : 0;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+/* ---- counters ---- */
+
+/* Packets that passed the interface in that direction since it was made. */
+static uint64_t passed(const struct host *host, const char *name, bool in, bool out)
+{
+    const struct linux_link *link = linux_link_by_name(host->links, host->n_links, name);
+    return link ? (in ? link->counters.rx_packets : 0) + (out ? link->counters.tx_packets : 0)
+                : UINT64_MAX;
+}
+
+static void measure_filter(const struct host *host, const struct mirror_object *object,
+                           struct mirror_measure *out)
+{
+    char name[16];
+    bool in = strstr(object->key, " in") != NULL;
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(object->key, " "), object->key);
+    (void)snprintf(out->what, sizeof out->what, "%.60s", object->key);
+    out->n_seen = passed(host, name, in, !in);
+    out->n_mirrored = number_of(object->also, "packets");
+    out->bytes = number_of(object->also, "bytes");
+    out->n_lost = number_of(object->also, "lost");
+}
+
+static void measure_table(const struct mirror_object *object, struct mirror_measure *out)
+{
+    (void)snprintf(out->what, sizeof out->what, "%s %.40s", text_of(object->is, "interface"),
+                   object->key);
+    out->n_seen = number_of(object->also, "seen");
+    out->n_mirrored = number_of(object->also, "packets");
+    out->bytes = number_of(object->also, "bytes");
+    (void)snprintf(out->trouble, sizeof out->trouble, "%s", text_of(object->also, "strange"));
+}
+
+static void measure_carrier(const struct mirror_object *object, struct mirror_measure *out)
+{
+    (void)snprintf(out->what, sizeof out->what, "%.40s user", object->key);
+    out->n_seen = number_of(object->also, "seen");
+    out->n_mirrored = number_of(object->also, "packets");
+    out->bytes = number_of(object->also, "bytes");
+    out->n_lost = number_of(object->also, "lost");
+    if (!json_is_true(json_object_get(object->also, "alive")))
+        (void)snprintf(out->trouble, sizeof out->trouble,
+                       "its process is gone: cloudspan mirror apply starts it again");
+    else
+        (void)snprintf(out->trouble, sizeof out->trouble, "%s", text_of(object->also, "trouble"));
+}
+
+static void measure_link(const struct host *host, const struct mirror_object *object,
+                         struct mirror_measure *out)
+{
+    const char *underlay = text_of(object->is, "underlay");
+    const struct linux_link *link = linux_link_by_name(host->links, host->n_links, underlay);
+    (void)snprintf(out->what, sizeof out->what, "tunnel %.40s", object->key);
+    out->n_seen = UINT64_MAX; /* the filters say how much that should be */
+    out->n_mirrored = number_of(object->also, "packets");
+    out->bytes = number_of(object->also, "bytes");
+    out->n_lost = number_of(object->also, "dropped") + number_of(object->also, "errors");
+    if (!json_is_true(json_object_get(object->is, "up")))
+        (void)snprintf(out->trouble, sizeof out->trouble,
+                       "the tunnel's device is down: ip link set %.15s up", object->key);
+    else if (link && (!link->is_up || !link->has_carrier))
+        (void)snprintf(out->trouble, sizeof out->trouble, "%s, by which copies leave, is down",
+                       underlay);
+}
+
+/* What passes a filter may be nothing for a long time. */
+static bool is_filtered(const struct mirror_job *job)
+{
+    static const char option[] = "--filter=";
+    size_t i;
+    json_t *word;
+    json_array_foreach(job->arguments, i, word)
+    {
+        const char *text = json_string_value(word);
+        if (text && strncmp(text, option, strlen(option)) == 0 && text[strlen(option)])
+            return true;
+    }
+    return false;
+}
+
+int host_measure(struct mirror_job *job, const struct mirror_set *found,
+                 struct mirror_measures *out, struct err *err)
+{
+    const struct host *host = job->state;
+    out->at = calloc(found->n + 1, sizeof *out->at);
+    if (!out->at)
+        return err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < found->n; i++) {
+        const struct mirror_object *object = &found->at[i];
+        struct mirror_measure *one = &out->at[out->n];
+        if (strcmp(object->kind, "filter") == 0)
+            measure_filter(host, object, one);
+        else if (strcmp(object->kind, "nft") == 0 || strcmp(object->kind, "tee") == 0)
+            measure_table(object, one);
+        else if (strcmp(object->kind, "carrier") == 0)
+            measure_carrier(object, one);
+        else if (strcmp(object->kind, "link") == 0)
+            measure_link(host, object, one);
+        else
+            continue;
+        one->is_judged = is_filtered(job);
+        out->n++;
+    }
+    return 0;
+}
+
+/* ---- for the collector ---- */
+
+static void put_channel(const struct host_wish *wish, const struct host_tap *tap,
+                        const struct addr *source, struct mirror_source *out)
+{
+    static const char *const kinds[MIRROR_N_WRAPS] = {
+        [MIRROR_VXLAN] = "vxlan",     [MIRROR_GENEVE] = "geneve",   [MIRROR_GRE] = "gre",
+        [MIRROR_ERSPAN1] = "erspan1", [MIRROR_ERSPAN2] = "erspan2", [MIRROR_ERSPAN3] = "erspan3"};
+    char text[ADDR_TEXT_MAX + 1];
+    text[addr_format(source, text)] = '\0';
+    if (wish->has_id)
+        (void)snprintf(out->channel, sizeof out->channel, "%s:%u@%s", kinds[wish->to.wrap], tap->id,
+                       text);
+    else
+        (void)snprintf(out->channel, sizeof out->channel, "%s@%s", kinds[wish->to.wrap], text);
+}
+
+int host_sources(struct mirror_job *job, const struct host_wish *wish, const struct host_tap *taps,
+                 size_t n, struct mirror_sources *out, struct err *err)
+{
+    const struct host *host = job->state;
+    if (wish->to.wrap == MIRROR_INTERFACE)
+        return 0; /* whoever listens there knows only the interface */
+    out->at = calloc(n + 1, sizeof *out->at);
+    if (!out->at)
+        return err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        const struct linux_link *mirrored =
+            linux_link_by_name(host->links, host->n_links, taps[i].interface);
+        struct mirror_source *one = &out->at[out->n];
+        struct host_way way;
+        if (!mirrored)
+            continue;
+        int result = host_find_way(host, wish, mirrored, wish->to.wrap != MIRROR_GENEVE, &way, err);
+        if (result < 0)
+            return result;
+        (void)snprintf(one->name, sizeof one->name, "%s", job->machine);
+        (void)snprintf(one->network, sizeof one->network, "%s", job->network);
+        put_channel(wish, &taps[i], &way.source, one);
+        one->filtered = wish->filter || wish->rate;
+        one->truncate = wish->snap;
+        (void)snprintf(one->direction, sizeof one->direction, "%s",
+                       wish->direction == HOST_IN    ? "in"
+                       : wish->direction == HOST_OUT ? "out"
+                                                     : "both");
+        one->collector[addr_format(&wish->to.addr, one->collector)] = '\0';
+        (void)linux_addresses_of(taps[i].interface, one->addresses, 8); /* none: not known */
+        out->n++;
+    }
+    return 0;
+}

@@ -1,0 +1,235 @@
+/* Mirrors of this machine's interfaces in words, and as commands for a shell: see host.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linux/iptables.h"
+#include "linux/nft.h"
+#include "mirror/host.h"
+#include "mirror/host_parts.h"
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+static long long number_of(const json_t *object, const char *name)
+{
+    return (long long)json_integer_value(json_object_get(object, name));
+}
+
+static int erspan_type(const json_t *is)
+{
+    return (int)number_of(is, "erspan") + 1;
+}
+
+/* ---- words ---- */
+
+static void describe_link(const struct mirror_object *object, struct text *out)
+{
+    const char *kind = text_of(object->is, "kind");
+    text_format(out, "%s device %s to %s", kind, object->key, text_of(object->is, "remote"));
+    if (number_of(object->is, "port"))
+        text_format(out, " port %lld", number_of(object->is, "port"));
+    if (strcmp(kind, "erspan") == 0)
+        text_format(out, ", type %s",
+                    erspan_type(object->is) == 1   ? "I"
+                    : erspan_type(object->is) == 2 ? "II"
+                                                   : "III");
+    if (json_is_true(json_object_get(object->is, "keyed")))
+        text_format(out, ", %s %lld",
+                    strcmp(kind, "gretap") == 0   ? "key"
+                    : strcmp(kind, "erspan") == 0 ? "session"
+                                                  : "VNI",
+                    number_of(object->is, "id"));
+    if (*text_of(object->is, "underlay"))
+        text_format(out, ", by %s", text_of(object->is, "underlay"));
+}
+
+void host_describe(const struct mirror_object *object, struct text *out)
+{
+    const char *kind = object->kind, *key = object->key;
+    const json_t *is = object->is;
+    if (strcmp(kind, "link") == 0)
+        describe_link(object, out);
+    else if (strcmp(kind, "neighbour") == 0)
+        text_format(out, "neighbour %s", key);
+    else if (strcmp(kind, "guard") == 0)
+        text_format(out, "guard of %s: what comes in by it is dropped", key);
+    else if (strcmp(kind, "clsact") == 0)
+        text_format(out, "clsact qdisc of %s", key);
+    else if (strcmp(kind, "filter") == 0)
+        text_format(out, "tc filter (%s) %s to %s", text_of(is, "match"), key, text_of(is, "to"));
+    else if (strcmp(kind, "nft") == 0 || strcmp(kind, "tee") == 0)
+        text_format(out, "%s %s of %s, copies to %s",
+                    strcmp(kind, "nft") == 0 ? "nftables table, family" : "iptables TEE rules,",
+                    key, text_of(is, "interface"), text_of(is, "to"));
+    else if (strcmp(kind, "carrier") == 0)
+        text_format(out, "process that copies %s in user space", key);
+    else
+        text_format(out, "systemd unit %s", key);
+}
+
+/* ---- commands ---- */
+
+static void command_link(const struct mirror_object *object, bool unmake, struct text *out)
+{
+    const json_t *is = object->is;
+    const char *kind = text_of(is, "kind"), *name = object->key;
+    bool v6 = strchr(text_of(is, "remote"), ':') != NULL;
+    bool gre = strcmp(kind, "gretap") == 0 || strcmp(kind, "erspan") == 0;
+    if (unmake) {
+        text_format(out, "ip link del %s\n", name);
+        return;
+    }
+    text_format(out, "ip link add %s", name);
+    if (number_of(is, "mtu"))
+        text_format(out, " mtu %lld", number_of(is, "mtu"));
+    text_format(out, " type %s%s", gre && v6 ? "ip6" : "", kind);
+    if (!gre)
+        text_format(out, " id %lld", number_of(is, "id"));
+    else if (json_is_true(json_object_get(is, "keyed")))
+        text_format(out, " %s %lld", strcmp(kind, "gretap") == 0 ? "key" : "seq key",
+                    number_of(is, "id"));
+    if (strcmp(kind, "erspan") == 0) {
+        text_format(out, " erspan_ver %d", erspan_type(is) - 1);
+        if (erspan_type(is) == 2)
+            text_format(out, " erspan %lld", number_of(is, "id"));
+    }
+    if (strcmp(kind, "geneve") != 0)
+        text_format(out, " local %s", text_of(is, "local"));
+    text_format(out, " remote %s ttl 64", text_of(is, "remote"));
+    if (*text_of(is, "underlay"))
+        text_format(out, " dev %s", text_of(is, "underlay"));
+    if (!gre)
+        text_format(out, " dstport %lld%s", number_of(is, "port"),
+                    strcmp(kind, "vxlan") == 0 ? " nolearning" : "");
+    else if (!v6)
+        text_put(out, " nopmtudisc");
+    text_format(out, "\nip link set dev %s alias '%s'\nip link set dev %s addrgenmode none\n", name,
+                text_of(is, "alias"), name);
+    text_format(out, "ip link set dev %s arp off up\n", name);
+}
+
+static void command_neighbour(const struct mirror_object *object, bool unmake, struct text *out)
+{
+    const char *space = strchr(object->key, ' ');
+    int len = (int)strcspn(object->key, " ");
+    bool v6 = space && strchr(space, ':');
+    if (unmake || !space)
+        return; /* they go with the device */
+    if (v6)
+        text_format(out,
+                    "sysctl -q -w net.ipv6.conf.%.*s.disable_ipv6=0\n"
+                    "ip -6 route add %s/128 dev %.*s\n",
+                    len, object->key, space + 1, len, object->key);
+    text_format(out, "ip neigh add %s lladdr %s dev %.*s nud permanent\n", space + 1,
+                text_of(object->is, "mac"), len, object->key);
+}
+
+/* As `tc filter add … bpf bytecode` takes it. */
+static void put_bytecode(const json_t *program, struct text *out)
+{
+    size_t i;
+    json_t *line;
+    text_format(out, "%zu", json_array_size(program));
+    json_array_foreach(program, i, line) text_format(
+        out, ",%lld %lld %lld %lld", (long long)json_integer_value(json_array_get(line, 0)),
+        (long long)json_integer_value(json_array_get(line, 1)),
+        (long long)json_integer_value(json_array_get(line, 2)),
+        (long long)json_integer_value(json_array_get(line, 3)));
+}
+
+static void command_filter(const struct mirror_object *object, bool unmake, struct text *out)
+{
+    const char *match = text_of(object->is, "match");
+    int len = (int)strcspn(object->key, " ");
+    const char *hook = strstr(object->key, " in") ? "ingress" : "egress";
+    long long rate = number_of(object->also, "rate");
+    int prio = strstr(object->key, " in") ? 1 : 2; /* u32's may not have the same */
+    if (unmake) {
+        text_format(out, "tc filter del dev %.*s %s prio %d\n", len, object->key, hook, prio);
+        return;
+    }
+    text_format(out, "tc filter add dev %.*s %s protocol all prio %d ", len, object->key, hook,
+                prio);
+    if (strcmp(match, "matchall") == 0) {
+        text_put(out, "matchall");
+    } else if (strcmp(match, "u32") == 0) {
+        text_put(out, "u32 match u32 0 0");
+    } else {
+        text_put(out, "bpf bytecode '");
+        put_bytecode(json_object_get(object->also, "program"), out);
+        text_put(out, "'");
+    }
+    if (rate)
+        text_format(out, " action police rate %lldbps burst %lld conform-exceed ok/pipe", rate,
+                    rate / 10 > LINUX_TC_BURST_MIN ? rate / 10 : LINUX_TC_BURST_MIN);
+    if (json_is_true(json_object_get(object->also, "forgets")))
+        text_put(out, " action tunnel_key unset pipe");
+    text_format(out, " action mirred egress mirror dev %s continue\n", text_of(object->is, "to"));
+}
+
+static void command_guard(const struct mirror_object *object, bool unmake, struct text *out)
+{
+    if (!unmake) /* it goes with the device */
+        text_format(out,
+                    "tc qdisc add dev %s clsact\n"
+                    "tc filter add dev %s ingress protocol all prio 1 u32 match u32 0 0 action "
+                    "drop\n",
+                    object->key, object->key);
+}
+
+static void command_table(const struct mirror_job *job, const struct mirror_object *object,
+                          bool unmake, struct text *out)
+{
+    struct err err;
+    if (strcmp(object->kind, "nft") == 0) {
+        struct linux_nft nft;
+        if (host_read_nft(job->name, object, &nft, &err) < 0)
+            return; /* it is one of ours, and was checked */
+        if (unmake)
+            linux_nft_put_remove(job->name, nft.family, out);
+        else
+            linux_nft_put_make(&nft, out);
+        return;
+    }
+    struct linux_tee tee;
+    if (host_read_tee(job->name, object, &tee, &err) < 0)
+        return;
+    if (unmake)
+        linux_tee_put_remove(&tee, out);
+    else
+        linux_tee_put_make(&tee, out);
+}
+
+static void command_carrier(const struct mirror_job *job, const struct mirror_object *object,
+                            struct text *out)
+{
+    (void)job;
+    text_format(out,
+                "# %s: copying in user space is done by cloudspan itself; nothing that a plain "
+                "machine has does it\nfalse\n",
+                object->key);
+}
+
+void host_command(const struct mirror_job *job, const struct mirror_object *object, bool unmake,
+                  struct text *out)
+{
+    const char *kind = object->kind;
+    if (strcmp(kind, "link") == 0)
+        command_link(object, unmake, out);
+    else if (strcmp(kind, "neighbour") == 0)
+        command_neighbour(object, unmake, out);
+    else if (strcmp(kind, "guard") == 0)
+        command_guard(object, unmake, out);
+    else if (strcmp(kind, "clsact") == 0)
+        text_format(out, "tc qdisc %s dev %s clsact\n", unmake ? "del" : "add", object->key);
+    else if (strcmp(kind, "filter") == 0)
+        command_filter(object, unmake, out);
+    else if (strcmp(kind, "nft") == 0 || strcmp(kind, "tee") == 0)
+        command_table(job, object, unmake, out);
+    else if (strcmp(kind, "carrier") == 0)
+        command_carrier(job, object, out);
+}
