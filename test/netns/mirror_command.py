@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import mirror_lab
-from lab import Failed
+from lab import Failed, need
 
 DONE, FAILED, MISUSED, UNHEALTHY = 0, 1, 2, 4
 CHANGES = 2  # plan --detailed-exitcode
@@ -30,6 +30,13 @@ class Answer:
 
     def said(self):
         return f"{' '.join(self.command)}: {self.code}\n{self.out}{self.err}"
+
+
+def kill_before_commit(number):
+    """Runs a program until its journal is about to be written for the time `number`, from 0: SQLite
+    ends each transaction by removing a file."""
+    return [need("strace"), "-f", "-qq", "-o", "/dev/null", "-e", "trace=unlink", "-e",
+            f"inject=unlink:signal=KILL:when={number + 1}"]
 
 
 class Mirror:
@@ -56,17 +63,16 @@ class Mirror:
             words += self.wish
         return [*words, *arguments]
 
-    def environment(self, kill_at=None):
-        env = {**os.environ, "CLOUDSPAN_STATE": self.state}
-        if kill_at is not None:
-            env["CLOUDSPAN_MIRROR_KILL_AT"] = str(kill_at)
-        return env
+    def environment(self):
+        return {**os.environ, "CLOUDSPAN_STATE": self.state}
 
     def call(self, verb, *arguments, prefix=(), kill_at=None):
         command = self.command(verb, *arguments, prefix=prefix)
+        if kill_at is not None:
+            command = kill_before_commit(kill_at) + command
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False, timeout=120,
-                              env=self.environment(kill_at))
+                              env=self.environment())
         return Answer(command[len(self.place):], done.returncode, done.stdout, done.stderr)
 
     def plan(self, *arguments):

@@ -129,19 +129,27 @@ def each_target(lab, method):
     net = Net(lab, offload=False)
     mirror_talk.serve(net)
     for kind in kinds:
-        cycle(net, kind, *gateway_of(net, kind, method), method=method)
+        if kind == "interface" and method in OF_PACKETS:
+            to_neighbours(net, method)
+        else:
+            cycle(net, kind, method=method)
     if "vxlan" in kinds:
         cycle(net, "vxlan", method=method, v6=True, groups=(mirror_talk.SHORT,))
     # Super-frames, whose copies are cut, or carried in one piece.
     net = Net(lab, offload=True, prefix="super-")
     mirror_talk.serve(net)
     for kind in kinds:
-        cycle(net, kind, *gateway_of(net, kind, method), method=method, groups=(mirror_talk.SUPER,))
+        if kind != "interface" or method not in OF_PACKETS:
+            cycle(net, kind, method=method, groups=(mirror_talk.SUPER,))
 
 
-def gateway_of(net, kind, method):
-    """Packets of the IP layer leave to a neighbour."""
-    return ("--gateway", net.collector) if kind == "interface" and method in OF_PACKETS else ()
+def to_neighbours(net, method):
+    """Packets of the IP layer leave to a neighbour, who is of one family."""
+    ends = (net.mon_addresses, net.peer_addresses)
+    for i, gateway in enumerate((net.collector, net.collector6)):
+        net.mon_addresses, net.peer_addresses = ends[0][i:i + 1], ends[1][i:i + 1]
+        cycle(net, "interface", "--gateway", gateway, method=method)
+    net.mon_addresses, net.peer_addresses = ends
 
 
 for method, needs, doc in (

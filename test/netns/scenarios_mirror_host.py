@@ -62,7 +62,8 @@ def killed_at_each(mirror, verb, again, after, begin=None):
 def must_mirror(mirror):
     """Its counters rise with traffic."""
     before = mirror.counters()
-    traffic.ping(mirror.net.mon, mirror.net.peer_addresses[0], 1)
+    for address in mirror.net.peer_addresses:
+        traffic.ping(mirror.net.mon, address, 1)
     still = [name for name, n in mirror.counters().items() if n <= before[name]]
     if still:
         raise Failed(f"the counters of {still} did not rise")
@@ -120,18 +121,21 @@ def mirror_repair(lab):
 
 
 def unnumbered(state):
-    """What was made anew has other numbers and addresses."""
-    return {name: re.sub(r"(?m)^\d+: |[0-9a-f]{2}(:[0-9a-f]{2}){5}|index \d+", "", text)
+    """What was made anew has other numbers and addresses, and another place in the lists."""
+    passing = re.compile(r"(?m)^\d+: |[0-9a-f]{2}(:[0-9a-f]{2}){5}|index \d+")
+    return {name: "\n".join(sorted(passing.sub("", text).splitlines()))
             for name, text in state.items()}
 
 
 DAMAGES = {
     "tc": ("tc filter del dev eth0 egress", "tc filter del dev eth0 ingress",
            "tc qdisc del dev eth0 clsact", "ip link del $(ip -br link show type vxlan | cut -d' ' -f1)"),
-    "nft": ("nft flush ruleset", "ip link del $(ip -br link show type vxlan | cut -d' ' -f1)"),
-    "nft-ip": ("nft flush ruleset",),
+    "nft": ("nft delete table netdev cloudspan_lab",
+            "ip link del $(ip -br link show type vxlan | cut -d' ' -f1)"),
+    "nft-ip": ("nft delete table ip cloudspan_lab", "nft delete table ip6 cloudspan_lab",
+               "ip link del $(ip -br link show type vxlan | cut -d' ' -f1)"),
     "tee": ("iptables -w -t mangle -F POSTROUTING", "iptables -w -t mangle -F",),
-    "user": (),
+    "user": ("kill -9 $(pgrep -f 'mirror carry.*lab@eth0')",),
 }
 
 
@@ -300,18 +304,22 @@ def on_terminal(mirror, verb, reply):
 def interrupted(net, mirror, before):
     """Signals at many moments: what was made is taken away again, or it is all there."""
     codes = set()
+    begin = time.monotonic()
+    mirror.apply()
+    whole = time.monotonic() - begin
+    mirror.remove()
     for number in (signal.SIGINT, signal.SIGTERM):
-        for wait in range(0, 100, 5):
+        for wait in (whole * i / 6 for i in range(10)):
             process = subprocess.Popen(mirror.command("apply", "--yes"), env=mirror.environment(),
                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)
-            time.sleep(wait / 1000)
+            time.sleep(wait)
             process.send_signal(number)
             codes.add(process.wait(60))
             if process.returncode == DONE:
                 mirror.status()
                 mirror.remove()
-            same_state(f"signal {number} after {wait} ms", before, host_state(net.mon))
+            same_state(f"signal {number} after {wait:.3f} s", before, host_state(net.mon))
     if DONE not in codes or len(codes) < 2:
         raise Failed(f"signals came too late, or too early: {codes}")
 
@@ -339,11 +347,21 @@ def mirror_print(lab):
         trial.talk(mirror_talk.SHORT)
         trial.compare(f"{method}, by the printed commands")
         other.mon.run("sh", "-e", input=unmake)
+        if method == "tee":
+            clear_of_empty_tables(other.mon)
         same_state(f"{method}: undone by the printed commands", before, host_state(other.mon))
-        by_unit(other, mirror, before)
+        by_unit(other, mirror, method, before)
 
 
-def by_unit(other, mirror, before):
+def clear_of_empty_tables(ns):
+    """iptables leaves those that it made for its rules."""
+    for command, family in (("iptables", "ip"), ("ip6tables", "ip6")):
+        if "-A" in ns.run(command + "-save", "-t", "mangle"):
+            raise Failed(f"{command}: rules are left:\n" + ns.run(command + "-save"))
+        ns.run("nft", "delete", "table", family, "mangle", check=False)
+
+
+def by_unit(other, mirror, method, before):
     """The form for systemd: the unit's own commands, since no systemd runs here."""
     hide("/usr/local/sbin")
     script = mirror.plan("--print=systemd").out
@@ -358,6 +376,8 @@ def by_unit(other, mirror, before):
     other.mon.run("sh", "-ec", unit["ExecStart"])
     traffic.ping(other.mon, other.peer_addresses[0], 1)
     other.mon.run("sh", "-ec", unit["ExecStop"])
+    if method == "tee":
+        clear_of_empty_tables(other.mon)
     os.unlink(os.path.join(UNITS, units[0]))
     same_state("the printed unit stopped", before, host_state(other.mon))
     if "#cloud-config" not in mirror.plan("--print=cloud-init").out:
@@ -395,7 +415,7 @@ def mirror_quiet(lab):
             time.sleep(2)  # in which an interface of the kernel's would have asked for routers
             beside.stop()
             copies = [copy for copy in Wire(beside.file).copies if not of_the_kernel(copy.frame)]
-            if len(copies) != (method not in OF_PACKETS) or nested(copies):
+            if len(copies) != 1 or nested(copies):
                 raise Failed(f"{method}: {len(copies)} copies came, not the marked frame once:\n"
                              + "\n".join(copy.frame.hex() for copy in copies) + answer.out)
             mirror.remove()
