@@ -6,6 +6,7 @@
 
 #include "linux/interface.h"
 #include "mirror/host.h"
+#include "mirror/host_parts.h"
 
 /* A device whose packets leave by another one as well, wrapped; a tap may be one, or lead to a
  * virtual machine, as most do. */
@@ -101,38 +102,6 @@ int host_find_way(const struct host *host, const struct host_wish *wish,
 }
 
 /* ---- loops ---- */
-
-/* A filter of tc that copies what leaves by `link`; not of this mirror. */
-static bool find_copier(const struct host *host, const char *mirror, const struct host_wish *wish,
-                        const struct linux_link *link, char out_to[16])
-{
-    struct linux_tc_filter *filters = NULL;
-    size_t n = 0;
-    uint8_t mark[6];
-    struct err err;
-    bool found = false;
-    if (linux_tc_list(link->index, LINUX_TC_OUT, &filters, &n, &err) < 0)
-        return false; /* an interface that has gone meanwhile copies nothing */
-    host_name_mark(mirror, mark);
-    for (size_t i = 0; i < n && !found; i++) {
-        struct host_cookie cookie;
-        if (!filters[i].mirror_to || filters[i].redirects)
-            continue;
-        bool ours = host_read_cookie(filters[i].cookie, filters[i].cookie_size, &cookie);
-        if (ours && memcmp(cookie.mirror, mark, sizeof mark) == 0)
-            continue;
-        const struct linux_link *to =
-            linux_link_by_index(host->links, host->n_links, filters[i].mirror_to);
-        /* Another mirror of ours leaves out what goes to its collector, and so also this one. */
-        if (ours && to && addr_eq(&to->tunnel.remote, &wish->to.addr) &&
-            to->tunnel.port == wish->to.port)
-            continue;
-        (void)snprintf(out_to, 16, "%s", to ? to->name : "another one");
-        found = true;
-    }
-    free(filters);
-    return found;
-}
 
 /* 0: not known. */
 static uint32_t underlay_of(const struct host *host, const struct linux_link *tunnel)
@@ -230,7 +199,7 @@ int host_check_loops(const struct host *host, const char *mirror, const struct h
     for (size_t i = 0; out && i < host->n_links; i++) {
         const struct linux_link *link = &host->links[i];
         if (linux_link_below(host->links, host->n_links, out->index, link->index) &&
-            find_copier(host, mirror, wish, link, to))
+            host_find_copier(host, mirror, wish, link, to))
             return err_set(
                 err, -ELOOP,
                 "copies of %s would leave by %s, and what leaves there is copied to %s "
