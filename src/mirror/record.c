@@ -13,31 +13,37 @@
 
 #define RECORD_MAX (16u << 20)
 
+/* A list of texts of `size` bytes each; nothing where it is empty. `many`: the key where there are
+ * several. */
+static void put_list(const char *key, const char *many, const char *texts, size_t size, size_t n,
+                     struct text *out)
+{
+    size_t n_there = 0;
+    while (n_there < n && texts[n_there * size])
+        n_there++;
+    if (n_there == 0)
+        return;
+    text_format(out, "\n    %s: %s", n_there > 1 ? many : key, n_there > 1 ? "[" : "");
+    for (size_t i = 0; i < n_there; i++) {
+        text_put(out, i ? ", " : "");
+        text_json(out, texts + i * size, size);
+    }
+    text_put(out, n_there > 1 ? "]" : "");
+}
+
 static void put_source(const struct mirror_source *source, struct text *out)
 {
     /* A JSON string is a YAML string in double quotes. */
     text_put(out, "  - name: ");
     text_json(out, source->name, sizeof source->name);
-    if (source->channel[0]) {
-        text_put(out, "\n    channel: ");
-        text_json(out, source->channel, sizeof source->channel);
-    }
-    if (source->mac[0]) {
-        text_put(out, "\n    mac: ");
-        text_json(out, source->mac, sizeof source->mac);
-    }
+    put_list("channel", "channels", source->channels[0], sizeof source->channels[0],
+             MIRROR_CHANNELS_MAX, out);
+    put_list("mac", "mac", source->macs[0], sizeof source->macs[0], MIRROR_CHANNELS_MAX, out);
     if (source->network[0]) {
         text_put(out, "\n    network: ");
         text_json(out, source->network, sizeof source->network);
     }
-    if (source->addresses[0][0]) {
-        text_put(out, "\n    addresses: [");
-        for (int i = 0; i < 8 && source->addresses[i][0]; i++) {
-            text_put(out, i ? ", " : "");
-            text_json(out, source->addresses[i], sizeof source->addresses[i]);
-        }
-        text_put(out, "]");
-    }
+    put_list("addresses", "addresses", source->addresses[0], sizeof source->addresses[0], 8, out);
     if (source->direction[0] && strcmp(source->direction, "both") != 0)
         text_format(out, "\n    direction: %s", source->direction);
     if (source->filtered)

@@ -17,7 +17,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
 import scenario  # noqa: E402
 
-for name in ("receive", "machines", "health", "storage", "outputs", "soak"):
+for name in ("receive", "machines", "health", "storage", "outputs", "soak", "virt"):
     __import__("scenarios_" + name)
 
 
