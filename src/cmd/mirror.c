@@ -176,6 +176,7 @@ static int plan_or_apply(struct mirror_settings *s, bool applies)
     struct mirror_planned planned = {0};
     struct err err;
     int result = state_folder(s->state, folder, &err);
+    s->job.folder = folder;
     if (result == 0)
         result = mirror_journal_open(folder, applies, &journal, &err);
     if (result == 0)

@@ -187,7 +187,7 @@ static int prove_tap(struct mirror_job *job, const struct host_wish *wish,
         return 0;
     }
     p.mirrored = *mirrored;
-    if (wish->direction == HOST_IN) {
+    if (host_tap_directions(wish, tap) == HOST_IN) {
         text_format(said,
                     "not proven: only what %s receives is mirrored, and nothing can be sent to "
                     "it from here; cloudspan mirror status counts\n",
