@@ -17,6 +17,7 @@ static int want(struct host *host, const struct host_wish *wish, struct mirror_s
                 char said[1024])
 {
     struct mirror_job job = {.state = host, .name = "e0"};
+    (void)snprintf(host->mark, sizeof host->mark, "e0");
     struct host_tap tap = {.interface = "e0", .id = wish->id};
     struct text text;
     struct err err = {""};
@@ -270,6 +271,7 @@ static void test_taps(void **state)
         skip();
     struct host host = bed_host();
     struct mirror_job job = {.state = &host, .name = "vm"};
+    (void)snprintf(host.mark, sizeof host.mark, "vm");
     struct host_wish wish = bed_wish_to("vxlan:10.9.0.2");
     struct host_tap taps[2] = {{.interface = "e0", .id = 7}, {.interface = "e1", .id = 8}};
     struct mirror_set set = {0};
