@@ -256,9 +256,10 @@ def mdoc(costs, cpu_key, rounds):
 
     lines = [
         f"Measured on Linux {'.'.join(os.uname().release.split('.')[:2])} with {os.cpu_count()} "
-        f"cores, between network namespaces;",
-        f"medians of {rounds} rounds, and in parentheses the lowest and highest:",
-        ".Bl -column \"tc, one interface\" \"100 (99-100)\" \"1.96 (1.90-2.00)\" \"100 (99-100)\" "
+        "cores" + (", which others used as well;" if cpu_key == "own" else ";"),
+        f"medians of {rounds} rounds, and in parentheses the lowest and highest, within which",
+        "differences mean nothing:",
+        ".Bl -column \"tc, one interface\" \"packets %   \" \"1.96 (1.90-2.00)\" \"100 (100-100)\" "
         "\"delay\" \"UDP\" \"TCP\"",
         ".It Ta packets % Ta CPU Ta TCP % Ta delay Ta UDP Ta TCP"]
     last = None
@@ -269,7 +270,8 @@ def mdoc(costs, cpu_key, rounds):
         if kind != last and kind:
             lines.append(f".It To Cm {kind} : Ta Ta Ta Ta Ta Ta")
         last = kind
-        label = f".It Cm {name}" + (f" , No {more}" if comma else "") if kind else f".It Xr {name} 1"
+        label = f".It Cm {name}" if kind else f".It Xr {name} 1"
+        label += f" , No {more}" if comma else ""
         cells = [c.text(key, digits).replace("..", "-") for key, digits in
                  (("flood", 0), (cpu_key, 2), ("bulk", 0))]
         cells += [middle(c, "p50_more", 1), middle(c, "share_flood"), middle(c, "share_bulk")]
@@ -302,7 +304,8 @@ def measure(report, scratch, build, rounds, quick, core, copier_core):
     load = Load(tools, core, 0.5 if quick else 1.0)
     with Net("a", False) as two, Net("b", True) as one:
         found = ways(two, one, tools, scratch, copier_core)
-        costs = {w.name: Cost(w.name, w.makes_copies) for w in found if not w.name.startswith("none")}
+        costs = {w.name: Cost(w.name, w.makes_copies) for w in found
+                 if not w.name.startswith("none")}
         all_none = {two: [], one: []}
         load.paced_kpps = load.flood(found[0])["kpps"] / 4
         report.line(f"mirror: load on core {core}, processes that copy on {copier_core}; {rounds} "
