@@ -21,6 +21,9 @@ bool host_find_copier(const struct host *host, const char *mirror, const struct 
 /* Of all that cannot be read back of a filter: twelve hexadecimal digits. */
 void host_content_text(const json_t *program, uint64_t rate, bool forgets, char out[13]);
 
+/* Of a file's bytes: twelve hexadecimal digits. */
+void host_digest_text(const char *bytes, size_t size, char out[13]);
+
 /* The command line of a carrier, as an array; NULL: err says why. */
 json_t *host_carrier_arguments(const struct mirror_job *job, const struct host_wish *wish,
                                const struct host_tap *tap, const struct host_way *way,
