@@ -62,9 +62,9 @@ int ring_attach(int fd, const struct ring_shape *shape, uint16_t input, struct l
  * throw away what they have no word for (segments of UDP), and are not asked. */
 const struct ring_offload *ring_offloads(const struct live_source *source);
 
-/* The interface is there again, or another one under its name: from now on the ring is bound to
- * that. Needs no privileges; not in a group, and without promiscuous mode. As ring_open: -ENODEV,
- * -ENETDOWN: wait. */
+/* The interface is up again, whatever it is called now, or, where it was removed, another one under
+ * its name: from now on the ring is bound to that. Needs no privileges; not in a group, and without
+ * promiscuous mode. As ring_open: -ENODEV, -ENETDOWN: wait. */
 int ring_rebind(const struct live_source *source, const char *interface,
                 const struct ring_shape *shape, struct err *err) MUST_CHECK;
 

@@ -324,15 +324,31 @@ int ring_open(const struct ring_options *options, int *out_fds, struct ring_shap
     return code;
 }
 
+/* The name that the interface has now to which the socket is bound. False: it is gone. */
+static bool find_name(int fd, char out[IFNAMSIZ])
+{
+    struct sockaddr_ll address = {0};
+    socklen_t size = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 || address.sll_ifindex <= 0)
+        return false;
+    struct ifreq request = {.ifr_ifindex = address.sll_ifindex};
+    if (ioctl(fd, SIOCGIFNAME, &request) < 0)
+        return false;
+    memcpy(out, request.ifr_name, IFNAMSIZ);
+    return true;
+}
+
 int ring_rebind(const struct live_source *source, const char *name, const struct ring_shape *shape,
                 struct err *err)
 {
     struct interface interface = {0};
-    int code = ask_interface(live_fd(source), name, &interface, err);
+    char now[IFNAMSIZ];
+    int fd = live_fd(source);
+    int code = ask_interface(fd, find_name(fd, now) ? now : name, &interface, err);
     if (code < 0)
         return code;
     if (interface.link != shape->link)
         return err_set(err, -EINVAL, "interface %s: is of another kind than it was", name);
-    code = bind_to(live_fd(source), &interface);
+    code = bind_to(fd, &interface);
     return code < 0 ? refuse(&interface, "binding to it", code, err) : 0;
 }

@@ -371,6 +371,7 @@ int carry_run(const struct carry_options *options, void (*say)(const char *text,
                         .journal = -1,
                         .notify = {.fd = -1}};
     struct err refusal = {""};
+    (void)signal(SIGPIPE, SIG_IGN); /* who started it may be gone when it says that it runs */
     int result = carry_check(&checked, &refusal);
     if (result == 0)
         result = status_create(&checked, &c.status, &refusal);
@@ -379,11 +380,12 @@ int carry_run(const struct carry_options *options, void (*say)(const char *text,
         result = open_all(&c, &refusal);
         if (result < 0)
             status_close(&c.status, checked.status, true);
+        else
+            status_set(&c.status, CARRY_RUNNING);
     }
     if (checked.ready_fd)
         start_tell(checked.ready_fd, result, &refusal);
     if (result == 0) {
-        status_set(&c.status, CARRY_RUNNING);
         notify_ready(&c.notify, "copies frames");
         result = carry(&c, &refusal);
         notify_stopping(&c.notify);

@@ -67,10 +67,11 @@ static void help(const struct command *command, const struct mirror_provider *pr
             printf("  %-10s %s\n", (*list)->name, (*list)->summary);
         printf("\n");
     }
-    options_print(rows, stdout);
-    if (provider && provider->more)
-        printf("\n%s", provider->more);
-    else if (!provider)
+    options_print(provider ? provider->options : rows, stdout);
+    if (provider)
+        printf("\n%scloudspan mirror --help lists the options that every provider has.\n",
+               provider->more ? provider->more : "");
+    else
         printf("\n%s", command->more);
 }
 
@@ -305,7 +306,7 @@ const struct command command_mirror = {
     .name = "mirror",
     .summary = "Sets up traffic mirrors, shows their state, and takes them away",
     .usage = "plan|apply|status|remove [PROVIDER] [OPTION]…",
-    .more = "cloudspan mirror plan PROVIDER --help lists the provider's own options.\n"
+    .more = "cloudspan mirror PROVIDER --help lists the options of a provider.\n"
             "Exit codes: 0 done; 1 failed; 2 wrong usage, or with --detailed-exitcode: there are\n"
             "changes; 4 status: something is missing, or does not send.\n",
     .run = run,

@@ -21,6 +21,8 @@
 #define META_TAG      (0xfffff000u + 44)
 #define META_HAS_TAG  (0xfffff000u + 48)
 #define META_TAG_TYPE (0xfffff000u + 60)
+#define META_TYPE     (0xfffff000u + 4)
+#define TYPE_LOOPBACK 5
 
 bool linux_exclusion_eq(const struct linux_exclusion *a, const struct linux_exclusion *b)
 {
@@ -324,4 +326,26 @@ int linux_check_filter(const char *expression, enum linux_packet packet, struct 
     int code = linux_exclusion_filter(NULL, 0, expression, packet, &bpf, err);
     linux_bpf_done(&bpf);
     return code;
+}
+
+int linux_exclude_loopback(struct linux_bpf *bpf, struct err *err)
+{
+    static const struct linux_bpf_line front[] = {
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, META_TYPE},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, TYPE_LOOPBACK},
+        {BPF_RET | BPF_K, 0, 0, 0},
+    };
+    static const struct linux_bpf_line everything = {BPF_RET | BPF_K, 0, 0, 0xffffffff};
+    size_t n_front = sizeof front / sizeof *front, n_rest = bpf->n ? bpf->n : 1;
+    if (n_front + n_rest > LINES_MAX)
+        return err_set(err, -E2BIG, "the filter's program is longer than the kernel takes");
+    struct linux_bpf_line *at = calloc(n_front + n_rest, sizeof *at);
+    if (!at)
+        return err_set(err, -ENOMEM, "out of memory");
+    memcpy(at, front, sizeof front);
+    memcpy(at + n_front, bpf->n ? bpf->at : &everything, n_rest * sizeof *at);
+    free(bpf->at);
+    bpf->at = at;
+    bpf->n = n_front + n_rest;
+    return 0;
 }

@@ -69,6 +69,11 @@ int linux_exclusion_filter(const struct linux_exclusion *exclusions, size_t n,
                            const char *expression, enum linux_packet packet, struct linux_bpf *out,
                            struct err *err) MUST_CHECK;
 
+/* Puts in front of a program of LINUX_PACKET_ETHERNET that packets which this machine sent to all,
+ * and which come by once more for its own ears (PACKET_LOOPBACK), are left alone: they have no
+ * Ethernet header any more. A program that was empty takes everything else. */
+int linux_exclude_loopback(struct linux_bpf *bpf, struct err *err) MUST_CHECK;
+
 /* Only whether the expression is right; for the options. */
 int linux_check_filter(const char *expression, enum linux_packet packet,
                        struct err *err) MUST_CHECK;

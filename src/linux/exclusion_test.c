@@ -19,166 +19,12 @@
 #include <unistd.h>
 
 #include "capture/netns_bed.h"
-#include "linux/exclusion.h"
-#include "net/frames_bed.h"
+#include "linux/exclusion_bed.h"
 
 /* Of libpcap; its header does not go together with the kernel's. */
 u_int bpf_filter(const struct linux_bpf_line *program, const u_char *bytes, u_int wire_size,
                  u_int size);
 int bpf_validate(const struct linux_bpf_line *program, int n);
-
-static struct addr address(const char *text)
-{
-    struct addr a;
-    assert_true(addr_parse(text, &a));
-    return a;
-}
-
-/* A packet from its IP header on, and whether it is mirrored. */
-struct row {
-    const char *what, *src, *dst;
-    enum kind {
-        UDP,
-        TCP,
-        GRE,
-        LATER,   /* fragment, of UDP */
-        LATER47, /* fragment, of GRE */
-        FIRST,   /* fragment, of UDP to `port` */
-        ERROR,   /* of ICMP, quoting UDP from src to `quoted`, to `port` */
-        ERROR47, /* quoting GRE */
-        SHORT    /* an error that quotes nothing */
-    } kind;
-    uint16_t port;
-    bool mirrored;
-    const char *quoted;
-    uint8_t type; /* of the error */
-};
-
-#define A4 "10.1.0.1"
-#define C4 "10.9.0.2"
-#define D4 "10.9.0.3"
-#define A6 "2001:db8:1::1"
-#define C6 "2001:db8::9"
-#define D6 "2001:db8::a"
-
-static const struct row rows[] = {
-    {"another host", A4, D4, UDP, 4789, true},
-    {"the tunnel", A4, C4, UDP, 4789, false},
-    {"another port", A4, C4, UDP, 4790, true},
-    {"from it", C4, A4, UDP, 4789, true},
-    {"tcp", A4, C4, TCP, 4789, true},
-    {"gre", A4, C4, GRE, 0, true},
-    {"gre's", A4, "10.9.0.4", GRE, 0, false},
-    {"gre's, udp", A4, "10.9.0.4", UDP, 4789, true},
-    {"gre's, later fragment", A4, "10.9.0.4", LATER47, 0, false},
-    {"gre's, udp fragment", A4, "10.9.0.4", LATER, 0, true},
-    {"first fragment", A4, C4, FIRST, 4789, false},
-    {"first fragment, another port", A4, C4, FIRST, 53, true},
-    {"later fragment", A4, C4, LATER, 0, false},
-    {"later fragment to another", A4, D4, LATER, 0, true},
-    {"later fragment, gre", A4, C4, LATER47, 0, true},
-    {"unreachable", C4, A4, ERROR, 4789, false, C4, 3},
-    {"unreachable, from a router", D4, A4, ERROR, 4789, false, C4, 3},
-    {"too old", D4, A4, ERROR, 4789, false, C4, 11},
-    {"parameters", C4, A4, ERROR, 4789, false, C4, 12},
-    {"echo", C4, A4, ERROR, 4789, true, C4, 8},
-    {"quotes another port", C4, A4, ERROR, 53, true, C4, 3},
-    {"quotes another host", D4, A4, ERROR, 4789, true, D4, 3},
-    {"quotes gre", C4, A4, ERROR47, 0, true, C4, 3},
-    {"quotes gre's", D4, A4, ERROR47, 0, false, "10.9.0.4", 3},
-    {"quotes nothing", C4, A4, SHORT, 0, true, C4, 3},
-    {"another host", A6, D6, UDP, 4789, true},
-    {"the tunnel", A6, C6, UDP, 4789, false},
-    {"another port", A6, C6, UDP, 4790, true},
-    {"from it", C6, A6, UDP, 4789, true},
-    {"tcp", A6, C6, TCP, 4789, true},
-    {"gre", A6, C6, GRE, 0, true},
-    {"gre's", A6, "2001:db8::b", GRE, 0, false},
-    {"gre's, later fragment", A6, "2001:db8::b", LATER47, 0, false},
-    {"first fragment", A6, C6, FIRST, 4789, false},
-    {"first fragment, another port", A6, C6, FIRST, 53, true},
-    {"later fragment", A6, C6, LATER, 0, false},
-    {"later fragment to another", A6, D6, LATER, 0, true},
-    {"later fragment, gre", A6, C6, LATER47, 0, true},
-    {"unreachable", C6, A6, ERROR, 4789, false, C6, 1},
-    {"too big, from a router", D6, A6, ERROR, 4789, false, C6, 2},
-    {"too old", D6, A6, ERROR, 4789, false, C6, 3},
-    {"parameters", C6, A6, ERROR, 4789, false, C6, 4},
-    {"echo", C6, A6, ERROR, 4789, true, C6, 128},
-    {"quotes another port", C6, A6, ERROR, 53, true, C6, 1},
-    {"quotes another host", D6, A6, ERROR, 4789, true, D6, 1},
-    {"quotes gre", C6, A6, ERROR47, 0, true, C6, 1},
-    {"quotes gre's", D6, A6, ERROR47, 0, false, "2001:db8::b", 1},
-    {"quotes nothing", C6, A6, SHORT, 0, true, C6, 1},
-};
-
-static size_t fill_exclusions(struct linux_exclusion out[4])
-{
-    out[0] = (struct linux_exclusion){address(C4), IPPROTO_UDP, 4789};
-    out[1] = (struct linux_exclusion){address(C6), IPPROTO_UDP, 4789};
-    out[2] = (struct linux_exclusion){address("10.9.0.4"), IPPROTO_GRE, 0};
-    out[3] = (struct linux_exclusion){address("2001:db8::b"), IPPROTO_GRE, 0};
-    return 4;
-}
-
-/* Puts the IPv6 fragment header in front; of IPv4 the fields are set behind. */
-static void put_fragment6(struct frame_bed *b, uint8_t protocol, uint16_t offset_and_more)
-{
-    uint8_t h[8] = {protocol, 0, (uint8_t)(offset_and_more >> 8), (uint8_t)offset_and_more, 1, 2,
-                    3,        4};
-    frame_put(b, h, sizeof h);
-}
-
-static void make_quote(struct frame_bed *b, const struct row *row, struct addr src,
-                       struct addr quoted)
-{
-    if (row->kind == ERROR)
-        frame_udp(b, 50000, row->port);
-    frame_ip(b, &src, &quoted, row->kind == ERROR ? 17 : 47);
-    frame_icmp(b, row->type, 0);
-}
-
-static void make_packet(struct frame_bed *b, const struct row *row)
-{
-    struct addr src = address(row->src), dst = address(row->dst);
-    bool v4 = addr_is_v4(&src), later = row->kind == LATER || row->kind == LATER47;
-    uint8_t protocol = row->kind == TCP                           ? 6
-                       : row->kind == GRE || row->kind == LATER47 ? 47
-                       : row->kind >= ERROR                       ? (v4 ? 1 : 58)
-                                                                  : 17;
-    bool is_quote = row->kind == ERROR || row->kind == ERROR47;
-    frame_begin(b, "some payload", row->kind == SHORT ? 0 : 12);
-    if (is_quote)
-        make_quote(b, row, dst, address(row->quoted));
-    else if (row->kind == SHORT)
-        frame_icmp(b, row->type, 0);
-    else if (row->kind == TCP)
-        frame_tcp(b, 50000, row->port, 1, 1, 0x10, 100, -1);
-    else if (row->kind == UDP || row->kind == FIRST)
-        frame_udp(b, 50000, row->port);
-    if (!v4 && (later || row->kind == FIRST)) {
-        put_fragment6(b, protocol, later ? 1480 : 1);
-        protocol = 44;
-    }
-    frame_ip(b, &src, &dst, protocol);
-    if (v4 && later)
-        frame_set16(b, 6, 185);
-    if (v4 && row->kind == FIRST)
-        frame_set16(b, 6, 0x2000);
-}
-
-static void put_tags(struct frame_bed *b, unsigned n)
-{
-    bool v4 = frame_bytes(b)[0] >> 4 == 4;
-    uint16_t type = v4 ? 0x0800 : 0x86dd;
-    static const uint8_t addresses[12] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
-    for (unsigned i = 0; i <= n; i++) {
-        uint8_t h[4] = {0, (uint8_t)(5 + i), (uint8_t)(type >> 8), (uint8_t)type};
-        frame_put(b, i < n ? h : h + 2, i < n ? 4 : 2);
-        type = i == 0 ? 0x8100 : 0x88a8;
-    }
-    frame_put(b, addresses, sizeof addresses);
-}
 
 /* From a block of its exact size. */
 static bool passes(const struct linux_bpf *bpf, const uint8_t *bytes, size_t size)
@@ -199,20 +45,20 @@ static void test_exclusions(void **state)
     static struct frame_bed b;
     struct linux_exclusion exclusions[4];
     struct linux_bpf ethernet, ip;
-    size_t n = fill_exclusions(exclusions);
+    size_t n = bed_fill_exclusions(exclusions);
     assert_int_equal(
         linux_exclusion_filter(exclusions, n, NULL, LINUX_PACKET_ETHERNET, &ethernet, NULL), 0);
     assert_int_equal(linux_exclusion_filter(exclusions, n, "", LINUX_PACKET_IP, &ip, NULL), 0);
     assert_true(bpf_validate(ethernet.at, (int)ethernet.n));
     assert_true(bpf_validate(ip.at, (int)ip.n));
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const struct row *row = &rows[i];
-        make_packet(&b, row);
+    for (size_t i = 0; i < BED_ROWS; i++) {
+        const struct bed_row *row = &bed_rows[i];
+        bed_make_packet(&b, row);
         if (passes(&ip, frame_bytes(&b), frame_size(&b)) != row->mirrored)
             fail_msg("ip: %s, %s", row->dst, row->what);
         for (unsigned tags = 0; tags < 4; tags++) {
-            make_packet(&b, row);
-            put_tags(&b, tags);
+            bed_make_packet(&b, row);
+            bed_put_tags(&b, tags);
             bool expected = tags == 3 || row->mirrored; /* nobody looks behind three */
             if (passes(&ethernet, frame_bytes(&b), frame_size(&b)) != expected)
                 fail_msg("%u tags: %s, %s", tags, row->dst, row->what);
@@ -234,7 +80,7 @@ static void test_other_frames(void **state)
     static const uint8_t arp[60] = {[0] = 0xff, [12] = 0x08, [13] = 0x06, [15] = 1};
     struct linux_exclusion exclusions[4];
     struct linux_bpf bpf;
-    size_t n = fill_exclusions(exclusions);
+    size_t n = bed_fill_exclusions(exclusions);
     assert_int_equal(linux_exclusion_filter(exclusions, n, " ", LINUX_PACKET_ETHERNET, &bpf, NULL),
                      0);
     for (size_t cut = 14; cut <= sizeof arp; cut++)
@@ -262,11 +108,11 @@ static void test_expressions(void **state)
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         for (int kind = LINUX_PACKET_ETHERNET; kind <= LINUX_PACKET_IP; kind++) {
-            const struct row row = {"", A4, C4, UDP, list[i].port, true};
+            const struct bed_row row = {"", A4, C4, UDP, list[i].port, true};
             struct linux_exclusion exclusions[4];
             struct linux_bpf bpf;
             struct err err;
-            size_t n = fill_exclusions(exclusions);
+            size_t n = bed_fill_exclusions(exclusions);
             int code = linux_exclusion_filter(exclusions, n, list[i].expression,
                                               (enum linux_packet)kind, &bpf, &err);
             if (kind == LINUX_PACKET_IP && strstr(list[i].expression, "ether")) {
@@ -274,10 +120,10 @@ static void test_expressions(void **state)
                 continue;
             }
             assert_int_equal(code, 0);
-            make_packet(&b, &row);
+            bed_make_packet(&b, &row);
             bool expected = list[i].mirrored_ip;
             if (kind == LINUX_PACKET_ETHERNET) {
-                put_tags(&b, 0);
+                bed_put_tags(&b, 0);
                 expected = list[i].mirrored;
             }
             if (passes(&bpf, frame_bytes(&b), frame_size(&b)) != expected)
@@ -316,7 +162,7 @@ static void test_words(void **state)
     (void)state;
     struct linux_exclusion e[4];
     char text[LINUX_EXCLUSION_TEXT];
-    fill_exclusions(e);
+    bed_fill_exclusions(e);
     linux_exclusion_put(&e[0], text);
     assert_string_equal(text, "udp 10.9.0.2 4789");
     linux_exclusion_put(&e[3], text);
@@ -382,7 +228,7 @@ static void test_tags_taken_out(void **state)
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         struct linux_exclusion exclusions[4];
         struct linux_bpf bpf;
-        size_t n = fill_exclusions(exclusions);
+        size_t n = bed_fill_exclusions(exclusions);
         assert_int_equal(linux_exclusion_filter(exclusions, n, list[i].expression,
                                                 LINUX_PACKET_ETHERNET, &bpf, NULL),
                          0);
@@ -391,9 +237,9 @@ static void test_tags_taken_out(void **state)
         unsigned passed = 0;
         for (unsigned tags = 0; tags < 3; tags++)
             for (unsigned port = 53; port <= 4789; port += 4789 - 53) {
-                const struct row row = {"", A4, C4, UDP, (uint16_t)port, true};
-                make_packet(&b, &row);
-                put_tags(&b, tags);
+                const struct bed_row row = {"", A4, C4, UDP, (uint16_t)port, true};
+                bed_make_packet(&b, &row);
+                bed_put_tags(&b, tags);
                 assert_true(write(tap, frame_bytes(&b), frame_size(&b)) > 0);
                 struct pollfd wait = {.fd = fd, .events = POLLIN};
                 uint8_t bytes[2000];

@@ -24,7 +24,7 @@ static void test_table(void **state)
     }
 }
 
-/* Lines that succeed where the kernel has it. Each is given a namespace of its own. */
+/* Lines of iproute2 that succeed where the kernel has it. Each is given a namespace of its own. */
 static const struct {
     enum linux_feature feature;
     const char *lines[2];
@@ -91,13 +91,8 @@ static bool witness_says(size_t i)
 static bool enter(void)
 {
     static int entered = -1;
-    if (entered < 0) {
-        entered = bed_enter_netns();
-        if (entered && (bed_do("ip -V") != 0 || bed_do("tc -V") != 0)) {
-            printf("skipped: no iproute2 to look with\n");
-            entered = 0;
-        }
-    }
+    if (entered < 0)
+        entered = bed_enter_with_witness();
     return entered;
 }
 
@@ -109,17 +104,23 @@ static void test_kernel(void **state)
     struct linux_feature_state states[LINUX_FEATURES];
     struct err err;
     int code = -1;
-    char *before = bed_run("ip -d link", &code);
-    assert_non_null(before);
     int result = linux_features(states, &err);
     if (result)
         fail_msg("%s", err.text);
-    char *after = bed_run("ip -d link", &code);
-    assert_string_equal(before, after);
-    free(before);
-    free(after);
-    assert_int_equal(sizeof witnesses / sizeof *witnesses, LINUX_FEATURES);
-    for (size_t i = 0; i < LINUX_FEATURES; i++) {
+    /* Nothing of it is here; modules that another test loads may bring interfaces at any time. */
+    char *left = bed_run("tc qdisc show dev lo", &code);
+    assert_non_null(left);
+    assert_null(strstr(left, "clsact"));
+    free(left);
+    left = bed_run("ip -o link", &code);
+    assert_non_null(left);
+    static const char *const names[] = {" tv", " tg", " tt", " te", " tl"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_null(strstr(left, names[i]));
+    free(left);
+    /* The others are nft's and iptables', who have tests of their own. */
+    assert_int_equal(sizeof witnesses / sizeof *witnesses, LINUX_FEATURE_NFT_IN);
+    for (size_t i = 0; i < sizeof witnesses / sizeof *witnesses; i++) {
         const struct linux_feature_state *s = &states[witnesses[i].feature];
         const char *name = linux_feature_table[witnesses[i].feature].name;
         print_message("%-10s %s %s\n", name,
@@ -127,7 +128,6 @@ static void test_kernel(void **state)
                       : s->answer == LINUX_FEATURE_NO ? "no "
                                                       : "?  ",
                       s->why);
-        assert_int_equal(s->answer == LINUX_FEATURE_YES, s->why[0] == '\0');
         if (s->answer == LINUX_FEATURE_UNTRIED)
             continue;
         if ((s->answer == LINUX_FEATURE_YES) != witness_says(i))

@@ -13,7 +13,17 @@
  * rules have the comment "cloudspan NAME".
  *
  *     -A PREROUTING -i eth0 … -j CSPN-NAME-I      -A CSPN-NAME-I -d COLLECTOR -p udp … -j RETURN
- *     -A POSTROUTING -o eth0 … -j CSPN-NAME-O     -A CSPN-NAME-I … -j TEE --gateway GATEWAY */
+ *     -A POSTROUTING -o eth0 … -j CSPN-NAME-O     -A CSPN-NAME-I … -j TEE --gateway GATEWAY
+ *
+ * Received packets with an address of this machine as their source are left out, as there.
+ *
+ * The exclusions are coarser than in exclusion.h: iptables has no match on what an ICMP error
+ * quotes, so that all errors "destination unreachable" of the collector itself are left out, and
+ * no others; and of IPv6 all fragments of the protocol that go to the collector.
+ *
+ * iptables-nft makes the table mangle and its chains where they are not there. So that these can go
+ * with the last mirror, empty chains called CSPN.made-… say what was made; they are made where nft
+ * is there to look and to remove with. */
 #ifndef LINUX_IPTABLES_H
 #define LINUX_IPTABLES_H
 
@@ -48,7 +58,7 @@ struct linux_tee {
     size_t n_filter;
 };
 
-/* Compiles the user's filter into `tee`. NULL or "": none. -E2BIG: xt_bpf takes no program that
+/* Compiles the user's filter into `tee`. NULL or "": none. -E2BIG: iptables takes no program that
  * long. */
 int linux_tee_filter(const char *expression, struct linux_tee *tee, struct err *err) MUST_CHECK;
 
@@ -62,8 +72,8 @@ struct linux_tee_count {
 struct linux_tee_found {
     struct linux_tee is; /* as far as they could be understood */
 
-    /* They are exactly those that linux_tee_make would make of `is`, and come first in PREROUTING
-     * and POSTROUTING (after those of other mirrors). If not, `strange` says what is not right. */
+    /* They are exactly those that linux_tee_make would make of `is`, and no rule in front of them
+     * keeps packets of the interface away. If not, `strange` says what is not right. */
     bool intact;
     char strange[200];
 
@@ -83,13 +93,14 @@ int linux_tee_make(const struct linux_tee *want, struct err *err) MUST_CHECK;
 int linux_tee_find(const char *mirror, struct linux_tee_list *out, struct err *err) MUST_CHECK;
 void linux_tee_list_done(struct linux_tee_list *list);
 
-/* What `iptables-save -c -t mangle` printed of one family; adds to `out`. */
-int linux_tee_parse(const char *saved, size_t size, int family, const char *mirror,
-                    struct linux_tee_list *out, struct err *err) MUST_CHECK;
+/* What `iptables-save -c -t mangle` printed of one family, ended by a NUL; adds to `out`. */
+int linux_tee_parse(const char *saved, int family, const char *mirror, struct linux_tee_list *out,
+                    struct err *err) MUST_CHECK;
 
-/* Removes the rules and the chains of a family; where there are none: 0. The table mangle itself
- * goes too where linux_tee_make made it and nobody has put anything into it since (iptables-nft
- * only; of iptables-legacy the empty table stays, as with everything that ever used it). */
+/* Removes the rules and the chains of a family; where there are none: 0. With the last mirror goes
+ * what linux_tee_make had to make for the first one, the table mangle or chains of it, where nobody
+ * has put anything into it since (iptables-nft only; of iptables-legacy the empty table stays, as
+ * with everything that ever used it). */
 int linux_tee_remove(const char *mirror, int family, struct err *err) MUST_CHECK;
 
 /* Whether both are the same rules, and if not what differs first. */

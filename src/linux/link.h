@@ -108,18 +108,26 @@ struct linux_link_want {
  * -EEXIST: the name is taken. -EOPNOTSUPP: the kernel has no such device; see linux/features.h.
  * -EPERM: needs CAP_NET_ADMIN.
  *
- * On the MTU. Frames of the mirrored interface are given to the device without a look at its MTU,
- * and outer packets that do not fit on the way are fragmented (LINUX_DF_UNSET). But GRE devices
- * over IPv4 answer an inner packet with DF that exceeds the device's MTU by an ICMP "fragmentation
- * needed" to its sender: LINUX_GRE_MTU keeps them quiet. Those over IPv6 do so with all that
- * exceeds the path's MTU, and drop it, whatever the device's is: they are only for underlays that
- * take the largest frame with the tunnel's headers. For vxlan and geneve it does not matter, so
- * they get LINUX_UDP_MTU, with which a device has no IPv6 at all.
+ * On frames that do not fit, since a mirror's often do not. Outer packets over IPv4 are fragmented
+ * on their way (LINUX_DF_UNSET); over IPv6 the kernel fragments none, so that such frames are lost
+ * with vxlan, geneve and gretap, and cut with erspan: a collector that has an IPv6 address needs an
+ * underlay that takes the largest frame with the tunnel's headers.
+ *
+ * On the device's own MTU. Copies are given to it without a look at that, but
+ *   - gretap drops a frame that exceeds it, and tells the frame's sender so by ICMP: LINUX_GRE_MTU
+ *     keeps it quiet (over IPv6 the path's MTU counts, whatever the device's is);
+ *   - erspan cuts the frame behind so many bytes of packet, and marks it as cut: to set the MTU is
+ *     to set a snap length;
+ *   - for vxlan and geneve it does not matter, so they get LINUX_UDP_MTU, with which a device has
+ * no IPv6 of its own.
  *
  * A vxlan device takes in what anybody sends to its port, as if it had come by an interface of this
- * machine. IPv6 is off there, and IPv4 is dropped by strict reverse-path filtering (unless
- * net.ipv4.conf.all.rp_filter is 2); a filter of linux/tc.h that drops all that comes in closes it
- * wholly, where the kernel has the action `gact`. */
+ * machine. IPv6 is off there, and IPv4 is dropped by strict reverse-path filtering, until a service
+ * sets that to loose (systemd does for new interfaces where it is so configured). A filter of
+ * linux/tc.h that drops all that comes in closes it wholly, where the kernel has `gact`.
+ *
+ * The first GRE device makes the kernel load ip_gre (or ip6_gre), whose interfaces gre0, gretap0
+ * and erspan0 stay after it was removed. */
 int linux_link_add(const struct linux_link_want *want, uint32_t *out_index,
                    struct err *err) MUST_CHECK;
 #define LINUX_GRE_MTU 65000

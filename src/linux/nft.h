@@ -22,16 +22,24 @@
  *   The kernel resolves the gateway's address on the device as usual: at a tunnel whose other end
  *   answers no ARP a permanent neighbour has to be there, and for IPv6 a route to the gateway.
  *
+ * In all of them: what this machine itself sends to all (broadcasts, multicast) comes by again as
+ * if it had been received. It is copied once, as sent: received packets with an address of this
+ * machine as their source are left out.
+ *
  * There is no user's filter and no snap length: nft has no way to run either. */
 #ifndef LINUX_NFT_H
 #define LINUX_NFT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "base/text.h"
 #include "linux/exclusion.h"
+
+#define LINUX_NFT_RATE_MAX 16000000000u /* the kernel counts no more */
+#define LINUX_NFT_BURST    262144u
 
 enum linux_nft_family { LINUX_NFT_NETDEV, LINUX_NFT_IP, LINUX_NFT_IP6, LINUX_NFT_N_FAMILIES };
 
@@ -47,9 +55,11 @@ struct linux_nft {
     char to[16];         /* the device that the copies leave by */
     struct addr gateway; /* of ip and ip6: the neighbour on it */
 
-    /* Bytes per second that are copied of each direction; 0: all. What is above it is not copied.
-     * `burst`: bytes that may come at once; 0: a tenth of a second's, and room for super-frames. */
-    uint64_t rate, burst;
+    /* Bytes per second that are copied of each direction; 0: all; up to LINUX_NFT_RATE_MAX. What is
+     * above it is not copied. `burst`: bytes that may come at once beside a second's, which always
+     * may; 0: LINUX_NFT_BURST, which has room for super-frames. */
+    uint64_t rate;
+    uint32_t burst;
 
     struct linux_exclusion exclusions[LINUX_EXCLUSIONS_MAX];
     size_t n_exclusions;
@@ -87,8 +97,9 @@ int linux_nft_make(const struct linux_nft *want, struct err *err) MUST_CHECK;
 int linux_nft_find(const char *mirror, struct linux_nft_list *out, struct err *err) MUST_CHECK;
 void linux_nft_list_done(struct linux_nft_list *list);
 
-/* What `nft -j list ruleset` printed; linux_nft_find() without running it. */
-int linux_nft_parse(const char *json, size_t size, const char *mirror, struct linux_nft_list *out,
+/* What `nft -j list table` printed. `listing`: what `nft list table` printed, of which the devices
+ * of a table netdev are read where the other does not tell them (nft before 1.0.7); may be NULL. */
+int linux_nft_parse(const char *json, size_t size, const char *listing, struct linux_nft_found *out,
                     struct err *err) MUST_CHECK;
 
 /* Removes the table; one that is not there: 0. */

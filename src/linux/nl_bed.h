@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "capture/netns_bed.h"
 #include "linux/nl.h"
 #include "linux/rtnl.h"
 
@@ -114,6 +115,21 @@ static inline int bed_do(const char *line)
     int code = -1;
     free(bed_run(line, &code));
     return code;
+}
+
+/* A network namespace in which iproute2 may work; false, and says why, where that is not to be had.
+ * Without root the program would lose what this process has in its own user namespace. */
+static inline bool bed_enter_with_witness(void)
+{
+    if (geteuid() != 0) {
+        printf("skipped: only root has a network namespace for other programs\n");
+        return false;
+    }
+    if (bed_do("ip -V") != 0 || bed_do("tc -V") != 0) {
+        printf("skipped: no iproute2 to look with\n");
+        return false;
+    }
+    return bed_enter_netns();
 }
 
 /* The JSON that it prints; NULL: none. */

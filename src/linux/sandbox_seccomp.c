@@ -147,12 +147,12 @@ static int allow_sockets(scmp_filter_ctx filter)
 static int allow_binding(scmp_filter_ctx filter, bool with_interfaces)
 {
     static const char *const calls[] = {"bind", "connect"};
-    static const unsigned long questions[] = {SIOCGIFINDEX, SIOCGIFFLAGS, SIOCGIFHWADDR,
-                                              SIOCGIFMTU};
+    static const unsigned long questions[] = {SIOCGIFINDEX, SIOCGIFNAME, SIOCGIFFLAGS,
+                                              SIOCGIFHWADDR, SIOCGIFMTU};
     int result = 0;
     for (int i = 0; i < 2 && !result; i++)
         result = rule(filter, SCMP_ACT_ALLOW, calls[i], 0, NULL);
-    for (int i = 0; i < 4 && with_interfaces && !result; i++)
+    for (int i = 0; i < 5 && with_interfaces && !result; i++)
         result = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, questions[i]));
     return result;
 }

@@ -122,10 +122,10 @@ struct linux_tc_want {
     uint32_t mirror_to; /* index of the interface; of LINUX_TC_MIRROR, as all that follows */
 
     /* Takes the route off the frame before it is copied (by the action `tunnel_key`, kernel >=
-     * 4.9). Why: where a frame that leaves by IPv6 is copied to a vxlan or geneve device and does
-     * not fit with the tunnel's headers, the kernel lowers the path MTU of the route that the copy
-     * has of the frame, and so of the machine's own traffic. The route has done its work by then:
-     * all but virtual interfaces have it taken off a moment later anyway. */
+     * 4.9). Why: a copy has the route of the frame that this machine sends. Where it does not fit
+     * with the tunnel's headers, the kernel lowers the path MTU of that route, and so of the
+     * machine's own traffic: for IPv6 with vxlan and geneve, for both with GRE over IPv6. By then
+     * the route has done its work: all but virtual interfaces have it taken off a moment later. */
     bool forgets_route;
 
     /* Copies at most; 0: no limit. Frames beyond it pass unharmed, without a copy. `burst` is in

@@ -2,6 +2,7 @@
 #include "mirror/engine.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,24 +102,32 @@ static int note_step(const struct run *run, const struct mirror_object *object, 
                                state, err);
 }
 
-static int unmake(const struct run *run, const struct mirror_object *have, struct err *err)
+/* `anyway`: also where that cannot be written down; the marks tell what is left. */
+static int unmake(const struct run *run, const struct mirror_object *have, bool anyway,
+                  struct err *err)
 {
+    struct err not_written;
     tell(run, have, MIRROR_UNMAKE, false, NULL);
-    int result = note_step(run, have, MIRROR_UNMAKING, err);
-    if (result == 0)
+    int result = note_step(run, have, MIRROR_UNMAKING, anyway ? &not_written : err);
+    if (result == 0 || anyway) {
         result = run->job->provider->unmake(run->job, have, err);
-    if (result == 0)
-        result = note_step(run, have, MIRROR_UNMADE, err);
+        if (result == 0)
+            (void)note_step(run, have, MIRROR_UNMADE, &not_written); /* the next step asks again */
+    }
     tell(run, have, MIRROR_UNMAKE, true, result < 0 ? err->text : NULL);
     return result;
 }
 
-static int make(const struct run *run, const struct mirror_object *want, struct err *err)
+/* *out_made: it is there, whatever the result is. */
+static int make(const struct run *run, const struct mirror_object *want, bool *out_made,
+                struct err *err)
 {
     tell(run, want, MIRROR_MAKE, false, NULL);
+    *out_made = false;
     int result = note_step(run, want, MIRROR_MAKING, err);
     if (result == 0) {
         result = run->job->provider->make(run->job, want, err);
+        *out_made = result == 0;
         if (result < 0) {
             struct err other; /* the first one is told */
             (void)note_step(run, want, MIRROR_UNMADE, &other);
@@ -152,52 +161,86 @@ static bool is_unmade(const struct mirror_plan *plan, const struct mirror_object
     return false;
 }
 
-static int unmake_all(const struct run *run, const struct mirror_planned *planned, struct err *err)
+static bool is_stopped(const struct run *run)
+{
+    return run->watcher && run->watcher->stop && run->watcher->stop(run->watcher->with);
+}
+
+/* *out_n: how many were unmade. */
+static int unmake_all(const struct run *run, const struct mirror_planned *planned, size_t *out_n,
+                      struct err *err)
 {
     int result = 0;
-    for (size_t i = planned->found.n; result == 0 && i-- > 0;)
-        if (is_unmade(&planned->plan, &planned->found.at[i]))
-            result = unmake(run, &planned->found.at[i], err);
+    *out_n = 0;
+    for (size_t i = planned->found.n; result == 0 && i-- > 0;) {
+        if (!is_unmade(&planned->plan, &planned->found.at[i]))
+            continue;
+        if (is_stopped(run))
+            return err_set(err, -EINTR, "interrupted");
+        result = unmake(run, &planned->found.at[i], false, err);
+        *out_n += result == 0;
+    }
     return result;
 }
 
-/* *out_done: how many of the plan's steps were gone through. */
+/* *out_done: how many of the plan's steps were gone through, also where the last of them failed and
+ * is there all the same. */
 static int make_all(const struct run *run, const struct mirror_plan *plan, size_t *out_done,
                     struct err *err)
 {
     for (*out_done = 0; *out_done < plan->n; (*out_done)++) {
         const struct mirror_step *step = &plan->at[*out_done];
+        bool is_made = false;
         int result = 0;
-        if (step->action != MIRROR_KEEP && run->watcher && run->watcher->stop &&
-            run->watcher->stop(run->watcher->with))
+        if (step->action == MIRROR_KEEP || step->action == MIRROR_UNMAKE)
+            continue;
+        if (is_stopped(run))
             return err_set(err, -EINTR, "interrupted; what was made is taken away again");
-        if (step->action == MIRROR_MAKE || step->action == MIRROR_REMAKE)
-            result = make(run, step->want, err);
-        else if (step->action == MIRROR_CHANGE)
+        if (step->action == MIRROR_CHANGE)
             result = change(run, step, err);
-        if (result < 0)
+        else
+            result = make(run, step->want, &is_made, err);
+        if (result < 0) {
+            *out_done += is_made;
             return result;
+        }
     }
     return 0;
 }
 
-/* Unmakes what this run made. What it took away or changed before is not brought back. */
-static void undo(const struct run *run, const struct mirror_plan *plan, size_t n_done,
-                 struct err *err)
+static void append(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append(struct err *err, const char *format, ...)
 {
-    size_t n_left = 0;
-    struct err why;
+    size_t len = strlen(err->text);
+    va_list list;
+    va_start(list, format);
+    (void)vsnprintf(err->text + len, sizeof err->text - len, format, list);
+    va_end(list);
+}
+
+/* Unmakes what this run made; gives how much of it is still there. What it took away or changed
+ * before is not brought back. */
+static size_t undo(const struct run *run, const struct mirror_plan *plan, size_t n_done,
+                   size_t n_unmade, struct err *err)
+{
+    size_t n_left = 0, n_changed = n_unmade;
+    struct err why, first = {""};
     for (size_t i = n_done; i-- > 0;) {
         const struct mirror_step *step = &plan->at[i];
-        if (step->action == MIRROR_MAKE || step->action == MIRROR_REMAKE)
-            n_left += unmake(run, step->want, &why) < 0;
+        n_changed += step->action == MIRROR_CHANGE;
+        if (step->action != MIRROR_MAKE && step->action != MIRROR_REMAKE)
+            continue;
+        if (unmake(run, step->want, true, &why) < 0 && n_left++ == 0)
+            first = why;
     }
-    size_t len = strlen(err->text);
     if (n_left)
-        (void)snprintf(err->text + len, sizeof err->text - len,
-                       "; and %zu of what was made could not be taken away again (%.120s): "
-                       "cloudspan mirror remove will try once more",
-                       n_left, why.text);
+        append(err,
+               "; and %zu of what was made could not be taken away again (%.120s): "
+               "cloudspan mirror remove will try once more",
+               n_left, first.text);
+    if (n_changed)
+        append(err, "; the mirror that was there before is not whole now: apply or remove it");
+    return n_left;
 }
 
 int mirror_engine_apply(struct mirror_job *job, struct mirror_journal *journal,
@@ -206,29 +249,29 @@ int mirror_engine_apply(struct mirror_job *job, struct mirror_journal *journal,
 {
     struct run run = {job, journal, watcher};
     struct mirror_entry entry = {.arguments = json_incref((json_t *)(uintptr_t)arguments)};
-    size_t n_done = 0;
+    size_t n_done = 0, n_unmade = 0;
     (void)snprintf(entry.provider, sizeof entry.provider, "%s", job->provider->name);
     (void)snprintf(entry.name, sizeof entry.name, "%s", job->name);
     (void)snprintf(entry.machine, sizeof entry.machine, "%s", job->machine);
     int result = mirror_journal_begin(journal, &entry, err);
     json_decref(entry.arguments);
     if (result == 0)
-        result = unmake_all(&run, planned, err);
+        result = unmake_all(&run, planned, &n_unmade, err);
     if (result == 0)
         result = make_all(&run, &planned->plan, &n_done, err);
     if (result == 0 && job->provider->prove)
         result = job->provider->prove(job, said, err);
-    if (result < 0) {
-        undo(&run, &planned->plan, n_done, err);
-        bool new_one = true; /* nothing of it was there before: as if it had never been */
-        for (size_t i = 0; i < planned->plan.n; i++)
-            new_one &= planned->plan.at[i].action == MIRROR_MAKE;
-        struct err other;
-        if (new_one && mirror_journal_forget(journal, job->provider->name, job->name, &other) < 0)
-            err_wrap(err, "%.100s, and before that", other.text);
-        return result;
-    }
-    return mirror_journal_end(journal, job->provider->name, job->name, err);
+    if (result == 0)
+        return mirror_journal_end(journal, job->provider->name, job->name, err);
+    size_t n_left = undo(&run, &planned->plan, n_done, n_unmade, err);
+    /* Nothing of it was there before, and nothing is: as if it had never been. */
+    bool is_nothing = n_left == 0 && job->recorded.n == 0;
+    for (size_t i = 0; i < planned->plan.n; i++)
+        is_nothing &= planned->plan.at[i].action == MIRROR_MAKE;
+    struct err other;
+    if (is_nothing && mirror_journal_forget(journal, job->provider->name, job->name, &other) < 0)
+        append(err, "; and %.200s", other.text);
+    return result;
 }
 
 /* ---- remove ---- */
@@ -243,7 +286,7 @@ int mirror_engine_remove(struct mirror_job *job, struct mirror_journal *journal,
     size_t n_failed = 0;
     *out_n = 0;
     for (size_t i = found.n; result == 0 && i-- > 0;) {
-        if (unmake(&run, &found.at[i], n_failed ? &why : err) < 0)
+        if (unmake(&run, &found.at[i], true, n_failed ? &why : err) < 0)
             n_failed++;
         else
             (*out_n)++;

@@ -16,34 +16,50 @@ static uint64_t number_of(const json_t *object, const char *name)
     return (uint64_t)json_integer_value(json_object_get(object, name));
 }
 
-/* Configured, and not sending: many packets passed since the last look, and none was mirrored. */
-static void judge(struct mirror_measure *now, const json_t *last, int64_t since)
+/* The last look at the same counters, if they only grew since; NULL: there was none, or they were
+ * made anew in between. */
+static json_t *last_look(const struct mirror_measure *now, const json_t *last)
 {
-    const json_t *then = json_object_get(last, now->what);
-    if (now->trouble[0] || !then || now->n_seen == UINT64_MAX || now->n_mirrored == UINT64_MAX)
+    json_t *then = json_object_get(last, now->what);
+    if (!then || now->n_seen == UINT64_MAX || now->n_mirrored == UINT64_MAX ||
+        now->n_seen < number_of(then, "seen") || now->n_mirrored < number_of(then, "mirrored"))
+        return NULL;
+    return then;
+}
+
+/* Configured, and not sending: many packets passed since the last look, and none was mirrored. */
+static void judge(struct mirror_measure *now, const json_t *last)
+{
+    const json_t *then = last_look(now, last);
+    if (now->trouble[0] || now->is_judged || !then)
         return;
-    uint64_t seen = number_of(then, "seen"), mirrored = number_of(then, "mirrored");
-    if (now->n_seen < seen || now->n_mirrored < mirrored)
-        return; /* made anew in between */
-    if (now->n_seen - seen < N_SEEN_ENOUGH || now->n_mirrored > mirrored)
+    uint64_t seen = now->n_seen - number_of(then, "seen");
+    if (seen < N_SEEN_ENOUGH || now->n_mirrored > number_of(then, "mirrored"))
         return;
     (void)snprintf(now->trouble, sizeof now->trouble,
                    "configured, but not sending: of %" PRIu64 " packets in the last %" PRId64
                    " s none was mirrored",
-                   now->n_seen - seen, since);
+                   seen, (int64_t)time(NULL) - (int64_t)number_of(then, "time"));
 }
 
-static json_t *sample_of(const struct mirror_measures *measures)
+/* For the next look. While nothing is mirrored the old numbers stay: who looks often would never
+ * see enough packets between two looks, or only at one of them. */
+static json_t *sample_of(const struct mirror_measures *measures, const json_t *last)
 {
-    json_t *sample = json_pack("{sI}", "time", (json_int_t)time(NULL));
+    json_t *sample = json_object();
     for (size_t i = 0; i < measures->n; i++) {
         const struct mirror_measure *one = &measures->at[i];
+        json_t *then = last_look(one, last);
         if (one->n_seen == UINT64_MAX || one->n_mirrored == UINT64_MAX)
             continue;
-        (void)json_object_set_new(
-            sample, one->what,
-            json_pack("{sI sI}", "seen", (json_int_t)one->n_seen, "mirrored",
-                      (json_int_t)one->n_mirrored)); /* only `judge` misses it */
+        if (then && one->n_mirrored == number_of(then, "mirrored"))
+            (void)json_object_set(sample, one->what, then);
+        else
+            (void)json_object_set_new(
+                sample, one->what,
+                json_pack("{sI sI sI}", "time", (json_int_t)time(NULL), "seen",
+                          (json_int_t)one->n_seen, "mirrored",
+                          (json_int_t)one->n_mirrored)); /* only `judge` misses it */
     }
     return sample;
 }
@@ -53,22 +69,29 @@ static int measure(struct mirror_job *job, struct mirror_journal *journal, bool 
 {
     if (!job->provider->measure)
         return 0;
-    int result = job->provider->measure(job, &status->planned.found, &status->measures, err);
-    if (result < 0)
-        return result;
     json_t *last = mirror_journal_sample(journal, job->provider->name, job->name);
-    int64_t since = (int64_t)time(NULL) - (int64_t)number_of(last, "time");
+    job->sample = last;
+    int result = job->provider->measure(job, &status->planned.found, &status->measures, err);
+    job->sample = NULL;
+    if (result < 0) {
+        json_decref(last);
+        return result;
+    }
     for (size_t i = 0; i < status->measures.n; i++) {
-        judge(&status->measures.at[i], last, since);
+        judge(&status->measures.at[i], last);
         status->n_troubles += status->measures.at[i].trouble[0] != '\0';
     }
     if (write) {
-        json_t *sample = sample_of(&status->measures);
-        result = mirror_journal_keep_sample(journal, job->provider->name, job->name, sample, err);
+        json_t *sample = sample_of(&status->measures, last);
+        struct err none;
+        if (mirror_journal_keep_sample(journal, job->provider->name, job->name, sample, &none) <
+            0) {
+            /* The next look compares with an older one. */
+        }
         json_decref(sample);
     }
     json_decref(last);
-    return result;
+    return 0;
 }
 
 int mirror_engine_status(struct mirror_job *job, struct mirror_journal *journal, bool known,
@@ -87,6 +110,8 @@ int mirror_engine_status(struct mirror_job *job, struct mirror_journal *journal,
     }
     if (status.trouble[0])
         result = job->provider->find(job, &status.planned.found, err);
+    if (result == 0 && status.planned.found.failed)
+        result = err_set(err, -ENOMEM, "out of memory, or more than %d objects", MIRROR_SET_MAX);
     for (size_t i = 0; i < status.planned.plan.n; i++) {
         const struct mirror_step *step = &status.planned.plan.at[i];
         if (step->action == MIRROR_MAKE)

@@ -129,6 +129,26 @@ static bool has_room(const struct linux_link *mirrored, char why[200])
     return false;
 }
 
+/* The kernel fragments what it wraps in IPv4; what it wraps in IPv6 and does not fit it drops. */
+static bool is_too_large(const struct host *host, int method, const struct host_wish *wish,
+                         const struct linux_link *mirrored, char why[200])
+{
+    struct host_way way;
+    struct err err;
+    why[0] = '\0';
+    if (method == HOST_USER || wish->to.wrap == MIRROR_INTERFACE || addr_is_v4(&wish->to.addr) ||
+        host_find_way(host, wish, mirrored, wish->to.wrap != MIRROR_GENEVE, &way, &err) < 0)
+        return false;
+    uint32_t need = mirrored->mtu + mirror_wrap_overhead(wish->to.wrap, true);
+    if (!way.mtu || way.mtu >= need)
+        return false;
+    (void)snprintf(why, 200,
+                   "over IPv6 the kernel drops copies of more than the MTU of %s (%u; the largest "
+                   "take %u)",
+                   way.out, way.mtu, need);
+    return true;
+}
+
 static bool suits(const struct host *host, int method, const struct host_wish *wish,
                   const struct linux_link *mirrored, char why[200])
 {
@@ -183,7 +203,8 @@ int host_choose(const struct mirror_job *job, const struct host_wish *wish,
         return 0;
     }
     for (size_t i = 0; i < sizeof order; i++) {
-        if (!suits(host, order[i], wish, mirrored, not_why)) {
+        if (!suits(host, order[i], wish, mirrored, not_why) ||
+            is_too_large(host, order[i], wish, mirrored, not_why)) {
             if (!first[0])
                 (void)snprintf(first, sizeof first, "%s: %.170s", host_method_name(order[i]),
                                not_why);

@@ -48,11 +48,12 @@ static void find_link(const struct host *host, const struct linux_link *link,
                  : erspan && tunnel->erspan == LINUX_ERSPAN_1 ? false
                                                               : true;
     json_t *is =
-        json_pack("{ss ss so so sI sI sb sb ss sI}", "kind", kind_of(link), "alias", link->alias,
+        json_pack("{ss ss so so sI sI sb sb sI}", "kind", kind_of(link), "alias", link->alias,
                   "remote", put_addr(&tunnel->remote), "local", put_addr(&tunnel->local), "id",
                   (json_int_t)(keyed ? tunnel->id : 0), "port", (json_int_t)tunnel->port, "up",
-                  link->is_up, "keyed", keyed, "underlay", link_name(host, tunnel->underlay), "mtu",
-                  (json_int_t)link->mtu);
+                  link->is_up, "keyed", keyed, "mtu", (json_int_t)link->mtu);
+    if (tunnel->underlay)
+        (void)json_object_set_new(is, "underlay", json_string(link_name(host, tunnel->underlay)));
     if (erspan)
         (void)json_object_set_new(is, "erspan", json_integer(tunnel->erspan));
     struct mirror_object *object = mirror_set_add(out, "link", link->name, is);

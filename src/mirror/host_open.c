@@ -51,9 +51,13 @@ int host_open(struct mirror_job *job, const char *netns, size_t size, struct err
         int there = open_namespace(netns, err);
         if (there < 0)
             return there;
-        host->home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-        int result = host->home < 0 || setns(there, CLONE_NEWNET) < 0 ? -errno : 0;
+        int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        int result = home < 0 || setns(there, CLONE_NEWNET) < 0 ? -errno : 0;
         close(there);
+        if (result == 0)
+            host->home = home;
+        else if (home >= 0)
+            close(home);
         if (result < 0)
             return err_set(err, result, "--netns: %s cannot be entered: %s", netns,
                            result == -EPERM ? "it takes root" : strerror(-result));

@@ -86,6 +86,21 @@ static void measure_link(const struct host *host, const struct mirror_object *ob
                        underlay);
 }
 
+/* What passes a filter may be nothing for a long time. */
+static bool is_filtered(const struct mirror_job *job)
+{
+    static const char option[] = "--filter=";
+    size_t i;
+    json_t *word;
+    json_array_foreach(job->arguments, i, word)
+    {
+        const char *text = json_string_value(word);
+        if (text && strncmp(text, option, strlen(option)) == 0 && text[strlen(option)])
+            return true;
+    }
+    return false;
+}
+
 int host_measure(struct mirror_job *job, const struct mirror_set *found,
                  struct mirror_measures *out, struct err *err)
 {
@@ -106,6 +121,7 @@ int host_measure(struct mirror_job *job, const struct mirror_set *found,
             measure_link(host, object, one);
         else
             continue;
+        one->is_judged = is_filtered(job);
         out->n++;
     }
     return 0;

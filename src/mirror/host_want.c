@@ -89,7 +89,8 @@ static void want_link(struct plan *p)
                            (json_int_t)wish->to.port, "up", 1, "keyed", wish->has_id);
     if (wish->to.wrap >= MIRROR_ERSPAN1 && wish->to.wrap <= MIRROR_ERSPAN3)
         (void)json_object_set_new(is, "erspan", json_integer(wish->to.wrap - MIRROR_ERSPAN1));
-    (void)json_object_set_new(is, "local", put_addr(&p->way.source));
+    if (wish->to.wrap != MIRROR_GENEVE) /* whose devices take the route's */
+        (void)json_object_set_new(is, "local", put_addr(&p->way.source));
     if (p->bound)
         (void)json_object_set_new(is, "underlay", json_string(p->way.out));
     if (is_gre(wish->to.wrap))
@@ -123,15 +124,22 @@ static void want_neighbour(struct plan *p, bool v6)
     mirror_object_why(object, "the tunnel's other end, to whom the IP layer hands copies");
 }
 
-/* The program that says what is copied, or none where it is everything. */
-static int build_program(const struct plan *p, struct linux_bpf *out, struct err *err)
+/* The program that says what is copied of the direction, or none where it is everything. What the
+ * machine itself sends to all comes by again as if it had been received (PACKET_LOOPBACK), without
+ * its Ethernet header; only a program can tell. */
+static int build_program(const struct plan *p, int direction, struct linux_bpf *out,
+                         struct err *err)
 {
     struct linux_exclusion exclusion = exclusion_of(p->wish);
+    bool has_bpf = p->host->features[LINUX_FEATURE_BPF].answer != LINUX_FEATURE_NO;
     *out = (struct linux_bpf){0};
-    if (!must_exclude(p) && !p->wish->filter)
+    if (!must_exclude(p) && !p->wish->filter && !(direction == HOST_IN && has_bpf))
         return 0;
-    return linux_exclusion_filter(&exclusion, must_exclude(p), p->wish->filter,
-                                  LINUX_PACKET_ETHERNET, out, err);
+    int result = linux_exclusion_filter(&exclusion, must_exclude(p), p->wish->filter,
+                                        LINUX_PACKET_ETHERNET, out, err);
+    if (result == 0 && direction == HOST_IN)
+        result = linux_exclude_loopback(out, err);
+    return result;
 }
 
 static json_t *put_program(const struct linux_bpf *program)
@@ -145,69 +153,76 @@ static json_t *put_program(const struct linux_bpf *program)
     return lines;
 }
 
-static int want_filters(struct plan *p, struct err *err)
+static int want_filter(struct plan *p, int direction, bool owns, struct err *err)
 {
+    const struct linux_feature_state *features = p->host->features;
     struct linux_bpf program;
-    int result = build_program(p, &program, err);
+    char key[32], content[13];
+    int result = build_program(p, direction, &program, err);
     if (result < 0)
         return result;
-    const struct linux_feature_state *features = p->host->features;
-    bool matchall = features[LINUX_FEATURE_MATCHALL].answer != LINUX_FEATURE_NO;
-    bool u32 = features[LINUX_FEATURE_U32].answer != LINUX_FEATURE_NO;
-    if (program.n && features[LINUX_FEATURE_BPF].answer == LINUX_FEATURE_NO) {
-        linux_bpf_done(&program);
+    const char *match = program.n                                                     ? "bpf"
+                        : features[LINUX_FEATURE_MATCHALL].answer != LINUX_FEATURE_NO ? "matchall"
+                        : features[LINUX_FEATURE_U32].answer != LINUX_FEATURE_NO      ? "u32"
+                                                                                      : "bpf";
+    /* The route is needed no more where a frame leaves, and would be changed by large copies. */
+    bool forgets = direction == HOST_OUT && is_udp(p->wish->to.wrap) &&
+                   features[LINUX_FEATURE_TUNNEL_KEY].answer != LINUX_FEATURE_NO;
+    json_t *lines = put_program(&program);
+    linux_bpf_done(&program);
+    host_content_text(lines, p->wish->rate, forgets, content);
+    (void)snprintf(key, sizeof key, "%s %s", p->tap->interface,
+                   direction == HOST_IN ? "in" : "out");
+    struct mirror_object *object =
+        mirror_set_add(p->out, "filter", key,
+                       json_pack("{ss ss sb sb ss}", "match", match, "to", p->device, "clsact",
+                                 owns, "limited", p->wish->rate != 0, "content", content));
+    if (object)
+        object->also = json_pack("{sO sI sb}", "program", lines, "rate", (json_int_t)p->wish->rate,
+                                 "forgets", forgets);
+    json_decref(lines);
+    if (owns)
+        mirror_object_on(p->out, object, "clsact", p->tap->interface);
+    if (p->wish->to.wrap != MIRROR_INTERFACE)
+        mirror_object_on(p->out, object, "link", p->device);
+    mirror_object_why(object, "copies what %s %s%s%s", p->tap->interface,
+                      direction == HOST_IN ? "receives" : "sends",
+                      must_exclude(p) ? ", but never the copies themselves" : "",
+                      p->wish->filter ? ", as far as the filter lets it through" : "");
+    return 0;
+}
+
+static int want_filters(struct plan *p, struct err *err)
+{
+    bool owns = owns_clsact(p);
+    if (must_exclude(p) && p->host->features[LINUX_FEATURE_BPF].answer == LINUX_FEATURE_NO)
         return err_set(
             err, -EOPNOTSUPP,
             "copies would pass %s again, and this kernel lacks cls_bpf to leave them out: "
             "--method nft, or another way (--via)",
             p->tap->interface);
-    }
-    const char *match = program.n ? "bpf" : matchall ? "matchall" : u32 ? "u32" : "bpf";
-    bool owns = owns_clsact(p);
     if (owns) {
         struct mirror_object *clsact =
             mirror_set_add(p->out, "clsact", p->tap->interface, json_object());
         mirror_object_why(clsact, "the hook of tc on %s", p->tap->interface);
     }
-    for (int d = HOST_IN; d <= HOST_OUT; d++) {
-        char key[32];
-        if (!(p->directions & d))
-            continue;
-        (void)snprintf(key, sizeof key, "%s %s", p->tap->interface, d == HOST_IN ? "in" : "out");
-        json_t *is = json_pack("{ss ss sb sb}", "match", match, "to", p->device, "clsact", owns,
-                               "limited", p->wish->rate != 0);
-        json_t *lines = put_program(&program);
-        char content[13];
-        bool forgets = d == HOST_OUT && is_udp(p->wish->to.wrap) &&
-                       features[LINUX_FEATURE_TUNNEL_KEY].answer != LINUX_FEATURE_NO;
-        host_content_text(lines, p->wish->rate, forgets, content);
-        (void)json_object_set_new(is, "content", json_string(content));
-        struct mirror_object *object = mirror_set_add(p->out, "filter", key, is);
-        if (object)
-            object->also =
-                json_pack("{sO sI}", "program", lines, "rate", (json_int_t)p->wish->rate);
-        json_decref(lines);
-        if (owns)
-            mirror_object_on(p->out, object, "clsact", p->tap->interface);
-        if (p->wish->to.wrap != MIRROR_INTERFACE)
-            mirror_object_on(p->out, object, "link", p->device);
-        mirror_object_why(object, "copies what %s %s%s%s", p->tap->interface,
-                          d == HOST_IN ? "receives" : "sends",
-                          must_exclude(p) ? ", but never the copies themselves" : "",
-                          p->wish->filter ? ", as far as the filter lets it through" : "");
-    }
-    linux_bpf_done(&program);
-    return 0;
+    int result = 0;
+    for (int d = HOST_IN; result == 0 && d <= HOST_OUT; d++)
+        if (p->directions & d)
+            result = want_filter(p, d, owns, err);
+    return result;
 }
 
-static json_t *put_exclusions(const struct plan *p)
+/* `family`: of a table of the IP layer, which sees no packets of the other one. */
+static json_t *put_exclusions(const struct plan *p, const char *family)
 {
     json_t *list = json_array();
     struct linux_exclusion exclusion = exclusion_of(p->wish);
     char text[LINUX_EXCLUSION_TEXT];
     if (!must_exclude(p) && !is_ip_method(p->method))
         return list;
-    if (p->wish->to.wrap == MIRROR_INTERFACE)
+    bool other = strcmp(family, addr_is_v4(&p->wish->to.addr) ? "ip6" : "ip") == 0;
+    if (p->wish->to.wrap == MIRROR_INTERFACE || other)
         return list;
     linux_exclusion_put(&exclusion, text);
     (void)json_array_append_new(list, json_string(text));
@@ -217,9 +232,10 @@ static json_t *put_exclusions(const struct plan *p)
 static void want_table(struct plan *p, const char *kind, const char *family)
 {
     const struct host_wish *wish = p->wish;
-    json_t *is = json_pack("{ss sb sb ss so sb}", "interface", p->tap->interface, "in",
-                           (p->directions & HOST_IN) != 0, "out", (p->directions & HOST_OUT) != 0,
-                           "to", p->device, "exclusions", put_exclusions(p), "intact", 1);
+    json_t *is =
+        json_pack("{ss sb sb ss so sb}", "interface", p->tap->interface, "in",
+                  (p->directions & HOST_IN) != 0, "out", (p->directions & HOST_OUT) != 0, "to",
+                  p->device, "exclusions", put_exclusions(p, family), "intact", 1);
     if (strcmp(family, "netdev") != 0) {
         const char *tunnel = strcmp(family, "ip6") == 0 ? HOST_GATEWAY_6 : HOST_GATEWAY_4;
         (void)json_object_set_new(
@@ -290,6 +306,14 @@ static void remark_mtu(const struct plan *p)
         need = p->wish->snap + around - ETH_HLEN;
     if (need + VLAN_TAG_SIZE <= p->way.mtu)
         return;
+    if (!addr_is_v4(&p->wish->to.addr) && p->method != HOST_USER) {
+        text_format(
+            p->remarks,
+            "copies that do not fit are LOST: over IPv6 the kernel does not fragment what it "
+            "wraps, %s has an MTU of %u, and whole frames of %s take %u; --method user does\n",
+            p->way.out, p->way.mtu, p->tap->interface, need + VLAN_TAG_SIZE);
+        return;
+    }
     text_format(
         p->remarks,
         "frames of more than %u bytes go out in IP fragments (DF is clear, so nothing is "
@@ -297,6 +321,32 @@ static void remark_mtu(const struct plan *p)
         "network lets you\n",
         p->way.mtu > around - ETH_HLEN ? p->way.mtu - around + ETH_HLEN : 0, p->way.out, p->way.mtu,
         p->tap->interface, need + VLAN_TAG_SIZE);
+}
+
+/* A filter of somebody else's that comes first may end a frame's way before ours sees it. */
+static void remark_others(const struct plan *p)
+{
+    static const char *const words[] = {"ingress", "egress"};
+    for (int d = LINUX_TC_IN; p->method == HOST_TC && d <= LINUX_TC_OUT; d++) {
+        struct linux_tc_filter *filters = NULL;
+        size_t n = 0;
+        struct err err;
+        bool first = false;
+        if (linux_tc_list(p->mirrored->index, (enum linux_tc_direction)d, &filters, &n, &err) < 0)
+            continue;
+        for (size_t i = 0; i < n; i++) {
+            struct host_cookie cookie;
+            first |= filters[i].prio == 1 && !filters[i].is_table &&
+                     !host_read_cookie(filters[i].cookie, filters[i].cookie_size, &cookie);
+        }
+        free(filters);
+        if (first)
+            text_format(
+                p->remarks,
+                "another filter comes first: frames that it drops, redirects or accepts for "
+                "good are not copied (tc filter show dev %s %s)\n",
+                p->tap->interface, words[d == LINUX_TC_OUT]);
+    }
 }
 
 static void remark(const struct plan *p, const char *why)
@@ -313,9 +363,24 @@ static void remark(const struct plan *p, const char *why)
             "a full link loses copies first\n",
             p->way.out);
     remark_mtu(p);
+    remark_others(p);
 }
 
 /* ---- all of it ---- */
+
+/* GRE over IPv6 drops what does not fit, and tells the frame's sender to send smaller ones. */
+static int check_size(const struct plan *p, struct err *err)
+{
+    bool v6 = !addr_is_v4(&p->wish->to.addr);
+    uint32_t need = p->mirrored->mtu + mirror_wrap_overhead(p->wish->to.wrap, v6);
+    if (!v6 || !is_gre(p->wish->to.wrap) || !p->way.mtu || p->way.mtu >= need)
+        return 0;
+    return err_set(
+        err, -EMSGSIZE,
+        "--to: %s over IPv6 can't carry the largest frames of %s, and would disturb their "
+        "senders: it takes an MTU of %u on %s, which has %u; vxlan or geneve can",
+        mirror_wrap_name(p->wish->to.wrap), p->tap->interface, need, p->way.out, p->way.mtu);
+}
 
 static int decide(struct plan *p, char why[200], struct err *err)
 {
@@ -329,7 +394,7 @@ static int decide(struct plan *p, char why[200], struct err *err)
         return result;
     if (wish->to.wrap == MIRROR_INTERFACE) {
         (void)snprintf(p->device, sizeof p->device, "%.15s", wish->to.device);
-        return host_check_loops(p->host, wish, p->mirrored, NULL, err);
+        return host_check_loops(p->host, p->host->mark, wish, p->mirrored, NULL, err);
     }
     /* A geneve device follows the routes. So does a vxlan device that the IP layer gives packets
      * to: bound to an interface, its MTU could not be that of the mirrored one, and the senders of
@@ -339,8 +404,8 @@ static int decide(struct plan *p, char why[200], struct err *err)
     host_device_name(host_mark(p->job), name, p->device);
     result = host_find_way(p->host, wish, p->mirrored, p->bound, &p->way, err);
     if (result == 0)
-        result = host_check_loops(p->host, wish, p->mirrored, &p->way, err);
-    return result;
+        result = host_check_loops(p->host, p->host->mark, wish, p->mirrored, &p->way, err);
+    return result < 0 ? result : check_size(p, err);
 }
 
 static int want_tap(struct plan *p, struct err *err)

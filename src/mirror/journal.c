@@ -42,13 +42,17 @@ static const char schema[] =
 static int trouble(const struct mirror_journal *j, struct err *err)
 {
     int code = sqlite3_errcode(j->db);
-    int result = code == SQLITE_FULL     ? -ENOSPC
-                 : code == SQLITE_BUSY   ? -EBUSY
-                 : code == SQLITE_NOMEM  ? -ENOMEM
-                 : code == SQLITE_NOTADB ? -EBADMSG
-                                         : -EIO;
+    int result = code == SQLITE_FULL       ? -ENOSPC
+                 : code == SQLITE_BUSY     ? -EBUSY
+                 : code == SQLITE_NOMEM    ? -ENOMEM
+                 : code == SQLITE_NOTADB   ? -EBADMSG
+                 : code == SQLITE_READONLY ? -EROFS
+                                           : -EIO;
     const char *more = code == SQLITE_NOTADB || code == SQLITE_CORRUPT
                            ? "; move it away: mirrors are found by their marks all the same"
+                       : code == SQLITE_READONLY
+                           ? "; its last writer was killed: cloudspan mirror status as the one "
+                             "who may write it brings it in order"
                            : "";
     return err_set(err, result, "the journal %s: %s%s", j->path, sqlite3_errmsg(j->db), more);
 }
@@ -58,14 +62,15 @@ static int trouble(const struct mirror_journal *j, struct err *err)
 static int check_version(struct mirror_journal *j, bool write, struct err *err)
 {
     sqlite3_stmt *ask = NULL;
-    int version = -1;
-    if (sqlite3_prepare_v2(j->db, "PRAGMA user_version", -1, &ask, NULL) == SQLITE_OK &&
-        sqlite3_step(ask) == SQLITE_ROW)
+    int version = 0;
+    bool is_read = sqlite3_prepare_v2(j->db, "PRAGMA user_version", -1, &ask, NULL) == SQLITE_OK &&
+                   sqlite3_step(ask) == SQLITE_ROW;
+    if (is_read)
         version = sqlite3_column_int(ask, 0);
     sqlite3_finalize(ask);
-    if (version < 0)
+    if (!is_read)
         return trouble(j, err);
-    if (version > VERSION)
+    if (version < 0 || version > VERSION)
         return err_set(err, -EPROTO, "the journal %s is of a newer cloudspan", j->path);
     if (version == VERSION)
         return 0;
@@ -88,7 +93,11 @@ static int take_lock(struct mirror_journal *j, const char *folder, struct err *e
     (void)snprintf(path, sizeof path, "%s/mirror.lock", folder);
     j->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (j->lock < 0)
-        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+        return err_set(err, -errno,
+                       errno == EACCES ? "%s may not be written by this user: do it as root, or "
+                                         "name another state folder with --state"
+                                       : "%s cannot be opened (another state folder: --state)",
+                       path);
     if (flock(j->lock, LOCK_EX | LOCK_NB) < 0)
         return err_set(
             err, errno == EWOULDBLOCK ? -EBUSY : -errno,
@@ -109,8 +118,13 @@ int mirror_journal_open(const char *folder, bool write, struct mirror_journal **
     j->lock = -1;
     (void)snprintf(j->path, sizeof j->path, "%s/mirror.db", folder);
     int result = write ? take_lock(j, folder, err) : 0;
-    if (result == 0 && (write || access(j->path, R_OK) == 0)) {
-        int flags = write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    bool is_there = write || access(j->path, R_OK) == 0;
+    if (!is_there && errno != ENOENT && errno != ENOTDIR)
+        result = err_set(err, -errno, "the journal %s: %s", j->path, strerror(errno));
+    if (result == 0 && is_there) {
+        /* Also to look only: what a killed writer left half written has to be undone first. SQLite
+         * takes a file that may not be written for one to read. */
+        int flags = SQLITE_OPEN_READWRITE | (write ? SQLITE_OPEN_CREATE : 0);
         if (sqlite3_open_v2(j->path, &j->db, flags, NULL) != SQLITE_OK)
             result = trouble(j, err);
         else
@@ -291,8 +305,8 @@ int mirror_journal_step(struct mirror_journal *journal, const char *provider, co
                          (const char *const[]){provider, name, object->kind, object->key, NULL});
     if (result == 0)
         result = execute(journal, err, "COMMIT", (const char *const[]){NULL});
-    else if (journal->db)
-        (void)sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL); /* result says why */
+    if (result < 0 && journal->db) /* result says why; where nothing was begun, nothing is undone */
+        (void)sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL);
     free(is);
     free(on);
     return result;

@@ -48,16 +48,16 @@ static int wish_take(int row, const char *value, void *with, struct err *err)
 static int wish_check(struct mirror_job *job, struct err *err)
 {
     struct wish *wish = job->wish;
-    if (!job->name[0] && wish->interface)
-        (void)snprintf(job->name, sizeof job->name, "%s", wish->interface);
+    if (!job->name[0] && wish->interface) {
+        int len = snprintf(job->name, sizeof job->name, "%s%s%s", wish->netns ? wish->netns : "",
+                           wish->netns ? "." : "", wish->interface);
+        if (len < 0 || (size_t)len >= sizeof job->name)
+            return err_set(err, -EINVAL, "this mirror needs a shorter name: --name");
+    }
     if (job->partial)
         return 0;
     if (!wish->interface)
         return err_set(err, -EINVAL, "which interface? --interface eth0");
-    if (!host_read_mark(job, job->name))
-        return err_set(err, -EINVAL,
-                       "--name: '%s': names that begin with \"vm.\" are those of virtual machines",
-                       job->name);
     if (!wish->host.direction)
         wish->host.direction = HOST_BOTH;
     return host_check(&wish->host, 1, err);
@@ -115,7 +115,7 @@ const struct mirror_provider provider_linux = {
     .usage = "plan|apply linux --interface IFACE --to KIND:ADDR --id N [OPTION]…\n"
              "       cloudspan mirror status|remove linux [--interface IFACE | --name NAME]\n"
              "       cloudspan mirror linux --list-methods",
-    .more = "What each method keeps and can is in cloudspan-mirror(1).\n",
+    .more = "What each method keeps and can is in cloudspan-mirror-linux(1).\n",
     .options = rows,
     .wish_size = sizeof(struct wish),
     .wish_take = wish_take,

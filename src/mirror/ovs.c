@@ -278,7 +278,7 @@ static bool may_change(const struct mirror_object *have, const struct mirror_obj
 
 const struct mirror_provider provider_ovs = {
     .name = "ovs",
-    .summary = "ports and VLANs of Open vSwitch, by its own mirrors",
+    .summary = "Mirrors ports and VLANs of Open vSwitch to a collector",
     .usage = "plan|apply|status|remove ovs --bridge NAME --ports LIST --to KIND:WHERE --id N "
              "[OPTION]…",
     .more = "Mirrors of others, and what they use, are left alone. cloudspan mirror plan ovs …\n"

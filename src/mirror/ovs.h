@@ -63,6 +63,7 @@ const char *ovs_name(const json_t *row);
 
 /* The mirror that a row is part of; NULL: it is not ours. */
 const char *ovs_mark(const json_t *row);
+bool ovs_is_ours(const json_t *row, const char *mirror);
 
 /* Whether the bridge has the port. */
 bool ovs_is_on(const json_t *bridge, const json_t *port);
@@ -97,6 +98,7 @@ bool ovs_count_seen(const struct ovs *ovs, const json_t *bridge, const json_t *i
  *                                                       with the ports' names, sorted
  *   output_port, output_vlan   "" and 0: not this
  *   type, options:…            of the tunnel; type "": the output is no tunnel of ours
+ *   vlan_mode, tag             of its port: which tags come off the copies; "" and 0: none
  *   leftovers                  ports of ours that are not the output */
 int ovs_want(struct mirror_job *job, struct mirror_set *out, struct text *remarks, struct err *err);
 
@@ -116,7 +118,7 @@ struct ovs_way {
 int ovs_check_way(const struct ovs *ovs, const struct ovs_wish *wish, const json_t *bridge,
                   struct ovs_way *out, struct text *remarks, struct err *err) MUST_CHECK;
 
-/* ---- making (ovs_make.c) and finding (ovs_find.c) ---- */
+/* ---- making (ovs_make.c), finding (ovs_find.c), counting (ovs_measure.c) ---- */
 
 int ovs_make(struct mirror_job *job, const struct mirror_object *want, struct err *err);
 int ovs_change(struct mirror_job *job, const struct mirror_object *have,
@@ -126,6 +128,10 @@ int ovs_unmake(struct mirror_job *job, const struct mirror_object *have, struct 
 int ovs_is_running(const struct ovs *ovs, bool *out, struct err *err) MUST_CHECK;
 
 int ovs_find(struct mirror_job *job, struct mirror_set *out, struct err *err);
+/* The first mirror of ours on the bridge; NULL: there is none. */
+const json_t *ovs_our_mirror(const struct ovs *ovs, const json_t *bridge, const char *mirror);
+/* Its attributes, without those of a tunnel; of no mirror: the bridge alone. */
+json_t *ovs_object_of(const struct ovs *ovs, const json_t *bridge, const json_t *mirror);
 int ovs_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out_n,
               struct err *err);
 int ovs_measure(struct mirror_job *job, const struct mirror_set *found, struct mirror_measures *out,

@@ -84,12 +84,6 @@ static json_t *mark(const char *mirror)
     return ovsdb_new_map(json_pack("{s:s}", OVS_MARK, mirror));
 }
 
-static bool is_ours(const json_t *row, const char *mirror)
-{
-    const char *name = ovs_mark(row);
-    return name && strcmp(name, mirror) == 0;
-}
-
 /* {"options:key": "101", …} as a map of the database. */
 static json_t *options_of(const json_t *is)
 {
@@ -150,12 +144,12 @@ static int find_ours(const struct ovs *ovs, const json_t *bridge, const char *mi
     const json_t *row;
     bool ok = ours.mirrors && ours.others;
     for (size_t i = 0; ok && (row = ovs_mirror_of(ovs, bridge, i)); i++) {
-        if (!is_ours(row, mirror))
+        if (!ovs_is_ours(row, mirror))
             continue;
         ok = json_array_append_new(ours.mirrors, ovsdb_new_uuid(ovs_uuid(row))) == 0;
     }
     for (size_t i = 0; ok && (row = ovs_port_of(ovs, bridge, i)); i++) {
-        if (!is_ours(row, mirror))
+        if (!ovs_is_ours(row, mirror))
             continue;
         if (strcmp(ovs_name(row), tunnel) == 0)
             ours.tunnel = row;
@@ -178,9 +172,11 @@ static void take_off(struct ovsdb_transaction *t, const json_t *bridge, const ch
                      ovsdb_new_set(json_incref(rows)));
 }
 
-/* A new port with one interface, on the bridge. `id` is what this transaction calls it. */
+/* A new port with one interface, on the bridge. `row`: its further columns. `id` is what this
+ * transaction calls it. */
 static void add_port(struct ovsdb_transaction *t, const json_t *bridge, const char *mirror,
-                     const char *name, const char *type, json_t *options, const char *id)
+                     const char *name, json_t *row, const char *type, json_t *options,
+                     const char *id)
 {
     static const char *const columns[] = {"name", NULL};
     char interface[32];
@@ -190,10 +186,10 @@ static void add_port(struct ovsdb_transaction *t, const json_t *bridge, const ch
                  json_pack("{s:s, s:s, s:o, s:o}", "name", name, "type", type, "options", options,
                            "external_ids", mark(mirror)),
                  interface);
-    ovsdb_insert(t, "Port",
-                 json_pack("{s:s, s:o, s:o}", "name", name, "interfaces", ovsdb_named(interface),
-                           "external_ids", mark(mirror)),
-                 id);
+    t->failed |= json_object_set_new(row, "name", json_string(name)) < 0 ||
+                 json_object_set_new(row, "interfaces", ovsdb_named(interface)) < 0 ||
+                 json_object_set_new(row, "external_ids", mark(mirror)) < 0;
+    ovsdb_insert(t, "Port", row, id);
     ovsdb_mutate(t, "Bridge", ovsdb_where_uuid(ovs_uuid(bridge)), "ports", "insert",
                  ovsdb_new_set(json_pack("[o]", ovsdb_named(id))));
 }
@@ -203,8 +199,8 @@ static void add_nudge(struct ovsdb_transaction *t, const json_t *bridge, const c
     char name[OVS_NAME_MAX], peer[OVS_NAME_MAX + 8];
     ovs_put_nudge_name(mirror, name);
     (void)snprintf(peer, sizeof peer, "%s-none", name);
-    add_port(t, bridge, mirror, name, "patch", ovsdb_new_map(json_pack("{s:s}", "peer", peer)),
-             "nudge");
+    add_port(t, bridge, mirror, name, json_object(), "patch",
+             ovsdb_new_map(json_pack("{s:s}", "peer", peer)), "nudge");
 }
 
 /* Nobody renamed, or removed and made anew, the bridge since we looked. */
@@ -260,17 +256,28 @@ static void put_mirror(const struct ovs *ovs, struct ovsdb_transaction *t, const
                  ovsdb_new_set(json_pack("[o]", ovsdb_named("mirror"))));
 }
 
+/* The columns of its port. */
+static json_t *tags_of(const json_t *is)
+{
+    const char *mode = text_of(is, "vlan_mode");
+    json_t *tag = json_object_get(is, "tag");
+    return json_pack("{s:o, s:o}", "vlan_mode",
+                     mode[0] ? json_string(mode) : ovsdb_new_set(json_array()), "tag",
+                     mode[0] ? json_incref(tag) : ovsdb_new_set(json_array()));
+}
+
 /* The tunnel's port, made or changed; gives what the mirror refers to. */
 static json_t *put_tunnel(const struct ovs *ovs, struct ovsdb_transaction *t, const json_t *bridge,
                           const struct ours *ours, const char *mirror, const json_t *is)
 {
     const char *type = text_of(is, "type"), *name = text_of(is, "output_port");
     if (!ours->tunnel) {
-        add_port(t, bridge, mirror, name, type, options_of(is), "tunnel");
+        add_port(t, bridge, mirror, name, tags_of(is), type, options_of(is), "tunnel");
         return ovsdb_named("tunnel");
     }
     ovsdb_update(t, "Interface", ovsdb_where_uuid(ovs_uuid(ovs_interface_of(ovs, ours->tunnel, 0))),
                  json_pack("{s:s, s:o}", "type", type, "options", options_of(is)));
+    ovsdb_update(t, "Port", ovsdb_where_uuid(ovs_uuid(ours->tunnel)), tags_of(is));
     return ovsdb_new_uuid(ovs_uuid(ours->tunnel));
 }
 

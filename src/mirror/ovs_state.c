@@ -78,6 +78,12 @@ const char *ovs_mark(const json_t *row)
     return ovsdb_map_text(ovs_get(row, "external_ids"), OVS_MARK);
 }
 
+bool ovs_is_ours(const json_t *row, const char *mirror)
+{
+    const char *name = ovs_mark(row);
+    return name && strcmp(name, mirror) == 0;
+}
+
 const json_t *ovs_by_uuid(const struct ovs *ovs, enum ovs_table table, const char *uuid)
 {
     const json_t *row;

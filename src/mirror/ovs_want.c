@@ -98,25 +98,68 @@ static int find_port(const struct ovs *ovs, const json_t *bridge, const char *op
 }
 
 static int check_ports(const struct ovs *ovs, const struct ovs_wish *wish, const json_t *bridge,
-                       struct text *remarks, struct err *err)
+                       struct err *err)
 {
     for (size_t i = 0; i < json_array_size(wish->ports); i++) {
         const char *name = json_string_value(json_array_get(wish->ports, i));
         const json_t *port;
-        int64_t tag;
         int result = find_port(ovs, bridge, "--ports", name, &port, err);
         if (result < 0)
             return result;
         if (ovs_mark(port))
             return err_set(err, -EINVAL, "--ports: '%s' is the output of the mirror %s", name,
                            ovs_mark(port));
-        if (ovsdb_number(ovs_get(port, "tag"), &tag) && wish->to.wrap != MIRROR_VLAN)
-            text_format(remarks,
-                        "the machine at %s sends without a VLAN tag, and its copies have one, %d: "
-                        "the switch puts it on (drop-vlan: yes in cloudspan.yaml takes it off)\n",
-                        name, (int)tag);
     }
     return 0;
+}
+
+/* ---- tags ---- */
+
+/* How the switch tags what the machine at a port sends without the tag. */
+struct tagging {
+    const char *mode; /* "": not at all */
+    int64_t tag;
+};
+
+static struct tagging tagging_of(const json_t *port)
+{
+    static const char *const modes[] = {"access", "dot1q-tunnel", "native-untagged"};
+    struct tagging is = {.mode = ""};
+    const char *mode = ovsdb_text(ovs_get(port, "vlan_mode"));
+    if (!ovsdb_number(ovs_get(port, "tag"), &is.tag))
+        return is;
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if (strcmp(mode ? mode : "access", modes[i]) == 0)
+            is.mode = modes[i];
+    return is;
+}
+
+/* The tunnel's port takes the tags off again, as long as that is the same for all ports. In the
+ * first two modes it takes off whatever tag there is: so one that is in no use will do, and the
+ * mirror stays when the ports' change, as OpenStack's do. */
+static bool set_tagging(const struct ovs *ovs, const struct ovs_wish *wish, json_t *is,
+                        struct text *remarks)
+{
+    enum { UNUSED = 4095 };
+    struct tagging all = {.mode = ""};
+    bool same = true, any = false;
+    for (size_t i = 0; i < json_array_size(wish->ports); i++) {
+        const char *name = json_string_value(json_array_get(wish->ports, i));
+        struct tagging one = tagging_of(ovs_by_name(ovs, OVS_PORT, name));
+        if (one.mode[0] && strcmp(one.mode, "native-untagged") != 0)
+            one.tag = UNUSED;
+        if (i == 0)
+            all = one;
+        same &= strcmp(all.mode, one.mode) == 0 && all.tag == one.tag;
+        any |= one.mode[0] != '\0';
+    }
+    if (!same)
+        all = (struct tagging){.mode = ""};
+    if (any && !same)
+        text_put(remarks, "of these ports some have VLAN tags that their machines do not see: the "
+                          "copies have them (drop-vlan: yes in cloudspan.yaml takes them off)\n");
+    return json_object_set_new(is, "vlan_mode", json_string(all.mode)) == 0 &&
+           json_object_set_new(is, "tag", json_integer(all.mode[0] ? all.tag : 0)) == 0;
 }
 
 /* ---- the output ---- */
@@ -263,7 +306,8 @@ static int set_output(const struct ovs *ovs, const struct mirror_job *job, const
         break;
     default:
         ovs_put_port_name(job->name, name);
-        ok = set_text(is, "output_port", name) && set_tunnel(wish, is);
+        ok = set_text(is, "output_port", name) && set_tunnel(wish, is) &&
+             set_tagging(ovs, wish, is, remarks);
         if (ok)
             result = check_type(ovs, types[wish->to.wrap], err);
         if (ok && result == 0)
@@ -366,12 +410,12 @@ static json_t *ports_of(const struct ovs_wish *wish, int direction)
 static json_t *new_object(const struct ovs_wish *wish)
 {
     /* OUT: what the machine sends, and the switch receives: its source. */
-    return json_pack("{s:s, s:b, s:o, s:o, s:o, s:i, s:s, s:i, s:s, s:[]}", "bridge", wish->bridge,
-                     "select_all", json_array_size(wish->ports) == 0, "select_src_port",
-                     ports_of(wish, OVS_OUT), "select_dst_port", ports_of(wish, OVS_IN),
-                     "select_vlan", wish->vlans ? json_deep_copy(wish->vlans) : json_array(),
-                     "snaplen", (int)wish->snap, "output_port", "", "output_vlan", 0, "type", "",
-                     "leftovers");
+    return json_pack(
+        "{s:s, s:b, s:o, s:o, s:o, s:i, s:s, s:i, s:s, s:s, s:i, s:[]}", "bridge", wish->bridge,
+        "select_all", json_array_size(wish->ports) == 0, "select_src_port", ports_of(wish, OVS_OUT),
+        "select_dst_port", ports_of(wish, OVS_IN), "select_vlan",
+        wish->vlans ? json_deep_copy(wish->vlans) : json_array(), "snaplen", (int)wish->snap,
+        "output_port", "", "output_vlan", 0, "type", "", "vlan_mode", "", "tag", 0, "leftovers");
 }
 
 int ovs_want(struct mirror_job *job, struct mirror_set *out, struct text *remarks, struct err *err)
@@ -388,7 +432,7 @@ int ovs_want(struct mirror_job *job, struct mirror_set *out, struct text *remark
     if (result == 0)
         result = check_names(ovs, job, bridge, err);
     if (result == 0)
-        result = check_ports(ovs, wish, bridge, remarks, err);
+        result = check_ports(ovs, wish, bridge, err);
     if (result == 0) {
         is = new_object(wish);
         result = is ? set_output(ovs, job, bridge, is, remarks, err)

@@ -6,58 +6,53 @@
  * that patch ports connect. A mirror of any port on this way would copy its own copies. Which port
  * the uplink is, flows decide and no table says; so on such bridges only ports are mirrored that
  * are known to have a machine behind them, unless the user says which one the uplink is. */
-#include <dirent.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "linux/interface.h"
+#include "linux/link.h"
 #include "mirror/ovs.h"
 
-#define LOWER_MAX  32 /* interfaces that one stands on */
-#define BRIDGE_MAX 256
+#define PATH_MAX_LINKS 32
+#define BRIDGE_MAX     256
 
 /* ---- the kernel's side ---- */
 
-struct names {
-    char at[LOWER_MAX][16];
+struct links {
+    struct linux_link *at;
     size_t n;
 };
 
-static void add_name(struct names *names, const char *name)
+struct path {
+    const struct linux_link *at[PATH_MAX_LINKS];
+    size_t n;
+};
+
+static void add_link(struct path *path, const struct linux_link *link)
 {
-    for (size_t i = 0; i < names->n; i++)
-        if (strcmp(names->at[i], name) == 0)
+    for (size_t i = 0; i < path->n; i++)
+        if (path->at[i] == link)
             return;
-    if (names->n < LOWER_MAX && strlen(name) < sizeof names->at[0])
-        (void)snprintf(names->at[names->n++], sizeof names->at[0], "%s", name);
+    if (link && path->n < PATH_MAX_LINKS)
+        path->at[path->n++] = link;
 }
 
-/* The interface, and those that it stands on: a VLAN's, a bond's. */
-static void find_lower(const char *interface, struct names *out)
+/* The interface, and what its packets pass next: that of a VLAN, the ports of a bond, the other end
+ * of a veth. */
+static void find_path(const struct links *links, const char *interface, struct path *out)
 {
     out->n = 0;
-    add_name(out, interface);
+    add_link(out, linux_link_by_name(links->at, links->n, interface));
     for (size_t i = 0; i < out->n; i++) {
-        char path[64];
-        (void)snprintf(path, sizeof path, "/sys/class/net/%s", out->at[i]);
-        DIR *folder = opendir(path);
-        for (struct dirent *entry; folder && (entry = readdir(folder));)
-            if (strncmp(entry->d_name, "lower_", 6) == 0)
-                add_name(out, entry->d_name + 6);
-        if (folder)
-            closedir(folder);
+        const struct linux_link *link = out->at[i];
+        add_link(out, linux_link_by_index(links->at, links->n, link->lower));
+        bool is_bond = strcmp(link->kind, "bond") == 0 || strcmp(link->kind, "team") == 0;
+        for (size_t j = 0; is_bond && j < links->n; j++)
+            if (links->at[j].master == link->index)
+                add_link(out, &links->at[j]);
     }
-}
-
-static bool is_tap(const char *interface)
-{
-    char path[300];
-    (void)snprintf(path, sizeof path, "/sys/class/net/%s/tun_flags", interface);
-    return access(path, F_OK) == 0;
 }
 
 /* ---- the switch's side ---- */
@@ -65,6 +60,7 @@ static bool is_tap(const char *interface)
 struct search {
     const struct ovs *ovs;
     const struct ovs_wish *wish;
+    struct links links;
     const json_t *bridge;              /* the mirrored one */
     const json_t *entrance;            /* the port by which the copies come into the switch */
     const json_t *reached[BRIDGE_MAX]; /* bridges that they may pass; the first is the entrance's */
@@ -118,18 +114,20 @@ static void reach_all(struct search *s)
 }
 
 /* What is known to have a machine behind it, and is no way to other hosts. */
-static bool is_machine(const struct ovs *ovs, const json_t *port)
+static bool is_machine(const struct search *s, const json_t *port)
 {
     static const char *const signs[] = {"iface-id", "vm-id", "vm-uuid", "attached-mac",
                                         "container_id"};
-    const json_t *interface = ovs_interface_of(ovs, port, 0);
-    const char *type = type_of(ovs, port);
+    const json_t *interface = ovs_interface_of(s->ovs, port, 0);
+    const char *type = type_of(s->ovs, port);
     for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
         if (ovsdb_map_text(ovs_get(interface, "external_ids"), signs[i]) ||
             ovsdb_map_text(ovs_get(port, "external_ids"), signs[i]))
             return true;
+    const struct linux_link *link =
+        linux_link_by_name(s->links.at, s->links.n, ovs_name(interface));
     return strcmp(type, "internal") == 0 || strncmp(type, "dpdkvhost", 9) == 0 ||
-           (!type[0] && is_tap(ovs_name(interface)));
+           (!type[0] && link && strcmp(link->kind, "tun") == 0);
 }
 
 /* Whether all uplinks that were named are on the bridge where the copies come in: they pass no
@@ -177,7 +175,7 @@ static int check_port(const struct search *s, const char *name, const char *to, 
                        "mirror the machines' ports, or reach the collector by an interface that is "
                        "not on the bridge",
                        to, name);
-    if (json_array_size(s->wish->uplinks) == 0 && !is_machine(s->ovs, port))
+    if (json_array_size(s->wish->uplinks) == 0 && !is_machine(s, port))
         return err_set(err, -ELOOP,
                        "--ports: the copies to %s leave by the bridge %s; if that is through %s, "
                        "they would be copied again and again. Say which port they leave by: "
@@ -259,9 +257,9 @@ int ovs_check_way(const struct ovs *ovs, const struct ovs_wish *wish, const json
                   struct ovs_way *out, struct text *remarks, struct err *err)
 {
     struct search search = {.ovs = ovs, .wish = wish, .bridge = bridge};
-    struct linux_interface facts;
+    const struct linux_link *link;
     struct linux_route route;
-    struct names names;
+    struct path path;
     char to[ADDR_TEXT_MAX + 1];
     to[addr_format(&wish->to.addr, to)] = '\0';
     if (!ovsdb_is_local(ovs->db)) {
@@ -281,22 +279,24 @@ int ovs_check_way(const struct ovs *ovs, const struct ovs_wish *wish, const json
         err_wrap(err, "the collector cannot be reached");
         return result;
     }
-    find_lower(route.interface, &names);
-    for (size_t i = 0; i < names.n && !search.entrance; i++)
-        search.entrance = port_of_interface(ovs, names.at[i]);
+    result = linux_links(&search.links.at, &search.links.n, err);
+    if (result < 0)
+        return result;
+    find_path(&search.links, route.interface, &path);
+    for (size_t i = 0; i < path.n && !search.entrance; i++)
+        search.entrance = port_of_interface(ovs, path.at[i]->name);
     result = check_datapath(ovs, wish, bridge, search.entrance, route.interface, err);
     if (result == 0 && search.entrance) {
         bool is_direct = strcmp(ovs_name(search.entrance), route.interface) == 0;
         result = check_loop(&search, is_direct, to, remarks, err);
     }
-    if (result < 0)
-        return result;
     struct ovs_way way = {.is_known = true, .mtu = route.mtu, .source = route.source};
     (void)snprintf(way.interface, sizeof way.interface, "%s", route.interface);
-    /* What the kernel does not say of it, no remark is made of. */
-    if (linux_interface_facts(route.interface, &facts, NULL) == 0 &&
-        (way.mtu == 0 || facts.mtu < way.mtu))
-        way.mtu = facts.mtu;
-    *out = way;
-    return 0;
+    link = linux_link_by_name(search.links.at, search.links.n, route.interface);
+    if (link && (way.mtu == 0 || link->mtu < way.mtu))
+        way.mtu = link->mtu;
+    free(search.links.at);
+    if (result == 0)
+        *out = way;
+    return result;
 }

@@ -36,6 +36,7 @@ struct mirror_job {
     const char *folder;         /* where the journal is; NULL: not known */
     const json_t *arguments;    /* the words of the wish, for a unit that says them again */
     struct mirror_set recorded; /* what the journal has of it */
+    const json_t *sample;       /* for measure(): the last look, by `what`, or NULL: see judge() */
     void *state;                /* the provider's own, from open() to close() */
 };
 
@@ -47,6 +48,7 @@ struct mirror_measure {
     uint64_t bytes;      /* mirrored */
     uint64_t n_lost;     /* copies that did not leave, as far as is known */
     char trouble[200];   /* "": none seen; else a sentence: "the tunnel is down" */
+    bool is_judged;      /* the provider itself looked whether it sends */
 };
 
 struct mirror_measures {

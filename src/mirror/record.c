@@ -13,6 +13,39 @@
 
 #define RECORD_MAX (16u << 20)
 
+/* Control characters, line breaks that no editor shows, what is no character: a configuration has
+ * none of them. */
+static bool is_refused(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
+           (c & 0xfffe) == 0xfffe;
+}
+
+/* A YAML string in double quotes, all of it ASCII. One of JSON would nearly be the same: but what
+ * is beyond 16 bits it writes as two halves, which YAML does not put together again. Bytes that are
+ * no UTF-8 become \xNN, and what is refused \uNNNN, as visible characters. */
+static void put_string(const char *string, size_t max, struct text *out)
+{
+    size_t len = strnlen(string, max);
+    text_put(out, "\"");
+    for (size_t at = 0; at < len;) {
+        uint32_t code;
+        size_t size = text_utf8(string + at, len - at, &code);
+        if (!size)
+            text_format(out, "\\\\x%02x", (unsigned)(uint8_t)string[at]);
+        else if (is_refused(code))
+            text_format(out, "\\\\u%04x", (unsigned)code);
+        else if (code == '"' || code == '\\')
+            text_format(out, "\\%c", (char)code);
+        else if (code >= 0x20 && code < 0x7f)
+            text_add(out, string + at, 1);
+        else
+            text_format(out, code > 0xffff ? "\\U%08x" : "\\u%04x", (unsigned)code);
+        at += size ? size : 1;
+    }
+    text_put(out, "\"");
+}
+
 /* A list of texts of `size` bytes each; nothing where it is empty. `many`: the key where there are
  * several. */
 static void put_list(const char *key, const char *many, const char *texts, size_t size, size_t n,
@@ -26,24 +59,30 @@ static void put_list(const char *key, const char *many, const char *texts, size_
     text_format(out, "\n    %s: %s", n_there > 1 ? many : key, n_there > 1 ? "[" : "");
     for (size_t i = 0; i < n_there; i++) {
         text_put(out, i ? ", " : "");
-        text_json(out, texts + i * size, size);
+        put_string(texts + i * size, size, out);
     }
     text_put(out, n_there > 1 ? "]" : "");
 }
 
 static void put_source(const struct mirror_source *source, struct text *out)
 {
-    /* A JSON string is a YAML string in double quotes. */
     text_put(out, "  - name: ");
-    text_json(out, source->name, sizeof source->name);
+    put_string(source->name, sizeof source->name, out);
     put_list("channel", "channels", source->channels[0], sizeof source->channels[0],
              MIRROR_CHANNELS_MAX, out);
     put_list("mac", "mac", source->macs[0], sizeof source->macs[0], MIRROR_CHANNELS_MAX, out);
     if (source->network[0]) {
         text_put(out, "\n    network: ");
-        text_json(out, source->network, sizeof source->network);
+        put_string(source->network, sizeof source->network, out);
     }
-    put_list("addresses", "addresses", source->addresses[0], sizeof source->addresses[0], 8, out);
+    if (source->addresses[0][0]) {
+        text_put(out, "\n    addresses: [");
+        for (int i = 0; i < 8 && source->addresses[i][0]; i++) {
+            text_put(out, i ? ", " : "");
+            put_string(source->addresses[i], sizeof source->addresses[i], out);
+        }
+        text_put(out, "]");
+    }
     if (source->direction[0] && strcmp(source->direction, "both") != 0)
         text_format(out, "\n    direction: %s", source->direction);
     if (source->filtered)

@@ -70,6 +70,15 @@ static int unknown_wrap(const char *text, uint32_t allowed, struct err *err)
                    list);
 }
 
+/* Of one machine, as far as the address itself says. */
+static bool is_unicast(const struct addr *addr)
+{
+    static const uint8_t none[16] = {0};
+    if (addr_is_v4(addr))
+        return addr->b[12] != 0 && addr->b[12] < 224;
+    return memcmp(addr->b, none, sizeof none) != 0 && addr->b[0] != 0xff;
+}
+
 /* "ADDR", "ADDR:PORT", "[ADDR6]:PORT". A bare IPv6 address is taken whole. */
 static int parse_address(const char *text, const char *rest, struct mirror_target *out,
                          struct err *err)
@@ -97,6 +106,11 @@ static int parse_address(const char *text, const char *rest, struct mirror_targe
     if (!addr_parse(address, &out->addr))
         return err_set(err, -EINVAL,
                        "--to: '%s' is no IP address of a collector (names are not looked up here)",
+                       address);
+    if (!is_unicast(&out->addr))
+        return err_set(err, -EINVAL,
+                       "--to: %s is no address of a collector: one machine has to "
+                       "have it",
                        address);
     if (!port)
         return 0;

@@ -15,7 +15,7 @@ static int no_memory(struct err *err)
     return err_set(err, -ENOMEM, "no memory for the configuration");
 }
 
-static int config_new(struct config **out, struct err *err)
+int config_new(struct config **out, struct err *err)
 {
     struct config *config = calloc(1, sizeof *config);
     if (!config || !config_set_defaults(config)) {

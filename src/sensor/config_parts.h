@@ -42,6 +42,9 @@ int config_check(struct config *config, struct err *err) MUST_CHECK;
 int config_index_make(struct config *config, struct err *err) MUST_CHECK;
 void config_index_free(struct config_index *index);
 
+/* An empty one with its defaults, to which files are added. */
+int config_new(struct config **out, struct err *err) MUST_CHECK;
+
 /* Adds one file; the records of mirrors. */
 int config_add_file(struct config *config, const char *path, struct err *err) MUST_CHECK;
 int config_add_records(struct config *config, struct err *err) MUST_CHECK;

@@ -24,9 +24,13 @@ enum {
     PROTO_HOP_BY_HOP = 0,
     PROTO_TCP = 6,
     PROTO_UDP = 17,
+    PROTO_IPV4 = 4,
+    PROTO_IPV6 = 41,
     PROTO_ROUTING = 43,
+    PROTO_GRE = 47,
     PROTO_DESTINATION = 60,
     OPTION_JUMBO = 0xc2,
+    GRE_CHECKSUM = 0x80,
     FLAG_FIN = 0x01,
     FLAG_PSH = 0x08,
     FLAG_CWR = 0x80,
@@ -219,6 +223,7 @@ enum segment_kind segment_begin(struct segmenter *s, const uint8_t *frame, uint3
 {
     s->kind = SEGMENT_FITS;
     s->done = s->n_pieces = 0;
+    s->outer.proto = 0;
     if (size <= mtu + 14)
         return SEGMENT_FITS;
     struct shape shape;
@@ -237,15 +242,53 @@ enum segment_kind segment_begin(struct segmenter *s, const uint8_t *frame, uint3
     return s->kind;
 }
 
+/* The IP header that ends at `transport_at`, inside of `outer`; its length has to be right, so that
+ * no other bytes are taken for one. */
+static bool read_inner(const uint8_t *frame, uint32_t size, const struct shape *outer,
+                       uint32_t transport_at, struct shape *out)
+{
+    for (uint32_t header = 20; header <= 60; header += 4) {
+        if (transport_at < outer->transport_at + header)
+            return false;
+        struct reader r = rd_make(frame, size);
+        *out = (struct shape){.ip_at = transport_at - header};
+        rd_skip(&r, out->ip_at);
+        uint32_t left = (uint32_t)rd_left(&r);
+        bool is_v6 = rd_peek_u8(&r, 0) >> 4 == 6;
+        if ((is_v6 ? read_v6(r, left, out) : read_v4(r, left, out)) &&
+            out->transport_at == transport_at && out->end == size && !is_part(out))
+            return true;
+    }
+    return false;
+}
+
+/* Of the outer header's fields that differ from piece to piece. */
+static bool take_outer(struct segmenter *s, const uint8_t *frame, const struct shape *shape)
+{
+    struct reader id = rd_make(frame + shape->ip_at + 4, 2);
+    s->outer = (struct segment_outer){.proto = shape->proto,
+                                      .is_v4 = shape->is_v4,
+                                      .ip_id = rd_be16(&id),
+                                      .ip_at = shape->ip_at,
+                                      .transport_at = shape->transport_at};
+    return shape->proto == PROTO_UDP || shape->proto == PROTO_GRE || shape->proto == PROTO_IPV4 ||
+           shape->proto == PROTO_IPV6;
+}
+
 enum segment_kind segment_begin_sized(struct segmenter *s, const uint8_t *frame, uint32_t size,
                                       uint32_t transport_at, uint32_t step)
 {
-    struct shape shape;
+    struct shape shape, inner;
     s->kind = SEGMENT_CANNOT;
     s->done = s->n_pieces = 0;
-    if (step == 0 || !read_shape(frame, size, &shape) || is_part(&shape) ||
-        (transport_at && shape.transport_at != transport_at))
+    s->outer.proto = 0;
+    if (step == 0 || !read_shape(frame, size, &shape) || is_part(&shape))
         return SEGMENT_CANNOT;
+    if (transport_at && shape.transport_at != transport_at) {
+        if (!read_inner(frame, size, &shape, transport_at, &inner) || !take_outer(s, frame, &shape))
+            return SEGMENT_CANNOT;
+        shape = inner;
+    }
     s->whole = size >= shape.end;
     if (shape.proto == PROTO_TCP)
         s->kind = begin_tcp(s, frame, size, &shape, 0, step);
@@ -260,9 +303,9 @@ static uint64_t pseudo_header(const uint8_t *ip, bool is_v4, uint8_t proto, uint
                  : checksum_add((uint64_t)proto + size, ip + 8, 32);
 }
 
-static void finish_ip(struct segmenter *s, uint8_t *ip, uint32_t ip_size)
+static void finish_ip(uint8_t *ip, bool is_v4, uint32_t ip_size)
 {
-    if (!s->is_v4) {
+    if (!is_v4) {
         set16(ip + 4, ip_size - 40);
         return;
     }
@@ -311,6 +354,30 @@ static void finish_fragment(struct segmenter *s, uint8_t *out, bool last)
     set16(out + s->link_size + 6, more | offset);
 }
 
+/* A checksum of the tunnel's that the sender left out stays out. `size`: of the whole piece. */
+static void finish_outer(const struct segmenter *s, uint8_t *out, uint32_t size)
+{
+    const struct segment_outer *outer = &s->outer;
+    uint8_t *ip = out + outer->ip_at;
+    uint8_t *transport = out + outer->transport_at;
+    uint32_t transport_size = size - outer->transport_at;
+    if (outer->proto == PROTO_UDP) {
+        set16(transport + 4, transport_size);
+        bool has_sum = transport[6] || transport[7];
+        set16(transport + 6, 0);
+        uint64_t sum = pseudo_header(ip, outer->is_v4, PROTO_UDP, transport_size);
+        uint16_t right = checksum_fold(checksum_add(sum, transport, transport_size));
+        if (has_sum)
+            set16(transport + 6, right ? right : 0xffff);
+    } else if (outer->proto == PROTO_GRE && transport[0] & GRE_CHECKSUM) {
+        set16(transport + 4, 0);
+        set16(transport + 4, checksum_fold(checksum_add(0, transport, transport_size)));
+    }
+    if (outer->is_v4)
+        set16(ip + 4, outer->ip_id + s->n_pieces);
+    finish_ip(ip, outer->is_v4, size - outer->ip_at);
+}
+
 uint32_t segment_next(struct segmenter *s, uint8_t *out)
 {
     uint32_t left = (uint32_t)rd_left(&s->payload);
@@ -328,7 +395,9 @@ uint32_t segment_next(struct segmenter *s, uint8_t *out)
         finish_tcp(s, out, size, last);
     else if (s->kind == SEGMENT_UDP)
         finish_udp(s, out, size);
-    finish_ip(s, out + s->link_size, s->header_size - s->link_size + size);
+    finish_ip(out + s->link_size, s->is_v4, s->header_size - s->link_size + size);
+    if (s->outer.proto)
+        finish_outer(s, out, s->header_size + size);
     s->done += size;
     s->n_pieces++;
     return s->header_size + size;

@@ -18,6 +18,15 @@ enum segment_kind {
  * TCP with options. */
 #define SEGMENT_MAX_HEADERS 512
 
+/* Of a tunnel's packet, in which what is cut lies. Offsets are the header's. */
+struct segment_outer {
+    uint8_t proto; /* UDP, GRE, or an IP in IP; 0: there is no tunnel */
+    bool is_v4;
+    uint16_t ip_id;
+    uint32_t ip_at;
+    uint32_t transport_at;
+};
+
 struct segmenter {
     enum segment_kind kind;
     bool is_v4;
@@ -32,6 +41,7 @@ struct segmenter {
     uint16_t ip_id;
     uint32_t seq;
     uint8_t flags; /* TCP's */
+    struct segment_outer outer;
     struct reader payload;
     uint8_t header[SEGMENT_MAX_HEADERS];
 };

@@ -17,8 +17,9 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
 import scenario  # noqa: E402
 
-for name in ("receive", "machines", "health", "storage", "outputs", "soak", "virt"):
-    __import__("scenarios_" + name)
+for name in sorted(os.listdir(os.path.dirname(os.path.abspath(__file__)))):
+    if name.startswith("scenarios_") and name.endswith(".py"):
+        __import__(name[:-3])
 
 
 def main():

@@ -4,8 +4,10 @@ system is needed for it and python starts slowly enough for once.
 usage: guest.py --list BUILD PATTERN...
        guest.py [--slower FACTOR] [--jobs N] [--log FOLDER] BUILD PATTERN...
 
-Names are meson's, with * and ? as in the shell. A line for each test that ends; FOLDER gets what each
-of them said (NAME.txt), and the file "counts" with the number of passed, failed and skipped tests."""
+Names are meson's, with * and ? as in the shell. A line for each test that ends. FOLDER, which
+guests share, gets what each test said (NAME.txt); its folder "claims" says which tests a guest has
+begun, so that no other does; "running-NAME" is there as long as a test runs; and "counts-GUEST" is
+the number of this guest's passed, failed and skipped tests."""
 import argparse
 import concurrent.futures
 import fnmatch
@@ -16,13 +18,17 @@ import subprocess
 import sys
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 SKIPPED = 77
+# Tests that make no sense elsewhere; what they say is shown even when they pass.
+OWN = [{"name": "guest/kernel", "cmd": [os.path.join(HERE, "offers")], "env": {}, "workdir": None,
+        "timeout": 60}]
 
 
 def chosen(build, patterns):
     """The tests that the patterns name, in the patterns' order, each once."""
     with open(os.path.join(build, "meson-info", "intro-tests.json"), encoding="utf-8") as file:
-        tests = {test["name"]: test for test in json.load(file)}
+        tests = {test["name"]: test for test in OWN + json.load(file)}
     names = {}
     for pattern in patterns:
         matching = fnmatch.filter(tests, pattern)
@@ -64,17 +70,23 @@ def say(text):
 
 
 def one(test, options):
-    """Runs it and tells how it went: the word for its result."""
+    """Runs it and tells how it went: the word for its result; none when another guest has it."""
     name, begin = test["name"], time.monotonic()
-    path = os.path.join(options.log, name.replace("/", "-") + ".txt")
-    started = os.path.join(options.log, "running-" + name.replace("/", "-"))
+    file_name = name.replace("/", "-").replace(" ", "-")
+    path = os.path.join(options.log, file_name + ".txt")
+    started = os.path.join(options.log, "running-" + file_name)
+    try:
+        os.mkdir(os.path.join(options.log, "claims", file_name))
+    except FileExistsError:
+        return None
     with open(started, "w", encoding="ascii"):
         pass
     status = run(test, options.build, options.slower, path)
     os.unlink(started)
     seconds = f"{time.monotonic() - begin:.0f} s"
     if status == 0:
-        say(f"{name:<28} ok: {seconds}")
+        own = last_lines(path, 40) if test in OWN else []
+        say("\n".join([f"{name:<28} ok: {seconds}", *("    | " + line for line in own)]))
         return "passed"
     said = last_lines(path, 40)
     if status == SKIPPED:
@@ -102,7 +114,8 @@ def main():
         return 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda test: one(test, options), tests))
-    with open(os.path.join(options.log, "counts"), "w", encoding="ascii") as file:
+    counts = os.path.join(options.log, "counts-" + os.environ["guest"])
+    with open(counts, "w", encoding="ascii") as file:
         print(*(results.count(word) for word in ("passed", "failed", "skipped")), file=file)
     return int("failed" in results)
 
