@@ -140,7 +140,7 @@ int host_find_way(const struct host *host, const struct host_wish *wish,
 
 /* Refuses copies that would be copied again, by this mirror or by another one. `way`: NULL where
  * copies leave by an interface as they are (wish->to.device). */
-int host_check_loops(const struct host *host, const char *mirror, const struct host_wish *wish,
+int host_check_loops(const struct host *host, const struct host_wish *wish,
                      const struct linux_link *mirrored, const struct host_way *way,
                      struct err *err) MUST_CHECK;
 

@@ -394,7 +394,7 @@ static int decide(struct plan *p, char why[200], struct err *err)
         return result;
     if (wish->to.wrap == MIRROR_INTERFACE) {
         (void)snprintf(p->device, sizeof p->device, "%.15s", wish->to.device);
-        return host_check_loops(p->host, p->host->mark, wish, p->mirrored, NULL, err);
+        return host_check_loops(p->host, wish, p->mirrored, NULL, err);
     }
     /* A geneve device follows the routes. So does a vxlan device that the IP layer gives packets
      * to: bound to an interface, its MTU could not be that of the mirrored one, and the senders of
@@ -404,7 +404,7 @@ static int decide(struct plan *p, char why[200], struct err *err)
     host_device_name(host_mark(p->job), name, p->device);
     result = host_find_way(p->host, wish, p->mirrored, p->bound, &p->way, err);
     if (result == 0)
-        result = host_check_loops(p->host, p->host->mark, wish, p->mirrored, &p->way, err);
+        result = host_check_loops(p->host, wish, p->mirrored, &p->way, err);
     return result < 0 ? result : check_size(p, err);
 }
 

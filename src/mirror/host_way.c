@@ -181,9 +181,10 @@ static int check_tunnel(const struct host *host, const struct host_wish *wish,
         out->name, by ? "leave" : "may leave", mirrored->name);
 }
 
-int host_check_loops(const struct host *host, const char *mirror, const struct host_wish *wish,
+int host_check_loops(const struct host *host, const struct host_wish *wish,
                      const struct linux_link *mirrored, const struct host_way *way, struct err *err)
 {
+    const char *mirror = host->mark;
     char other[MIRROR_NAME_MAX], to[16];
     bool owns;
     if (host_read_alias(mirrored->alias, other, &owns))

@@ -75,14 +75,7 @@ static void put_source(const struct mirror_source *source, struct text *out)
         text_put(out, "\n    network: ");
         put_string(source->network, sizeof source->network, out);
     }
-    if (source->addresses[0][0]) {
-        text_put(out, "\n    addresses: [");
-        for (int i = 0; i < 8 && source->addresses[i][0]; i++) {
-            text_put(out, i ? ", " : "");
-            put_string(source->addresses[i], sizeof source->addresses[i], out);
-        }
-        text_put(out, "]");
-    }
+    put_list("addresses", "addresses", source->addresses[0], sizeof source->addresses[0], 8, out);
     if (source->direction[0] && strcmp(source->direction, "both") != 0)
         text_format(out, "\n    direction: %s", source->direction);
     if (source->filtered)

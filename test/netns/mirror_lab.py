@@ -360,7 +360,7 @@ def host_state(ns):
         state["settings"] = "\n".join(settings())
     state["files"] = "\n".join(files_below(UNITS, "/run/systemd/system", "/etc/cloudspan",
                                             CARRIERS))
-    state["processes"] = "\n".join(processes_of(ns))
+    state["processes"] = "\n".join(sorted(" ".join(words) for _, words in processes_of(ns)))
     return state
 
 
@@ -386,17 +386,17 @@ def files_below(*folders):
 
 
 def processes_of(ns):
-    """Those of cloudspan that live in the namespace or were started for it."""
+    """[(pid, words of its command line)] of cloudspan's in the namespace."""
     found = []
     for pid in os.listdir("/proc"):
         try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-            if b"cloudspan" in words[0] and os.path.samefile(f"/proc/{pid}/ns/net", ns.file):
-                found.append(b" ".join(words).decode().strip())
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+                words = file.read().rstrip("\0").split("\0")
+            if "cloudspan" in words[0] and os.path.samefile(f"/proc/{pid}/ns/net", ns.file):
+                found.append((int(pid), words))
         except OSError:
             continue
-    return sorted(found)
+    return found
 
 
 def same_state(what, before, after):

@@ -238,6 +238,3 @@ def run(net, kinds):
     with one_core():
         return traffic.sum_of(*[kind(net) for kind in kinds])
 
-
-if os.environ.get("NO_TO_ALL"):  # TEMPORARY
-    OF_THE_LINK = (arp, tagged, strange)
