@@ -157,6 +157,16 @@ static bool suits(const struct host *host, int method, const struct host_wish *w
         (void)snprintf(why, 200, "it cannot do all that is asked for");
         return false;
     }
+    if (wish->is_bridged && (method == HOST_NFT_IP || method == HOST_TEE)) {
+        (void)snprintf(why, 200,
+                       "it sees what passes this machine's IP layer, and not what passes "
+                       "its bridges");
+        return false;
+    }
+    if (wish->may_grow && method != HOST_TC && method != HOST_USER) {
+        (void)snprintf(why, 200, "it has one interface in a mirror, and there may be more");
+        return false;
+    }
     if (!mirrored->has_ethernet && method != HOST_USER) {
         (void)snprintf(why, 200, "%s has no Ethernet frames, which only the method user makes up",
                        mirrored->name);

@@ -21,6 +21,7 @@ struct plan {
     const struct linux_link *mirrored;
     struct host_way way; /* of tunnels */
     int method;
+    int directions;  /* of the tap's interface */
     char device[16]; /* that copies are given to */
     bool bound;      /* the tunnel's device can leave by one interface only */
     struct mirror_set *out;
@@ -82,7 +83,7 @@ static void want_link(struct plan *p)
         [MIRROR_ERSPAN1] = "erspan", [MIRROR_ERSPAN2] = "erspan", [MIRROR_ERSPAN3] = "erspan"};
     const struct host_wish *wish = p->wish;
     char alias[LINUX_ALIAS_MAX];
-    host_put_alias(p->job->name, owns_clsact(p), alias);
+    host_put_alias(host_mark(p->job), owns_clsact(p), alias);
     json_t *is = json_pack("{ss ss so sI sI sb sb}", "kind", kinds[wish->to.wrap], "alias", alias,
                            "remote", put_addr(&wish->to.addr), "id", (json_int_t)p->tap->id, "port",
                            (json_int_t)wish->to.port, "up", 1, "keyed", wish->has_id);
@@ -207,7 +208,7 @@ static int want_filters(struct plan *p, struct err *err)
     }
     int result = 0;
     for (int d = HOST_IN; result == 0 && d <= HOST_OUT; d++)
-        if (p->wish->direction & d)
+        if (p->directions & d)
             result = want_filter(p, d, owns, err);
     return result;
 }
@@ -233,7 +234,7 @@ static void want_table(struct plan *p, const char *kind, const char *family)
     const struct host_wish *wish = p->wish;
     json_t *is =
         json_pack("{ss sb sb ss so sb}", "interface", p->tap->interface, "in",
-                  (wish->direction & HOST_IN) != 0, "out", (wish->direction & HOST_OUT) != 0, "to",
+                  (p->directions & HOST_IN) != 0, "out", (p->directions & HOST_OUT) != 0, "to",
                   p->device, "exclusions", put_exclusions(p, family), "intact", 1);
     if (strcmp(family, "netdev") != 0) {
         const char *tunnel = strcmp(family, "ip6") == 0 ? HOST_GATEWAY_6 : HOST_GATEWAY_4;
@@ -393,17 +394,17 @@ static int decide(struct plan *p, char why[200], struct err *err)
         return result;
     if (wish->to.wrap == MIRROR_INTERFACE) {
         (void)snprintf(p->device, sizeof p->device, "%.15s", wish->to.device);
-        return host_check_loops(p->host, p->job->name, wish, p->mirrored, NULL, err);
+        return host_check_loops(p->host, wish, p->mirrored, NULL, err);
     }
     /* A geneve device follows the routes. So does a vxlan device that the IP layer gives packets
      * to: bound to an interface, its MTU could not be that of the mirrored one, and the senders of
      * larger packets would be told to send smaller ones. */
     p->bound = wish->to.wrap != MIRROR_GENEVE && p->method != HOST_USER &&
                !(wish->to.wrap == MIRROR_VXLAN && is_ip_method(p->method));
-    host_device_name(p->job->name, name, p->device);
+    host_device_name(host_mark(p->job), name, p->device);
     result = host_find_way(p->host, wish, p->mirrored, p->bound, &p->way, err);
     if (result == 0)
-        result = host_check_loops(p->host, p->job->name, wish, p->mirrored, &p->way, err);
+        result = host_check_loops(p->host, wish, p->mirrored, &p->way, err);
     return result < 0 ? result : check_size(p, err);
 }
 
@@ -444,7 +445,7 @@ int host_want(struct mirror_job *job, const struct host_wish *wish, const struct
               size_t n, struct mirror_set *out, struct text *remarks, struct err *err)
 {
     struct host *host = job->state;
-    if (!host->has_features) {
+    if (n > 0 && !host->has_features) {
         int result = linux_features(host->features, err);
         if (result < 0)
             return result;
@@ -455,14 +456,12 @@ int host_want(struct mirror_job *job, const struct host_wish *wish, const struct
                          .host = host,
                          .wish = wish,
                          .tap = &taps[i],
+                         .directions = host_tap_directions(wish, &taps[i]),
                          .out = out,
                          .remarks = remarks};
         int result = want_tap(&p, err);
         if (result < 0)
             return result;
-        if (n > 1 && p.method != HOST_TC && p.method != HOST_USER)
-            return err_set(err, -EOPNOTSUPP,
-                           "several interfaces in one mirror need --method tc or user");
     }
     return wish->persist ? host_want_unit(job, out, err) : 0;
 }

@@ -58,6 +58,10 @@ static int wish_check(struct mirror_job *job, struct err *err)
         return 0;
     if (!wish->interface)
         return err_set(err, -EINVAL, "which interface? --interface eth0");
+    if (!host_read_mark(job, job->name))
+        return err_set(err, -EINVAL,
+                       "--name: '%s': names that begin with \"vm.\" are those of virtual machines",
+                       job->name);
     if (!wish->host.direction)
         wish->host.direction = HOST_BOTH;
     return host_check(&wish->host, 1, err);
@@ -75,7 +79,7 @@ static bool answer(const struct mirror_job *job, bool json, struct text *out, in
 static int open_here(struct mirror_job *job, struct err *err)
 {
     const struct wish *wish = job->wish;
-    return host_open(job, wish ? wish->netns : NULL, err);
+    return host_open(job, wish ? wish->netns : NULL, sizeof(struct host), err);
 }
 
 static struct host_tap tap_of(const struct wish *wish)
