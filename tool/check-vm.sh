@@ -12,16 +12,16 @@
 #   --guests N       how many machines share the tests (one for each processor here, at most 4)
 #   --jobs N         how many tests run at the same time in each (2)
 #   --limit SECONDS  after this time the guests hang, and are ended (600; none for a shell)
-#   --kernel PACKAGE the kernel to use (what linux-image-amd64 names today)
+#   --kernel PACKAGE the kernel to use (the one that linux-image-amd64 depends on)
 #   --memory MIB     the memory of each (1024)
 #
 # The last line is always of the form "N passed, N failed, N skipped"; the exit code is 1 when
-# something failed. What each test said is in DIR/vm/out, what the kernel said in DIR/vm/console-N.log.
+# something failed. What each test said is in DIR/vm/out, what kernels said in DIR/vm/console-N.log.
 #
-# Emulation is slow, and slower when other programs run. So that this does not look like packets that
-# come late, a guest's clock counts its processor's instructions (two nanoseconds each) while it works,
-# and goes with ours while it waits: the seconds that tests take are those of a fast machine. That
-# allows one processor to a guest; several guests use the others.
+# Emulation is slow, and slower when other programs run. So that this does not look like packets
+# that come late, a guest's clock counts its processor's instructions (two nanoseconds each) while
+# it works, and goes with ours while it waits: the seconds that tests take are those of a fast
+# machine. That allows one processor to a guest; several guests use the others.
 set -u
 
 here=$PWD
@@ -45,7 +45,7 @@ while [ $# -gt 0 ]; do
     --build | --kernel)
         [ -n "${2:-}" ] || wrong "$1 needs a value"
         if [ "$1" = --kernel ]; then package=$2; else
-            build=$(cd "$2" && pwd) || wrong "there is no folder $2"
+            build=$(cd "$2" 2>/dev/null && pwd) || wrong "there is no folder $2"
         fi
         shift
         ;;
@@ -62,14 +62,15 @@ while [ $# -gt 0 ]; do
 done
 
 room=$build/vm out=$room/out
-passed=0 failed=0 skipped=0 machines=()
+passed=0 failed=0 skipped=0 machines=() follower=''
 
 line() {
     printf '%-28s %s\n' "$1" "$2${3:+: $3}"
 }
 finish() {
     trap - EXIT
-    [ ${#machines[@]} -eq 0 ] || kill "${machines[@]}" 2>/dev/null
+    # shellcheck disable=SC2086
+    kill "${machines[@]}" $follower 2>/dev/null
     [ "$shell" = 0 ] || exit "${1:-$((failed > 0))}"
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" -eq 0 ]
@@ -90,14 +91,24 @@ fail() {
     finish
 }
 
+# Of what a guest's kernel said, the complaint, if there is one, or else the end.
+last_words() {
+    tr -d '\r' | awk '/^init:|panic|BUG:|Oops|ernel bug/ && !from { from = NR }
+        { line[NR] = $0 }
+        END {
+            if (!from) from = NR - 15
+            for (i = from; i <= NR && i < from + 16; i++) if (i > 0) print line[i]
+        }'
+}
+
 # The files of the kernel's package that the guest can use, in $kernel.
 fetch_kernel() {
-    local log=$room/kernel.log deb unwanted=() name
+    local log=$room/kernel.log deb name unwanted=() wanted=()
     [ -n "$package" ] || package=$(apt-cache depends linux-image-amd64 2>/dev/null |
         sed -n 's/^ *Depends: \(linux-image-[0-9].*-amd64\)$/\1/p' | head -n 1)
     if [ -z "$package" ]; then # no lists of packages: what is there from an earlier time will do
-        package=$(cd "$room" && find . -maxdepth 1 -name 'linux-image-*' -type d | sort -V | tail -n 1)
-        package=${package#./}
+        package=$(find "$room" -maxdepth 1 -name 'linux-image-*' -type d | sort -V | tail -n 1)
+        package=${package##*/}
     fi
     [ -n "$package" ] || skip "apt knows no kernel called linux-image-amd64 (apt-get update?)"
     kernel=$room/$package
@@ -115,16 +126,19 @@ fetch_kernel() {
     for name in arcnet can dsa ethernet fddi hamradio ieee802154 phy usb wan wireless wwan; do
         unwanted+=(--exclude="*/kernel/drivers/net/$name")
     done
+    for name in net lib crypto fs arch drivers/net drivers/virtio drivers/char/hw_random; do
+        wanted+=("*/lib/modules/*/kernel/$name")
+    done
     if ! dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$kernel" --wildcards "${unwanted[@]}" \
-        './boot/*' './lib/modules/*/modules.*' './lib/modules/*/kernel/lib' \
-        './lib/modules/*/kernel/net' './lib/modules/*/kernel/crypto' './lib/modules/*/kernel/fs' \
-        './lib/modules/*/kernel/arch' './lib/modules/*/kernel/drivers/net' \
-        './lib/modules/*/kernel/drivers/virtio' './lib/modules/*/kernel/drivers/char/hw_random' \
-        >>"$log" 2>&1; then
+        './boot/*' '*/lib/modules/*/modules.*' "${wanted[@]}" >>"$log" 2>&1; then
         fail "$package cannot be unpacked" "$log"
     fi
     rm -rf "$room/download"
+    [ ! -d "$kernel/usr/lib" ] || mv "$kernel/usr/lib" "$kernel/lib"
     version=$(cd "$kernel/lib/modules" && echo *)
+    # Modules may be packed (from Debian 13 on): here that is undone quickly.
+    find "$kernel/lib" -name '*.ko.xz' -print0 | xargs -0 -r -n 32 -P 2 xz -d >>"$log" 2>&1 ||
+        fail "the modules of $package cannot be unpacked" "$log"
     depmod -b "$kernel" "$version" >>"$log" 2>&1 || fail "depmod does not like $package" "$log"
     python3 -B "$top/test/vm/vmlinux.py" "$kernel/boot/vmlinuz-$version" "$kernel/vmlinux" ||
         ln -s "boot/vmlinuz-$version" "$kernel/vmlinux" # packed in a new way: it starts, but later
@@ -141,8 +155,8 @@ make_initrd() {
     cp "$top/test/vm/init" "$files/init"
     chmod 755 "$files/init" "$files/bin/busybox"
     modprobe -d "$kernel" -S "$version" -a --show-depends virtio_pci virtio-rng 9p 9pnet_virtio \
-        overlay >"$room/initrd.modules" 2>&1 || fail "$package lacks a module" "$room/initrd.modules"
-    awk '$1 == "insmod" && !seen[$2]++ { print $2 }' "$room/initrd.modules" >"$files/modules/list"
+        overlay >"$room/needs" 2>&1 || fail "$package lacks a module" "$room/needs"
+    awk '$1 == "insmod" && !seen[$2]++ { print $2 }' "$room/needs" >"$files/modules/list"
     while read -r module; do
         cp "$module" "$files/modules/" || fail "$module is not there"
         echo "${module##*/}" >>"$files/modules/order"
@@ -173,7 +187,7 @@ write_start() {
             echo "($(quote "${command[@]}")) >/run/vm/said-\$guest 2>&1 </dev/null"
         else
             echo "cd$(quote "$here"); export TERM=$(quote "${TERM:-linux}")"
-            echo "busybox setsid busybox cttyhack bash </dev/ttyS1 >/dev/ttyS1 2>&1"
+            echo "setsid -c -w bash </dev/ttyS1 >/dev/ttyS1 2>&1"
         fi
         echo "echo \$? >/run/vm/status-\$guest; busybox poweroff -f"
     } >"$out/start"
@@ -184,19 +198,22 @@ start_machine() {
     local console=$room/console-$1.log second=(-serial null)
     [ "$interactive" = 0 ] || second=(-chardev "stdio,id=user,signal=off" -serial chardev:user)
     # The kernel's precautions against other users of its processor would only cost time here.
-    exec qemu-system-x86_64 -M q35 -accel "tcg,thread=single" -icount "shift=1,sleep=on" -smp 1 \
-        -m "$memory" -nodefaults -no-reboot -display none -serial "file:$console" "${second[@]}" \
-        -kernel "$kernel/vmlinux" -initrd "$room/initrd.cpio" -append "guest=$1 console=ttyS0 quiet \
-            panic=-1 mitigations=off nokaslr apparmor=0 audit=0 cryptomgr.notests" \
+    exec setpriv --pdeathsig TERM qemu-system-x86_64 -M q35 -accel "tcg,thread=single" \
+        -icount "shift=1,sleep=on" -smp 1 -m "$memory" -nodefaults -no-reboot -display none \
+        -serial "file:${console//,/,,}" "${second[@]}" \
+        -kernel "$kernel/vmlinux" -initrd "$room/initrd.cpio" -append "guest=$1 console=ttyS0 \
+            quiet panic=-1 oops=panic mitigations=off nokaslr apparmor=0 audit=0 \
+            cryptomgr.notests" \
         -device virtio-rng-pci \
         -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
-        -virtfs "local,path=$out,mount_tag=results,security_model=none" 2>"$room/qemu-$1.log"
+        -virtfs "local,path=${out//,/,,},mount_tag=results,security_model=none" \
+        2>"$room/qemu-$1.log"
 }
 
 # boot: the guests, from their start to their end; what they say appears as they say it. Returns 1
 # when the time was over before.
 boot() {
-    local i end='' said=() tail
+    local i end='' said=()
     rm -f "$room"/console-*.log "$room"/qemu-*.log
     if [ "$interactive" = 1 ]; then
         (start_machine 1)
@@ -208,8 +225,8 @@ boot() {
         start_machine "$i" </dev/null >/dev/null &
         machines+=($!)
     done
-    tail -q -n +1 -f -s 0.2 "${said[@]}" 2>/dev/null &
-    tail=$!
+    tail -q -n +1 -f -s 0.2 "${said[@]}" 2>/dev/null 9>&- &
+    follower=$!
     [ -z "$limit" ] || end=$((SECONDS + limit))
     while kill -0 "${machines[@]}" 2>/dev/null; do
         if [ -n "$end" ] && [ "$SECONDS" -ge "$end" ]; then
@@ -221,14 +238,16 @@ boot() {
     wait "${machines[@]}"
     machines=()
     sleep 0.3 # for what was said last
-    kill "$tail"
-    wait "$tail" 2>/dev/null
+    kill "$follower"
+    wait "$follower" 2>/dev/null
+    follower=''
     [ -z "$end" ] || [ "$SECONDS" -lt "$end" ]
 }
 
 arch=$(dpkg --print-architecture 2>/dev/null || uname -m)
 [ "$arch" = amd64 ] || skip "only amd64 has a guest so far, and this machine is $arch"
-for program in qemu-system-x86_64:qemu-system-x86 busybox:busybox-static depmod:kmod apt-get:apt; do
+for program in qemu-system-x86_64:qemu-system-x86 busybox:busybox-static depmod:kmod xz:xz-utils \
+    setpriv:util-linux apt-get:apt; do
     command -v "${program%:*}" >/dev/null ||
         skip "${program%:*} is not installed (Debian: apt-get install ${program#*:})"
 done
@@ -262,8 +281,7 @@ in_time=$?
 seconds=$((SECONDS - begin))
 for ((i = 1; i <= guests; i++)); do
     [ -s "$out/status-$i" ] && continue
-    # The kernel's own last words, unless it got as far as the tests.
-    cat "$room/qemu-$i.log" "$room/console-$i.log" >"$room/last.log" 2>/dev/null
+    cat "$room/qemu-$i.log" "$room/console-$i.log" 2>/dev/null | last_words >"$room/last.log"
     find "$out" -name 'running-*' | sed 's/.*running-/had not ended: /' >>"$room/last.log"
     if [ ! -s "$out/booted-$i" ]; then
         fail "the guest did not start in $seconds s" "$room/last.log"

@@ -5,7 +5,7 @@
 #
 # usage: tool/check.sh [--quick] [--fuzz MINUTES] [--soak MINUTES]
 #   --quick          layers, and the tests of the release build; no other compiler, no sanitizers,
-#                    no soak
+#                    no soak, no virtual machine
 #   --fuzz MINUTES   run each fuzzer that long instead of a few seconds
 #   --soak MINUTES   keep watch under mixed load that long instead of two minutes
 set -u
@@ -158,6 +158,30 @@ fuzz() {
     [ "$n" -gt 0 ] || skip "fuzzers" "this build has none"
 }
 
+# guests: the tests whose kernel this machine may not have, in virtual machines.
+guests() {
+    local out=$log/vm.log p f s reason
+    tool/check-vm.sh >"$out" 2>&1 </dev/null
+    read -r p _ f _ s _ < <(tail -n 1 "$out")
+    case "$p$f$s" in '' | *[!0-9]*)
+        fail "virtual machine" "$out"
+        return
+        ;;
+    esac
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    reason=$(sed -n 's/^virtual machine  *[a-zA-Z]*: //p' "$out")
+    if [ "$f" -gt 0 ]; then
+        line "virtual machine" FAILED "$f of $((p + f)), see $out; $reason"
+        awk '/^[^ ]/ { shown = / FAILED: / } shown && !/^virtual machine/' "$out" |
+            sed 's/^\([^ ]\)/    | \1/' | head -n 60
+    elif [ "$p" -gt 0 ]; then
+        line "virtual machine" ok "$p passed$([ "$s" -gt 0 ] && echo ", $s skipped"), $reason"
+    else
+        line "virtual machine" skipped "$reason"
+    fi
+    [ "$p" = 0 ] || grep ' skipped: ' "$out" | sed 's/^/    | /'
+}
+
 [ "$quick" = 0 ] || soak_minutes=0
 export CLOUDSPAN_SOAK=$soak_minutes
 
@@ -223,5 +247,13 @@ else
         --services dns,http,ssl,dtls,vxlan,geneve,gtpv1,teredo,ayiya \
         --logs conn,dns,http,ssl,x509,files,tunnel \
         --expect conn=95,dns=97,http=95,ssl=95,x509=90,files=95,tunnel=85
+fi
+
+if [ "$quick" = 1 ]; then
+    skip "virtual machine" "--quick"
+elif [ ! -x build/cloudspan ]; then
+    skip "virtual machine" "nothing was built"
+else
+    guests
 fi
 finish

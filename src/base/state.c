@@ -38,9 +38,12 @@ int state_make(const char *folder, struct err *err)
             continue;
         char end = *at;
         *at = '\0';
+        struct stat facts;
         if (mkdir(path, 0755) < 0 && errno != EEXIST)
-            return err_set(err, -errno, "the state folder %s cannot be made: %s", path,
-                           strerror(errno));
+            return err_set(err, -errno, "the folder %s cannot be made: %s (another one: --state)",
+                           path, strerror(errno));
+        if (!end && (stat(path, &facts) < 0 || !S_ISDIR(facts.st_mode)))
+            return err_set(err, -ENOTDIR, "%s is no folder (another one: --state)", path);
         *at = end;
         if (!end)
             return 0;

@@ -15,6 +15,8 @@
  *     -A PREROUTING -i eth0 … -j CSPN-NAME-I      -A CSPN-NAME-I -d COLLECTOR -p udp … -j RETURN
  *     -A POSTROUTING -o eth0 … -j CSPN-NAME-O     -A CSPN-NAME-I … -j TEE --gateway GATEWAY
  *
+ * Received packets with an address of this machine as their source are left out, as there.
+ *
  * The exclusions are coarser than in exclusion.h: iptables has no match on what an ICMP error
  * quotes, so that all errors "destination unreachable" of the collector itself are left out, and
  * no others; and of IPv6 all fragments of the protocol that go to the collector.

@@ -412,8 +412,8 @@ int linux_tee_parse(const char *saved, int family, const char *mirror, struct li
     int code = tee_sort(saved, mirror, &state, err);
     if (code < 0)
         return code;
-    struct linux_tee_found *at = realloc(out->at, (out->n + state.n + 1) * sizeof *at);
-    if (!at)
+    struct linux_tee_found *at = NULL;
+    if (state.n > 0 && !(at = realloc(out->at, (out->n + state.n) * sizeof *at)))
         code = err_set(err, -ENOMEM, "no memory for the rules of iptables");
     for (size_t i = 0; at && i < state.n; i++) {
         struct tee_lines *lines = &state.at[i];

@@ -121,6 +121,7 @@ static void test_cut(void **state)
 #define CHAIN   ":CSPN-a-I - [0:0]\n"
 #define COMMENT " -m comment --comment \"cloudspan a\" "
 #define JUMP    "[1:2] -A PREROUTING -i e0" COMMENT "-j CSPN-a-I\n"
+#define LOCAL   "[0:0] -A CSPN-a-I -m addrtype --src-type LOCAL" COMMENT "-j RETURN\n"
 #define TEE     "[3:4] -A CSPN-a-I" COMMENT "-j TEE --gateway 10.0.0.1\n"
 
 static void test_rules(void **state)
@@ -130,41 +131,44 @@ static void test_rules(void **state)
         const char *saved;
         const char *strange; /* NULL: it is intact; "": no mirror */
     } rows[] = {
-        {CHAIN JUMP TEE, NULL},
-        {"*mangle\n" CHAIN JUMP TEE "COMMIT\n", NULL},
-        {"*nat\n" CHAIN JUMP TEE "COMMIT\n", ""},
-        {"*nat\n*mangle\n" CHAIN JUMP TEE "COMMIT\n", NULL},
+        {CHAIN JUMP LOCAL TEE, NULL},
+        {"*mangle\n" CHAIN JUMP LOCAL TEE "COMMIT\n", NULL},
+        {"*nat\n" CHAIN JUMP LOCAL TEE "COMMIT\n", ""},
+        {"*nat\n*mangle\n" CHAIN JUMP LOCAL TEE "COMMIT\n", NULL},
         {"", ""},
         {"\n\n:\n[\n-\n-A\n[1:2]\n[1:2] -A\n", ""},
         {":CSPN-\n:CSPN-I\n:CSPN--I\n:CSPN-a\n:CSPN-a-X\n:CSPN-aaaaaaaaaaaaaaaaaaaaaaaaaa-I\n", ""},
         {CHAIN, "does not jump"},
         {CHAIN TEE, "should not be there"},
+        {CHAIN JUMP LOCAL, "missing"},
         {CHAIN JUMP, "missing"},
-        {JUMP TEE, "does not jump"}, /* a chain that is not there */
-        {CHAIN JUMP JUMP TEE, "should not be there"},
-        {CHAIN JUMP TEE TEE, "should not be there"},
-        {CHAIN "[0:0] -A PREROUTING -i e1 -j DROP\n" JUMP TEE, "in front of it"},
-        {CHAIN "[0:0] -A POSTROUTING -j DROP\n[0:0] -A PREROUTING -j x\n" JUMP TEE, NULL},
-        {CHAIN JUMP TEE "[0:0] -A PREROUTING -j DROP\n", NULL},
-        {CHAIN JUMP "[0:0] -A CSPN-a-I -d 1.2.3.4/32 -p 47" COMMENT "-j RETURN\n" TEE, "instead"},
-        {CHAIN JUMP "[0:0] -A CSPN-a-I -d 1.2.3.4/32 -p 47" COMMENT "-j RETURN\n"
-                    "[0:0] -A CSPN-a-I -s 1.2.3.4/32 -p 1 -m icmp --icmp-type 3" COMMENT
-                    "-j RETURN\n" TEE,
+        {CHAIN JUMP TEE, "instead"},
+        {JUMP LOCAL TEE, "does not jump"}, /* a chain that is not there */
+        {CHAIN JUMP JUMP LOCAL TEE, "should not be there"},
+        {CHAIN JUMP LOCAL TEE TEE, "should not be there"},
+        {CHAIN "[0:0] -A PREROUTING -i e1 -j DROP\n" JUMP LOCAL TEE, "in front of it"},
+        {CHAIN "[0:0] -A POSTROUTING -j DROP\n[0:0] -A PREROUTING -j x\n" JUMP LOCAL TEE, NULL},
+        {CHAIN JUMP LOCAL TEE "[0:0] -A PREROUTING -j DROP\n", NULL},
+        {CHAIN JUMP LOCAL "[0:0] -A CSPN-a-I -d 1.2.3.4/32 -p 47" COMMENT "-j RETURN\n" TEE,
+         "instead"},
+        {CHAIN JUMP LOCAL "[0:0] -A CSPN-a-I -d 1.2.3.4/32 -p 47" COMMENT "-j RETURN\n"
+                          "[0:0] -A CSPN-a-I -s 1.2.3.4/32 -p 1 -m icmp --icmp-type 3" COMMENT
+                          "-j RETURN\n" TEE,
          NULL},
-        {CHAIN JUMP "[0:0] -A CSPN-a-I -j LOG --log-prefix \"a b\"\n" TEE, "LOG"},
-        {CHAIN JUMP "[3:4] -A CSPN-a-I -m bpf --bytecode \"1,6 0 0 1\"" COMMENT
-                    "-j TEE --gateway 10.0.0.1\n",
+        {CHAIN JUMP LOCAL "[0:0] -A CSPN-a-I -j LOG --log-prefix \"a b\"\n" TEE, "LOG"},
+        {CHAIN JUMP LOCAL "[3:4] -A CSPN-a-I -m bpf --bytecode \"1,6 0 0 1\"" COMMENT
+                          "-j TEE --gateway 10.0.0.1\n",
          NULL},
-        {CHAIN JUMP "[3:4] -A CSPN-a-I -m bpf --bytecode \"2,6 0 0 1\"" COMMENT
-                    "-j TEE --gateway 10.0.0.1\n",
+        {CHAIN JUMP LOCAL "[3:4] -A CSPN-a-I -m bpf --bytecode \"2,6 0 0 1\"" COMMENT
+                          "-j TEE --gateway 10.0.0.1\n",
          "bpf"},
-        {CHAIN JUMP "[3:4] -A CSPN-a-I -m bpf --bytecode \"1,6 0 999 1\"" COMMENT
-                    "-j TEE --gateway 10.0.0.1\n",
+        {CHAIN JUMP LOCAL "[3:4] -A CSPN-a-I -m bpf --bytecode \"1,6 0 999 1\"" COMMENT
+                          "-j TEE --gateway 10.0.0.1\n",
          "bpf"},
-        {CHAIN JUMP "[3:4] -A CSPN-a-I -m bpf --bytecode \"65,6 0 0 1\"" COMMENT
-                    "-j TEE --gateway 10.0.0.1\n",
+        {CHAIN JUMP LOCAL "[3:4] -A CSPN-a-I -m bpf --bytecode \"65,6 0 0 1\"" COMMENT
+                          "-j TEE --gateway 10.0.0.1\n",
          "bpf"},
-        {CHAIN JUMP "[3:4] -A CSPN-a-I" COMMENT "-j TEE --gateway nobody\n", "nobody"},
+        {CHAIN JUMP LOCAL "[3:4] -A CSPN-a-I" COMMENT "-j TEE --gateway nobody\n", "nobody"},
         {CHAIN JUMP
          "[3:4] -A CSPN-a-I -m comment --comment \"another\" -j TEE --gateway 10.0.0.1\n",
          "another"},
@@ -299,6 +303,8 @@ static void test_commands(void **state)
         text.at,
         "iptables -w -t mangle -N CSPN-web-I\n"
         "iptables -w -t mangle -N CSPN-web-O\n"
+        "iptables -w -t mangle -A CSPN-web-I -m addrtype --src-type LOCAL -m comment --comment "
+        "\"cloudspan web\" -j RETURN\n"
         "iptables -w -t mangle -A CSPN-web-I -d 10.9.0.2/32 -p gre -m comment --comment "
         "\"cloudspan web\" -j RETURN\n"
         "iptables -w -t mangle -A CSPN-web-I -s 10.9.0.2/32 -p icmp -m icmp --icmp-type 3 "

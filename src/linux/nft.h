@@ -22,6 +22,10 @@
  *   The kernel resolves the gateway's address on the device as usual: at a tunnel whose other end
  *   answers no ARP a permanent neighbour has to be there, and for IPv6 a route to the gateway.
  *
+ * In all of them: what this machine itself sends to all (broadcasts, multicast) comes by again as
+ * if it had been received. It is copied once, as sent: received packets with an address of this
+ * machine as their source are left out.
+ *
  * There is no user's filter and no snap length: nft has no way to run either. */
 #ifndef LINUX_NFT_H
 #define LINUX_NFT_H

@@ -258,6 +258,41 @@ static void test_packets(void **state)
     }
 }
 
+/* A copy that does not fit through the device harms the connection: its sender is told that the
+ * way to the *receiver* takes no more. That is why the device's MTU must not be less. */
+static void test_too_large(void **state)
+{
+    (void)state;
+    if (!enter("nft --version"))
+        skip();
+    static struct frame_bed b;
+    static uint8_t frame[2000];
+    static char payload[1200];
+    struct linux_nft want = want_of(LINUX_NFT_IP);
+    struct addr src = bed_addr(A4), dst = bed_addr(D4);
+    struct err err;
+    assert_int_equal(bed_do("ip neigh replace " A4 " lladdr 02:00:00:00:00:01 dev e0"), 0);
+    must(linux_nft_make(&want, &err), &err);
+    for (int small = 0; small < 2; small++) {
+        unsigned n_errors = 0;
+        ssize_t size;
+        assert_int_equal(bed_do(small ? "ip link set m0 mtu 1000" : "ip link set m0 mtu 1500"), 0);
+        frame_begin(&b, payload, sizeof payload);
+        frame_udp(&b, 1, 2);
+        b.checksums = true;
+        frame_ip(&b, &src, &dst, 17);
+        frame_ethernet(&b);
+        drain(bed.e0);
+        assert_int_equal(write(bed.e0, frame_bytes(&b), frame_size(&b)), frame_size(&b));
+        while ((size = read(bed.e0, frame, sizeof frame)) > 0)
+            n_errors += size > 38 && frame[12] == 8 && frame[23] == 1 && frame[34] == 3 &&
+                        frame[35] == 4 && frame[40] == 3 && frame[41] == 0xe8;
+        assert_int_equal(n_errors, small);
+    }
+    assert_int_equal(bed_do("ip link set m0 mtu 1500"), 0);
+    must(linux_nft_remove(want.mirror, want.family, &err), &err);
+}
+
 /* Somebody has changed something: it is seen, and said. */
 static void test_changed(void **state)
 {
@@ -340,7 +375,8 @@ int main(void)
         cmocka_unit_test(test_can),        cmocka_unit_test(test_find_and_remove),
         cmocka_unit_test(test_script),     cmocka_unit_test(test_frames),
         cmocka_unit_test(test_directions), cmocka_unit_test(test_packets),
-        cmocka_unit_test(test_changed),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_too_large),  cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,7 +85,7 @@ static void test_cut(void **state)
         size_t size = strlen(recorded[i].json);
         while (size > 0 && recorded[i].json[size - 1] != '}')
             size--;
-        for (size_t cut = 0; cut < size; cut++) {
+        for (size_t cut = 0; cut < size; cut += 1 + cut % 5) {
             char *exact = malloc(cut ? cut : 1);
             struct linux_nft_found found;
             assert_non_null(exact);
@@ -202,8 +202,8 @@ static void test_no_table(void **state)
         "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": \"cloudspan_\"}}]}",
         "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": \"cloudspan_a b\"}}]}",
         "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": \"cloudspan_a; x\"}}]}",
-        "{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": "
-        "\"cloudspan_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}]}",
+        ("{\"nftables\": [{\"table\": {\"family\": \"ip\", \"name\": "
+         "\"cloudspan_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}]}"),
         "{\"nftables\": [{\"table\": 5}, null, 7]}",
     };
     struct linux_nft_found found;

@@ -40,8 +40,9 @@ static void *serve(void *with)
     size_t size = 0;
     ssize_t n = recv(fd, s->got, sizeof s->got - 1, 0);
     size += n > 0 ? (size_t)n : 0;
-    for (size_t i = 0; s->pieces[i]; i++) {
-        (void)!send(fd, s->pieces[i], strlen(s->pieces[i]), MSG_NOSIGNAL);
+    bool there = true;
+    for (size_t i = 0; s->pieces[i] && there; i++) {
+        there = send(fd, s->pieces[i], strlen(s->pieces[i]), MSG_NOSIGNAL) >= 0;
         usleep(5000);
     }
     if (s->hang_up)

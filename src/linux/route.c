@@ -25,7 +25,24 @@ static struct addr take_addr(struct reader value, uint8_t family)
     return family == AF_INET ? addr_v4(bytes) : addr_v6(bytes);
 }
 
-static struct found_route read_route(struct reader body)
+/* One of several ways at once: `index` among them, 0: the first. */
+static uint32_t find_way(struct reader ways, uint32_t index)
+{
+    while (rd_left(&ways) >= 8) {
+        uint16_t size = rtnl_u16(&ways);
+        rd_skip(&ways, 2); /* flags, weight */
+        uint32_t way = rtnl_u32(&ways);
+        if (!index || way == index)
+            return way;
+        if (size < 8)
+            return 0;
+        rd_skip(&ways, (size_t)(size - 8 + 3) & ~(size_t)3);
+    }
+    return 0;
+}
+
+/* `index`: of several ways at once, the one by that interface. */
+static struct found_route read_route(struct reader body, uint32_t index)
 {
     struct found_route r = {.is_set = true};
     struct reader value, one;
@@ -38,6 +55,8 @@ static struct found_route read_route(struct reader body)
     while (rtnl_next(&body, &type, &value)) {
         if (type == RTA_OIF)
             r.index = rtnl_u32(&value);
+        else if (type == RTA_MULTIPATH)
+            r.index = find_way(value, index);
         else if (type == RTA_PRIORITY)
             r.metric = rtnl_u32(&value);
         else if (type == RTA_PREFSRC)
@@ -52,7 +71,7 @@ static struct found_route read_route(struct reader body)
 
 static void take_default(uint16_t type, struct reader body, void *with)
 {
-    struct found_route *best = with, r = read_route(body);
+    struct found_route *best = with, r = read_route(body, 0);
     if (type != RTM_NEWROUTE || r.dst_len != 0 || r.table != RT_TABLE_MAIN || !r.index)
         return;
     if (!best->is_set || r.metric < best->metric)
@@ -74,10 +93,16 @@ bool linux_default_interface(char out[16])
     return false;
 }
 
+struct answer {
+    struct found_route route;
+    uint32_t index;
+};
+
 static void take_answer(uint16_t type, struct reader body, void *with)
 {
+    struct answer *answer = with;
     if (type == RTM_NEWROUTE)
-        *(struct found_route *)with = read_route(body);
+        answer->route = read_route(body, answer->index);
 }
 
 /* `index`: of the only interface that is asked for; 0: any. `match`: the entry of the table itself,
@@ -103,9 +128,11 @@ static int ask_route(const struct addr *to, uint32_t index, bool match, struct f
     question.dst.rta_type = RTA_DST;
     question.dst.rta_len = (unsigned short)(sizeof question.dst + size);
     memcpy(question.bytes, to->b + 16 - size, size);
-    *out = (struct found_route){0};
-    int result = rtnl_ask(RTM_GETROUTE, 0, &question,
-                          sizeof question - sizeof question.bytes + size, take_answer, out, err);
+    struct answer answer = {.index = index};
+    int result =
+        rtnl_ask(RTM_GETROUTE, 0, &question, sizeof question - sizeof question.bytes + size,
+                 take_answer, &answer, err);
+    *out = answer.route;
     if (result == 0 && (!out->is_set || !out->index || (index && out->index != index)))
         result = -ENETUNREACH;
     return result;

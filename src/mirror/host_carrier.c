@@ -196,6 +196,28 @@ int host_carrier_names(void (*take)(const char *name, void *with), void *with, s
     return each_file(take_name, &names, err);
 }
 
+struct each {
+    void (*take)(const char *mirror, const char *interface, const char *to, void *with);
+    void *with;
+};
+
+static void take_running(const char *mirror, const char *interface, const char *path, void *with)
+{
+    const struct each *each = with;
+    struct carry_status status;
+    struct err err;
+    if (carry_status_read(path, &status, &err) == 0 && status.alive && is_here(status.pid))
+        each->take(mirror, interface, status.to, each->with);
+}
+
+int host_each_carrier(void (*take)(const char *mirror, const char *interface, const char *to,
+                                   void *with),
+                      void *with, struct err *err)
+{
+    struct each each = {take, with};
+    return each_file(take_running, &each, err);
+}
+
 /* ---- making, unmaking ---- */
 
 int host_make_carrier(const struct mirror_job *job, const struct mirror_object *want,

@@ -11,6 +11,11 @@ int host_make_carrier(const struct mirror_job *job, const struct mirror_object *
 int host_unmake_carrier(const struct mirror_job *job, const struct mirror_object *have,
                         struct err *err) MUST_CHECK;
 
+/* Each carrier that runs in this network namespace; `to` is spelled as --to. */
+int host_each_carrier(void (*take)(const char *mirror, const char *interface, const char *to,
+                                   void *with),
+                      void *with, struct err *err) MUST_CHECK;
+
 /* Names of the mirrors that status files tell of. */
 int host_carrier_names(void (*take)(const char *name, void *with), void *with,
                        struct err *err) MUST_CHECK;

@@ -76,6 +76,8 @@ int host_take(int row, const char *value, struct host_wish *wish, struct err *er
         wish->rate = number;
         return 0;
     case HOST_ROW_VIA:
+        if (!*value || strlen(value) >= sizeof((struct linux_link *)0)->name)
+            return err_set(err, -EINVAL, "--via: '%s' is no name of an interface", value);
         wish->via = value;
         return 0;
     case HOST_ROW_GATEWAY:
@@ -122,6 +124,11 @@ static int check_method(const struct host_wish *wish, struct err *err)
     if (wish->filter && !can[wish->method].filter)
         return err_set(err, -EINVAL,
                        "--filter: the method %s runs no pcap filters; tc, tee and user do", name);
+    if (wish->snap && !host_method_suits(HOST_USER, wish))
+        return err_set(err, -EINVAL,
+                       "--snap: only the method user cuts frames, and that wraps copies in vxlan "
+                       "or geneve only, not in %s",
+                       mirror_wrap_name(wish->to.wrap));
     if (!host_method_suits(wish->method, wish))
         return err_set(err, -EINVAL,
                        "--to: the method user wraps copies in vxlan or geneve only, not in %s",
@@ -145,5 +152,16 @@ int host_check(const struct host_wish *wish, size_t n_taps, struct err *err)
         return err_set(err, -EINVAL, "--id: %u is too large: %s has 0 to %u", wish->id, name, max);
     if (wish->has_gateway && wish->to.wrap != MIRROR_INTERFACE)
         return err_set(err, -EINVAL, "--gateway is for interface: only; a tunnel's end is known");
+    if (wish->has_gateway &&
+        (wish->method == HOST_TC || wish->method == HOST_NFT || wish->method == HOST_USER))
+        return err_set(err, -EINVAL,
+                       "--gateway: the method %s sends whole frames to whoever is there; nft-ip "
+                       "and tee need it",
+                       method_names[wish->method]);
+    if (wish->via && wish->to.wrap == MIRROR_INTERFACE)
+        return err_set(err, -EINVAL,
+                       "--via is for tunnels only; interface:%s says by which interface copies "
+                       "leave",
+                       wish->to.device);
     return check_method(wish, err);
 }

@@ -13,6 +13,11 @@
 /* Whether clsact on the interface is ours: a mark or the journal says so. */
 bool host_owns_clsact(const struct mirror_job *job, const struct linux_link *mirrored);
 
+/* Whether anybody but this mirror copies what leaves by `link`, and does not leave out what goes to
+ * the collector of `wish`; *out_to: where to. Of other people's only filters of tc are seen. */
+bool host_find_copier(const struct host *host, const char *mirror, const struct host_wish *wish,
+                      const struct linux_link *link, char out_to[16]);
+
 /* Of all that cannot be read back of a filter: twelve hexadecimal digits. */
 void host_content_text(const json_t *program, uint64_t rate, bool forgets, char out[13]);
 

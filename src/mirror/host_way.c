@@ -6,6 +6,15 @@
 
 #include "linux/interface.h"
 #include "mirror/host.h"
+#include "mirror/host_parts.h"
+
+/* A device whose packets leave by another one as well, wrapped; a tap may be one, or lead to a
+ * virtual machine, as most do. */
+static bool is_tunnel(const struct linux_link *link)
+{
+    static const struct addr none = {{0}};
+    return (!link->has_ethernet && !link->is_loopback) || !addr_eq(&link->tunnel.remote, &none);
+}
 
 static void name_target(const struct host_wish *wish, char out[ADDR_TEXT_MAX + 1])
 {
@@ -38,6 +47,7 @@ static bool find_other(const struct host *host, const struct host_wish *wish,
         struct linux_route route;
         struct err err;
         if (!link->is_up || !link->has_carrier || link->is_loopback || link->master ||
+            is_tunnel(link) ||
             linux_link_below(host->links, host->n_links, link->index, mirrored->index) ||
             linux_route_by(&wish->to.addr, link->index, &route, &err) < 0)
             continue;
@@ -93,36 +103,19 @@ int host_find_way(const struct host *host, const struct host_wish *wish,
 
 /* ---- loops ---- */
 
-/* A filter of tc that copies what leaves by `link`; not of this mirror. */
-static bool find_copier(const struct host *host, const char *mirror, const struct host_wish *wish,
-                        const struct linux_link *link, char out_to[16])
+/* 0: not known. */
+static uint32_t underlay_of(const struct host *host, const struct linux_link *tunnel)
 {
-    struct linux_tc_filter *filters = NULL;
-    size_t n = 0;
-    uint8_t mark[6];
+    static const struct addr none = {{0}};
+    struct linux_route route;
     struct err err;
-    bool found = false;
-    if (linux_tc_list(link->index, LINUX_TC_OUT, &filters, &n, &err) < 0)
-        return false; /* an interface that has gone meanwhile copies nothing */
-    host_name_mark(mirror, mark);
-    for (size_t i = 0; i < n && !found; i++) {
-        struct host_cookie cookie;
-        if (!filters[i].mirror_to || filters[i].redirects)
-            continue;
-        bool ours = host_read_cookie(filters[i].cookie, filters[i].cookie_size, &cookie);
-        if (ours && memcmp(cookie.mirror, mark, sizeof mark) == 0)
-            continue;
-        const struct linux_link *to =
-            linux_link_by_index(host->links, host->n_links, filters[i].mirror_to);
-        /* Another mirror of ours leaves out what goes to its collector, and so also this one. */
-        if (ours && to && addr_eq(&to->tunnel.remote, &wish->to.addr) &&
-            to->tunnel.port == wish->to.port)
-            continue;
-        (void)snprintf(out_to, 16, "%s", to ? to->name : "another one");
-        found = true;
-    }
-    free(filters);
-    return found;
+    if (tunnel->tunnel.underlay)
+        return tunnel->tunnel.underlay;
+    if (addr_eq(&tunnel->tunnel.remote, &none) ||
+        linux_route_to(&tunnel->tunnel.remote, &route, &err) < 0)
+        return 0;
+    const struct linux_link *by = linux_link_by_name(host->links, host->n_links, route.interface);
+    return by ? by->index : 0;
 }
 
 /* Another mirror's copies, which pass what is to be mirrored here and go to another collector. */
@@ -133,18 +126,11 @@ static const struct linux_link *find_foreign_copies(const struct host *host, con
 {
     for (size_t i = 0; i < host->n_links; i++) {
         const struct linux_link *link = &host->links[i];
-        struct linux_route route;
-        struct err err;
         bool owns;
         if (!host_read_alias(link->alias, out_mirror, &owns) || strcmp(out_mirror, mirror) == 0 ||
             (addr_eq(&link->tunnel.remote, &wish->to.addr) && link->tunnel.port == wish->to.port))
             continue;
-        uint32_t out = link->tunnel.underlay;
-        if (!out && linux_route_to(&link->tunnel.remote, &route, &err) == 0) {
-            const struct linux_link *by =
-                linux_link_by_name(host->links, host->n_links, route.interface);
-            out = by ? by->index : 0;
-        }
+        uint32_t out = underlay_of(host, link);
         if (out && linux_link_below(host->links, host->n_links, out, mirrored->index))
             return link;
     }
@@ -177,6 +163,24 @@ static int check_interface(const struct host *host, const struct host_wish *wish
     return 0;
 }
 
+/* Copies that leave by somebody's tunnel leave once more, wrapped, and are not to be told then from
+ * what else the mirrored interface sends. */
+static int check_tunnel(const struct host *host, const struct host_wish *wish,
+                        const struct linux_link *mirrored, const struct linux_link *out,
+                        struct err *err)
+{
+    if (out == mirrored || !is_tunnel(out) || wish->filter)
+        return 0;
+    uint32_t by = underlay_of(host, out);
+    if (by && !linux_link_below(host->links, host->n_links, by, mirrored->index))
+        return 0;
+    return err_set(
+        err, -ELOOP,
+        "copies would leave by %s, a tunnel whose own packets %s by %s and would be copied "
+        "again: leave them out with --filter 'not …', or choose another way with --via",
+        out->name, by ? "leave" : "may leave", mirrored->name);
+}
+
 int host_check_loops(const struct host *host, const char *mirror, const struct host_wish *wish,
                      const struct linux_link *mirrored, const struct host_way *way, struct err *err)
 {
@@ -195,13 +199,18 @@ int host_check_loops(const struct host *host, const char *mirror, const struct h
     for (size_t i = 0; out && i < host->n_links; i++) {
         const struct linux_link *link = &host->links[i];
         if (linux_link_below(host->links, host->n_links, out->index, link->index) &&
-            find_copier(host, mirror, wish, link, to))
+            host_find_copier(host, mirror, wish, link, to))
             return err_set(
                 err, -ELOOP,
                 "copies of %s would leave by %s, and what leaves there is copied to %s "
                 "already: they would be copied again (another way: --via; tc filter show "
                 "dev %s egress)",
                 mirrored->name, link->name, to, link->name);
+    }
+    if (out) {
+        int result = check_tunnel(host, wish, mirrored, out, err);
+        if (result < 0)
+            return result;
     }
     if (find_foreign_copies(host, mirror, wish, mirrored, other))
         return err_set(err, -ELOOP,

@@ -93,7 +93,11 @@ static int take_lock(struct mirror_journal *j, const char *folder, struct err *e
     (void)snprintf(path, sizeof path, "%s/mirror.lock", folder);
     j->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (j->lock < 0)
-        return err_set(err, -errno, "%s: %s", path, strerror(errno));
+        return err_set(err, -errno,
+                       errno == EACCES ? "%s may not be written by this user: do it as root, or "
+                                         "name another state folder with --state"
+                                       : "%s cannot be opened (another state folder: --state)",
+                       path);
     if (flock(j->lock, LOCK_EX | LOCK_NB) < 0)
         return err_set(
             err, errno == EWOULDBLOCK ? -EBUSY : -errno,

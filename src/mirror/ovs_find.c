@@ -116,6 +116,14 @@ int ovs_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
     return 0;
 }
 
+/* What others may have written there names no file of ours. */
+static bool is_name(const char *mark)
+{
+    size_t len = strlen(mark);
+    return len > 0 && len < MIRROR_NAME_MAX && mark[0] != '-' && mark[0] != '.' &&
+           strspn(mark, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
+}
+
 int ovs_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out_n, struct err *err)
 {
     static const enum ovs_table marked[] = {OVS_MIRROR, OVS_PORT};
@@ -129,7 +137,7 @@ int ovs_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out
         const json_t *row;
         for (size_t j = 0; (row = ovs_row(ovs, marked[i], j)); j++) {
             const char *name = ovs_mark(row);
-            bool is_new = name && name[0] && strlen(name) < MIRROR_NAME_MAX;
+            bool is_new = name && is_name(name);
             for (size_t k = 0; is_new && k < n; k++)
                 is_new = strcmp(names[k], name) != 0;
             if (!is_new)

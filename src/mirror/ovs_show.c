@@ -292,14 +292,17 @@ int ovs_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
 {
     const struct ovs_wish *wish = job->wish;
     size_t n = json_array_size(wish->ports), n_known = 0;
-    struct mirror_sources sources = {.at = calloc(n + 1, sizeof *sources.at)};
+    struct mirror_sources sources = {0};
+    if (wish->to.wrap == MIRROR_PORT || wish->to.wrap == MIRROR_VLAN || wanted->n == 0) {
+        *out = sources; /* whoever listens there knows by which interface */
+        return 0;
+    }
+    sources.at = calloc(n + 1, sizeof *sources.at);
     if (!sources.at)
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < n; i++)
         n_known += mac_of(job->state, json_string_value(json_array_get(wish->ports, i))) != NULL;
-    if (wish->to.wrap == MIRROR_PORT || wish->to.wrap == MIRROR_VLAN || wanted->n == 0) {
-        sources.n = 0; /* whoever listens there knows by which interface */
-    } else if (n > 1 && n_known == n) {
+    if (n > 1 && n_known == n) {
         for (; sources.n < n; sources.n++) {
             struct mirror_source *source = &sources.at[sources.n];
             const char *port = json_string_value(json_array_get(wish->ports, sources.n));

@@ -35,7 +35,7 @@ static void test_life(void **state)
         skip();
     bed_switch_on();
     bed_vsctl("--id=@p get Port p-b -- --id=@m create Mirror name=theirs select_src_port=@p "
-              "output_vlan=77 -- add Bridge br-int mirrors @m");
+              "output_vlan=77 external_ids:cloudspan=../x -- add Bridge br-int mirrors @m");
     struct bed_mirror m;
     char reason[200];
     bed_connect(&m, lives[0]);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/state_bed.h"
 #include "sensor/config.h"
 #include "source/network.h"
 
@@ -38,6 +39,13 @@ static void write_file(const char *name, const char *text)
     assert_int_equal(fclose(f), 0);
 }
 
+static void set_state(const char *path)
+{
+    char variable[512];
+    (void)snprintf(variable, sizeof variable, "CLOUDSPAN_STATE=%s", path);
+    bed_set_environment((const char *const[]){variable, NULL});
+}
+
 static int make_folder(void **state)
 {
     char path[128];
@@ -46,7 +54,7 @@ static int make_folder(void **state)
     assert_non_null(mkdtemp(folder));
     put_path(path, "state");
     assert_int_equal(mkdir(path, 0700), 0);
-    assert_int_equal(setenv("CLOUDSPAN_STATE", path, 1), 0);
+    set_state(path);
     put_path(path, "state/sources");
     assert_int_equal(mkdir(path, 0700), 0);
     write_file("c.yaml", "");
@@ -55,10 +63,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-    char command[128];
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
+    return bed_remove_tree(folder);
 }
 
 static struct config *load(void)
@@ -302,13 +308,13 @@ static void test_folders(void **state)
     check_names("");
     write_file("state/sources", "x");
     check_names("");
-    assert_int_equal(setenv("CLOUDSPAN_STATE", "/nowhere/at/all", 1), 0);
+    set_state("/nowhere/at/all");
     check_names("");
     char long_name[400];
     memset(long_name, 'x', sizeof long_name);
     long_name[0] = '/';
     long_name[sizeof long_name - 1] = '\0';
-    assert_int_equal(setenv("CLOUDSPAN_STATE", long_name, 1), 0);
+    set_state(long_name);
     check_names("");
 }
 

@@ -18,12 +18,14 @@ NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 class Capture:
     """tcpdump on an interface: everything that comes in, whole, with nanoseconds."""
 
-    def __init__(self, lab, ns, device, name="beside", direction="in"):
+    def __init__(self, lab, ns, device, name="beside", direction="in", snap=0, buffer=65536):
+        """`snap`: tcpdump's ring has places of this size, so the smaller it is, the more there are;
+        `buffer`: KiB for all of them."""
         self.lab, self.ns, self.device = lab, ns, device
         self.file = lab.path(f"{name}.pcap")
-        self.process = ns.start(name, need("tcpdump"), "-i", device, "-n", "-s", "0", "-B", "65536",
-                                "-Q", direction, "-U", "--immediate-mode", "--time-stamp-precision",
-                                "nano", "-Z", "root", "-w", self.file)
+        self.process = ns.start(name, need("tcpdump"), "-i", device, "-n", "-s", str(snap),
+                                "-B", str(buffer), "-Q", direction, "-U", "--immediate-mode",
+                                "--time-stamp-precision", "nano", "-Z", "root", "-w", self.file)
         wait_until(lambda: self.process.must_run() and "listening on" in self.process.said(),
                    "tcpdump does not listen")
         self.start = self.received()

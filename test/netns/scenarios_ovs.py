@@ -457,6 +457,53 @@ def ovs_state(lab):
     steady.stop()
 
 
+@scenario("ovs-watch", *NEEDS)
+def ovs_watch(lab):
+    """What apply records is what watch sees: a machine by its channel, several by their addresses;
+    --snap cuts what is sent."""
+    bench = Bench(lab)
+    a, b = bench.machines
+    traffic.servers(lab, b, "10.50.0.2")
+    bench.vsctl("set", "Interface", "p-a", "external_ids:attached-mac=" + a.mac("eth0"), "--", "set",
+                "Interface", "p-b", "external_ids:attached-mac=" + b.mac("eth0"))
+    for ports, name, machines in (("p-a", "web", {"web"}), ("p-a,p-b", None, {"p-a", "p-b"})):
+        bench.apply("--ports", ports, "--to", f"erspan2:{COLLECTOR}", "--id", "101", "--name", "m",
+                    *(["--machine", name] if name else []))
+        with open(os.path.join(bench.state, "sources", "ovs-m.yaml"), encoding="utf-8") as file:
+            sources = file.read()
+        watch = Watch(lab, bench.collector, name="watch-" + ports,
+                      config=sources + "listen: [gre]\nadmit: configured\n")
+        traffic.exchange(a, "10.50.0.2", 1)
+        watch.settle(at_least=20)
+        rows = [row for row in watch.snapshot()["sources"] if row["packets"] > 0]
+        if {row["source"] for row in rows} != machines or any(row["refused"] for row in rows):
+            raise Failed(f"{ports}: {rows}\n{sources}")
+        watch.stop()
+    bench.remove("m")
+    if os.path.exists(os.path.join(bench.state, "sources", "ovs-m.yaml")):
+        raise Failed("remove leaves the record")
+
+    said = bench.apply("--ports", "p-a", "--to", f"vxlan:{COLLECTOR}", "--id", "5", "--snap", "200")
+    if "sockets at the collector never see it" not in said:
+        raise Failed(said)
+    out = Capture(lab, bench.collector, "eth0", name="out")
+    traffic.ping(a, "10.50.0.2", 3, size=1000)
+    out.stop()
+    with open(out.only("udp dst port 4789", "cut"), "rb") as file:
+        sizes = [struct.unpack_from("<I", piece)[0] for piece in pieces_of(file.read())]
+    if len(sizes) < 6 or max(sizes) != 200:
+        raise Failed(f"--snap 200 sends frames of {sorted(sizes)} bytes")
+    bench.remove()
+
+
+def pieces_of(data):
+    """From the captured size on, of each packet of a capture."""
+    at = 24
+    while at + 16 <= len(data):
+        yield data[at + 8:at + 12]
+        at += 16 + struct.unpack_from("<I", data, at + 8)[0]
+
+
 @scenario("ovs-loop", *NEEDS)
 def ovs_loop(lab):
     """Copies that leave by the mirrored bridge itself: what would loop is refused, what is not

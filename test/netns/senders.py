@@ -44,9 +44,9 @@ def nft_mirror(ns, device, target):
     }}""")
 
 
-def nft_mirror_ip(ns, device, gateway, target):
+def nft_mirror_ip(ns, device, gateway, target, family="ip"):
     """By the IP layer's dup: what TEE of iptables does. Packets without their Ethernet header."""
-    ns.nft(f"""table ip mirror_{device} {{
+    ns.nft(f"""table {family} mirror_{device} {{
         chain pre {{ type filter hook prerouting priority -300;
                      iif "{device}" dup to {gateway} device "{target}"; }}
         chain post {{ type filter hook postrouting priority 300;

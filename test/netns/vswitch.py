@@ -72,8 +72,8 @@ class Vswitch:
                              *arguments)
 
     def bridge(self):
-        """A new br-int. A mirror that follows another on the same bridge may stay dead, also when
-        the bridge is removed and made in one go."""
+        """A new br-int, without the flows of the old one: what flowed already would go on without a
+        mirror that is new."""
         self.vsctl("--if-exists", "del-br", "br-int")
         self.vsctl("add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev", "--",
                    "add-port", "br-int", "p-a", "--", "add-port", "br-int", "p-b")

@@ -4,10 +4,10 @@ system is needed for it and python starts slowly enough for once.
 usage: guest.py --list BUILD PATTERN...
        guest.py [--slower FACTOR] [--jobs N] [--log FOLDER] BUILD PATTERN...
 
-Names are meson's, with * and ? as in the shell. A line for each test that ends. FOLDER, which guests
-share, gets what each test said (NAME.txt); its folder "claims" says which tests a guest has begun, so
-that no other does; "running-NAME" is there as long as a test runs; and "counts-GUEST" is the number of
-this guest's passed, failed and skipped tests."""
+Names are meson's, with * and ? as in the shell. A line for each test that ends. FOLDER, which
+guests share, gets what each test said (NAME.txt); its folder "claims" says which tests a guest has
+begun, so that no other does; "running-NAME" is there as long as a test runs; and "counts-GUEST" is
+the number of this guest's passed, failed and skipped tests."""
 import argparse
 import concurrent.futures
 import fnmatch

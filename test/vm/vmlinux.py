@@ -1,5 +1,5 @@
-"""Takes the kernel itself out of the file that boot loaders start: QEMU can start it directly, while
-unpacking itself takes an emulated processor four seconds.
+"""Takes the kernel itself out of the file that boot loaders start: QEMU can start it directly,
+while unpacking itself takes an emulated processor four seconds.
 
 usage: vmlinux.py VMLINUZ OUT
 
@@ -12,10 +12,10 @@ import struct
 import subprocess
 import sys
 
-UNPACK = {  # by how the packed kernel begins; what may follow it is left
+UNPACK = {  # by how the packed kernel begins; the unpacked size may follow it, in four bytes
     b"\xfd7zXZ\0": lambda data: lzma.LZMADecompressor().decompress(data),
     b"\x1f\x8b": gzip.decompress,
-    b"\x28\xb5\x2f\xfd": lambda data: subprocess.run(["zstd", "-dqc"], input=data, check=False,
+    b"\x28\xb5\x2f\xfd": lambda data: subprocess.run(["zstd", "-dqc"], input=data[:-4], check=False,
                                                      stdout=subprocess.PIPE).stdout,
 }
 
