@@ -394,6 +394,15 @@ static int decide(struct plan *p, char why[200], struct err *err)
         return result;
     if (wish->to.wrap == MIRROR_INTERFACE) {
         (void)snprintf(p->device, sizeof p->device, "%.15s", wish->to.device);
+        const struct linux_link *to =
+            linux_link_by_name(p->host->links, p->host->n_links, p->device);
+        /* The IP layer tells the sender of what it copies that it should send smaller packets. */
+        if (is_ip_method(p->method) && to && to->mtu < p->mirrored->mtu)
+            return err_set(err, -EMSGSIZE,
+                           "--to: %s has an MTU of %u, less than the %u of %s, and the method %s "
+                           "would disturb the senders of large packets: ip link set %s mtu %u",
+                           p->device, to->mtu, p->mirrored->mtu, name,
+                           host_method_name(p->method), p->device, p->mirrored->mtu);
         return host_check_loops(p->host, wish, p->mirrored, NULL, err);
     }
     /* A geneve device follows the routes. So does a vxlan device that the IP layer gives packets
