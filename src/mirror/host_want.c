@@ -462,6 +462,9 @@ int host_want(struct mirror_job *job, const struct host_wish *wish, const struct
         int result = want_tap(&p, err);
         if (result < 0)
             return result;
+        if (n > 1 && p.method != HOST_TC && p.method != HOST_USER)
+            return err_set(err, -EOPNOTSUPP,
+                           "several interfaces in one mirror need --method tc or user");
     }
     return wish->persist ? host_want_unit(job, out, err) : 0;
 }

@@ -27,7 +27,7 @@ from scenarios_mirror import LISTEN, NEEDS, OF_PACKETS, WITHOUT_ID, methods_for
 def mirror_kill(lab):
     """SIGKILL at each step of apply and of remove; then again; then the machine is as it was."""
     net = OneInterface(lab, offload=False)
-    mirror_talk.serve(net)
+    net.open_port()
     before = host_state(net.mon)
     for method in methods_for(lab, "vxlan"):
         mirror = Mirror(net, target_of(net, "vxlan"), "--method", method, "--persist")
@@ -83,7 +83,7 @@ def forget(mirror):
 def mirror_marks(lab):
     """The journal is lost: status knows what is there, and remove finds all of it by its marks."""
     net = OneInterface(lab, offload=False)
-    mirror_talk.serve(net)
+    net.open_port()
     before = host_state(net.mon)
     for method in methods_for(lab, "vxlan"):
         mirror = Mirror(net, target_of(net, "vxlan"), "--method", method)
@@ -99,7 +99,7 @@ def mirror_marks(lab):
 def mirror_repair(lab):
     """A part is taken away by others: status says which, and apply puts back only that."""
     net = OneInterface(lab, offload=False)
-    mirror_talk.serve(net)
+    net.open_port()
     before = host_state(net.mon)
     for method in methods_for(lab, "vxlan"):
         mirror = Mirror(net, target_of(net, "vxlan"), "--method", method)
@@ -263,6 +263,7 @@ def mirror_wrong(lab):
 def mirror_ask(lab):
     """Without a terminal --yes is needed; on one it asks; Ctrl-C leaves nothing half-made."""
     net = Net(lab, offload=False)
+    net.open_port()
     before = host_state(net.mon)
     mirror = Mirror(net, target_of(net, "vxlan"))
     answer = mirror.call("apply").must(FAILED)
@@ -402,6 +403,7 @@ def by_unit(other, mirror, method, before):
 def mirror_persist(lab):
     """The unit makes the mirror again when the machine starts, and is gone after remove."""
     net = Net(lab, offload=False)
+    net.open_port()
     before = host_state(net.mon)
     mirror = Mirror(net, target_of(net, "vxlan"), "--persist")
     mirror.apply()
