@@ -114,6 +114,11 @@ struct host {
     struct linux_feature_state features[LINUX_FEATURES];
     bool has_features;
     int home; /* the network namespace that this process came from, while it is in another; or -1 */
+
+    /* The namespace is no more, and with it what was in it: a mirror in it can only be taken away.
+     * Why: a sentence. */
+    bool is_gone;
+    struct err why_gone;
 };
 
 /* For job->state, of `size` bytes that begin with a struct host; the others are zero. `netns`: a
@@ -143,6 +148,9 @@ int host_find_way(const struct host *host, const struct host_wish *wish,
 int host_check_loops(const struct host *host, const struct host_wish *wish,
                      const struct linux_link *mirrored, const struct host_way *way,
                      struct err *err) MUST_CHECK;
+
+/* Whether the tunnel's device can leave by one interface only; else copies go as the routes say. */
+bool host_is_bound(int method, const struct host_wish *wish);
 
 /* The method to take: what is wished, or the best that this kernel has. `why`: of auto. */
 int host_choose(const struct mirror_job *job, const struct host_wish *wish,
@@ -200,7 +208,7 @@ int host_sources(struct mirror_job *job, const struct host_wish *wish, const str
                  size_t n, struct mirror_sources *out, struct err *err) MUST_CHECK;
 
 /* "vxlan:101@10.9.0.1": how the copies of a tap are known at the collector. */
-int host_put_channel(const struct host *host, const struct host_wish *wish,
+int host_put_channel(const struct mirror_job *job, const struct host_wish *wish,
                      const struct host_tap *tap, char out[MIRROR_CHANNEL_MAX],
                      struct err *err) MUST_CHECK;
 /* All but the name, the channels and the addresses. */

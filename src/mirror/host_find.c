@@ -277,10 +277,22 @@ static int find_clsact(const struct mirror_job *job, const struct linux_link *li
     return result == -ENODEV ? 0 : result;
 }
 
+/* What does not go away with its network namespace, by the journal. */
+static int find_left(struct mirror_job *job, struct mirror_set *out, struct err *err)
+{
+    for (size_t i = 0; i < job->recorded.n; i++)
+        if (strcmp(job->recorded.at[i].kind, "carrier") == 0)
+            mirror_set_add(out, "carrier", job->recorded.at[i].key,
+                           json_incref(job->recorded.at[i].is));
+    return host_find_unit(job, out, err);
+}
+
 int host_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
 {
     struct mirror_set filters = {0};
     struct host *host = job->state;
+    if (host->is_gone)
+        return find_left(job, out, err);
     int result = host_refresh(host, err);
     for (size_t i = 0; result == 0 && i < host->n_links; i++) {
         bool owns;

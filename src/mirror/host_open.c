@@ -49,6 +49,12 @@ int host_open(struct mirror_job *job, const char *netns, size_t size, struct err
     job->state = host;
     if (netns) {
         int there = open_namespace(netns, err);
+        /* Of a mirror that was made there a process may be left, or a unit. */
+        if ((there == -ENOENT || there == -ESRCH) && job->recorded.n > 0) {
+            host->is_gone = true;
+            host->why_gone = *err;
+            return 0;
+        }
         if (there < 0)
             return there;
         int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);

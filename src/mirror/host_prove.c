@@ -33,7 +33,8 @@ struct proof {
     uint8_t frame[64];
     size_t frame_size;
     bool ip_layer; /* copies are made by the IP layer: the mark goes in a datagram */
-    unsigned n_copies, n_originals;
+    uint32_t id;
+    unsigned n_copies;
 };
 
 /* Of the type that is for local experiments (IEEE 802, 0x88b5), to the own MAC address: a switch
@@ -65,15 +66,7 @@ static int open_socket(const char *interface, uint32_t index, uint16_t protocol,
 static void look(struct proof *p, const uint8_t *bytes, size_t size)
 {
     const uint8_t *at = memmem(bytes, size, p->mark, MARK_SIZE);
-    if (!at)
-        return;
-    /* The frame itself passes as well, where copies leave by the mirrored interface. */
-    bool is_frame = at - bytes == 14 && bytes[12] == 0x88 && bytes[13] == 0xb5;
-    if ((is_frame ||
-         (p->ip_layer && (size_t)(at - bytes) + MARK_SIZE == size && at - bytes == 14 + 20 + 8)) &&
-        strcmp(p->out, p->mirrored.name) == 0)
-        p->n_originals++;
-    else
+    if (at && host_is_copy(bytes, size, (size_t)(at - bytes), p->wish, p->id))
         p->n_copies++;
 }
 
@@ -176,7 +169,7 @@ static int prove_tap(struct mirror_job *job, const struct host_wish *wish,
                      const struct host_tap *tap, struct text *said, struct err *err)
 {
     struct host *host = job->state;
-    struct proof p = {.wish = wish};
+    struct proof p = {.wish = wish, .id = tap->id};
     struct host_way way = {0};
     int method = HOST_AUTO;
     char why[200];
@@ -201,7 +194,7 @@ static int prove_tap(struct mirror_job *job, const struct host_wish *wish,
     }
     int result = host_choose(job, wish, mirrored, &method, why, err);
     if (result == 0 && wish->to.wrap != MIRROR_INTERFACE)
-        result = host_find_way(host, wish, mirrored, wish->to.wrap != MIRROR_GENEVE, &way, err);
+        result = host_find_way(host, wish, mirrored, host_is_bound(method, wish), &way, err);
     if (result < 0)
         return result;
     (void)snprintf(p.out, sizeof p.out, "%.15s",

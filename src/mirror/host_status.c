@@ -129,17 +129,23 @@ int host_measure(struct mirror_job *job, const struct mirror_set *found,
 
 /* ---- for the collector ---- */
 
-int host_put_channel(const struct host *host, const struct host_wish *wish,
+int host_put_channel(const struct mirror_job *job, const struct host_wish *wish,
                      const struct host_tap *tap, char out[MIRROR_CHANNEL_MAX], struct err *err)
 {
     static const char *const kinds[MIRROR_N_WRAPS] = {
         [MIRROR_VXLAN] = "vxlan",     [MIRROR_GENEVE] = "geneve",   [MIRROR_GRE] = "gre",
         [MIRROR_ERSPAN1] = "erspan1", [MIRROR_ERSPAN2] = "erspan2", [MIRROR_ERSPAN3] = "erspan3"};
-    char text[ADDR_TEXT_MAX + 1];
+    const struct host *host = job->state;
+    const struct linux_link *mirrored =
+        linux_link_by_name(host->links, host->n_links, tap->interface);
+    char text[ADDR_TEXT_MAX + 1], why[200];
     struct host_way way;
-    int result =
-        host_find_way(host, wish, linux_link_by_name(host->links, host->n_links, tap->interface),
-                      wish->to.wrap != MIRROR_GENEVE, &way, err);
+    int method = HOST_AUTO;
+    if (!mirrored)
+        return err_set(err, -ENODEV, "%s is gone", tap->interface);
+    int result = host_choose(job, wish, mirrored, &method, why, err);
+    if (result == 0)
+        result = host_find_way(host, wish, mirrored, host_is_bound(method, wish), &way, err);
     if (result < 0)
         return result;
     text[addr_format(&way.source, text)] = '\0';
@@ -176,7 +182,7 @@ int host_sources(struct mirror_job *job, const struct host_wish *wish, const str
         struct mirror_source *one = &out->at[out->n];
         if (!linux_link_by_name(host->links, host->n_links, taps[i].interface))
             continue;
-        int result = host_put_channel(host, wish, &taps[i], one->channels[0], err);
+        int result = host_put_channel(job, wish, &taps[i], one->channels[0], err);
         if (result < 0)
             return result;
         (void)snprintf(one->name, sizeof one->name, "%s", job->machine);

@@ -232,10 +232,9 @@ static json_t *put_exclusions(const struct plan *p, const char *family)
 static void want_table(struct plan *p, const char *kind, const char *family)
 {
     const struct host_wish *wish = p->wish;
-    json_t *is =
-        json_pack("{ss sb sb ss so sb}", "interface", p->tap->interface, "in",
-                  (p->directions & HOST_IN) != 0, "out", (p->directions & HOST_OUT) != 0, "to",
-                  p->device, "exclusions", put_exclusions(p, family), "intact", 1);
+    json_t *is = json_pack("{ss sb sb ss so sb}", "interface", p->tap->interface, "in",
+                           (p->directions & HOST_IN) != 0, "out", (p->directions & HOST_OUT) != 0,
+                           "to", p->device, "exclusions", put_exclusions(p, family), "intact", 1);
     if (strcmp(family, "netdev") != 0) {
         const char *tunnel = strcmp(family, "ip6") == 0 ? HOST_GATEWAY_6 : HOST_GATEWAY_4;
         (void)json_object_set_new(
@@ -382,6 +381,27 @@ static int check_size(const struct plan *p, struct err *err)
         mirror_wrap_name(p->wish->to.wrap), p->tap->interface, need, p->way.out, p->way.mtu);
 }
 
+/* The kernel has one vxlan device for a VNI and a port, whatever their other ends are. */
+static int check_vni(const struct plan *p, struct err *err)
+{
+    const struct host_wish *wish = p->wish;
+    if (wish->to.wrap != MIRROR_VXLAN || p->method == HOST_USER)
+        return 0;
+    for (size_t i = 0; i < p->host->n_links; i++) {
+        const struct linux_link *link = &p->host->links[i];
+        if (strcmp(link->kind, "vxlan") != 0 || strcmp(link->name, p->device) == 0 ||
+            link->tunnel.id != p->tap->id || link->tunnel.port != wish->to.port ||
+            addr_is_v4(&link->tunnel.remote) != addr_is_v4(&wish->to.addr))
+            continue;
+        return err_set(
+            err, -EEXIST,
+            "--id: VNI %u is that of the device %s, and the kernel has only one of each: "
+            "another --id, or another port",
+            p->tap->id, link->name);
+    }
+    return 0;
+}
+
 static int decide(struct plan *p, char why[200], struct err *err)
 {
     const struct host_wish *wish = p->wish;
@@ -405,15 +425,13 @@ static int decide(struct plan *p, char why[200], struct err *err)
                            host_method_name(p->method), p->device, p->mirrored->mtu);
         return host_check_loops(p->host, wish, p->mirrored, NULL, err);
     }
-    /* A geneve device follows the routes. So does a vxlan device that the IP layer gives packets
-     * to: bound to an interface, its MTU could not be that of the mirrored one, and the senders of
-     * larger packets would be told to send smaller ones. */
-    p->bound = wish->to.wrap != MIRROR_GENEVE && p->method != HOST_USER &&
-               !(wish->to.wrap == MIRROR_VXLAN && is_ip_method(p->method));
+    p->bound = host_is_bound(p->method, wish);
     host_device_name(host_mark(p->job), name, p->device);
     result = host_find_way(p->host, wish, p->mirrored, p->bound, &p->way, err);
     if (result == 0)
         result = host_check_loops(p->host, wish, p->mirrored, &p->way, err);
+    if (result == 0)
+        result = check_vni(p, err);
     return result < 0 ? result : check_size(p, err);
 }
 
@@ -454,6 +472,8 @@ int host_want(struct mirror_job *job, const struct host_wish *wish, const struct
               size_t n, struct mirror_set *out, struct text *remarks, struct err *err)
 {
     struct host *host = job->state;
+    if (host->is_gone)
+        return err_set(err, -ENOENT, "%s", host->why_gone.text);
     if (n > 0 && !host->has_features) {
         int result = linux_features(host->features, err);
         if (result < 0)

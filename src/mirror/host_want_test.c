@@ -271,6 +271,30 @@ static void test_refused(void **state)
     free(host.links);
 }
 
+/* A device of somebody's has the VNI: the kernel would refuse ours. */
+static void test_vni(void **state)
+{
+    (void)state;
+    if (!enter())
+        skip();
+    must("ip link add vx0 type vxlan id 7 remote 192.0.2.9 dev m0 dstport 4789");
+    struct host host = bed_host();
+    struct host_wish wish = bed_wish_to("vxlan:10.9.0.2");
+    check(&host, &wish,
+          "--id: VNI 7 is that of the device vx0, and the kernel has only one of each: "
+          "another --id, or another port");
+    wish.method = HOST_USER;
+    check(&host, &wish, "carrier e0");
+    wish.method = HOST_TC;
+    wish.id = 8;
+    check(&host, &wish, "link cs-e0; guard cs-e0; clsact e0; filter e0 in; filter e0 out");
+    wish.id = 7;
+    wish.to.port = 4790;
+    check(&host, &wish, "link cs-e0; guard cs-e0; clsact e0; filter e0 in; filter e0 out");
+    must("ip link del vx0");
+    free(host.links);
+}
+
 /* Several taps: each its device, its id and its filters. */
 static void test_taps(void **state)
 {
@@ -335,7 +359,8 @@ int main(void)
         cmocka_unit_test(test_methods), cmocka_unit_test(test_interface),
         cmocka_unit_test(test_links),   cmocka_unit_test(test_exclusion),
         cmocka_unit_test(test_clsact),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_taps),    cmocka_unit_test(test_size),
+        cmocka_unit_test(test_taps),    cmocka_unit_test(test_vni),
+        cmocka_unit_test(test_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,8 +82,10 @@ static void test_all(void **state)
 static void test_network(void **state)
 {
     (void)state;
-    struct mirror_source at[1] = {
-        {.name = "web-1", .network = "prod \"x\"", .macs = {"02:00:00:00:00:01"}, .direction = "out"}};
+    struct mirror_source at[1] = {{.name = "web-1",
+                                   .network = "prod \"x\"",
+                                   .macs = {"02:00:00:00:00:01"},
+                                   .direction = "out"}};
     struct mirror_sources sources = {at, 1};
     struct text text;
     struct config *config = NULL;

@@ -69,7 +69,7 @@ static int put_machine(const struct mirror_job *job, size_t machine, struct mirr
         const struct vm_nic *nic = &vm->machines[machine].nics[vm->taps[i].nic];
         struct host_tap tap = {.id = vm->taps[i].id};
         (void)snprintf(tap.interface, sizeof tap.interface, "%s", nic->tap);
-        int result = host_put_channel(&vm->host, &wish->host, &tap, out->channels[n++], err);
+        int result = host_put_channel(job, &wish->host, &tap, out->channels[n++], err);
         if (result < 0)
             return result;
         if (nic->mac[0])
