@@ -108,8 +108,10 @@ static int record(struct mirror_settings *s, const char *folder,
     if (!s->job.provider->sources)
         return 0;
     int result = s->job.provider->sources(&s->job, &planned->wanted, &sources, err);
-    if (result == 0 && sources.n == 0)
+    if (result == 0 && sources.n == 0) {
+        free(sources.at);
         return 0; /* the collector knows an interface of its own, and no machine */
+    }
     if (result == 0)
         result = mirror_record_write(folder, &s->job, &sources, path, err);
     if (result == 0 && !s->quiet && !s->json)
@@ -174,6 +176,7 @@ static int plan_or_apply(struct mirror_settings *s, bool applies)
     struct mirror_planned planned = {0};
     struct err err;
     int result = state_folder(s->state, folder, &err);
+    s->job.folder = folder;
     if (result == 0)
         result = mirror_journal_open(folder, applies, &journal, &err);
     if (result == 0)

@@ -133,6 +133,7 @@ static int settings_of(const struct many *many, const struct known *known,
     out->verbose = asked->verbose;
     out->color = asked->color;
     out->job.partial = !known->entry;
+    out->job.folder = many->folder;
     const json_t *words = known->entry                             ? known->entry->arguments
                           : asked->job.provider == known->provider ? asked->arguments
                                                                    : NULL;

@@ -46,6 +46,10 @@ struct host_wish {
     const char *via;
     struct addr gateway;
     const char *netns;
+
+    /* Said by the provider. */
+    bool is_bridged; /* what is mirrored passes a bridge, and not this machine's IP layer */
+    bool may_grow;   /* there may be more than one tap, now or later */
 };
 
 /* Options that all host providers have: the first rows of their tables, and what takes them. */
@@ -96,25 +100,37 @@ bool host_method_suits(int method, const struct host_wish *wish);
 struct host_tap {
     char interface[16];
     uint32_t id;
+    bool is_far_end; /* what it receives, the mirrored machine has sent: a tap, the end of a veth */
 };
+
+/* Which directions of the interface are mirrored: HOST_IN, HOST_OUT or both. */
+int host_tap_directions(const struct host_wish *wish, const struct host_tap *tap);
 
 /* What the machine says, asked once. */
 struct host {
+    char mark[MIRROR_NAME_MAX]; /* what its things are known by: "eth0"; ".web-1" */
     struct linux_link *links;
     size_t n_links;
     struct linux_feature_state features[LINUX_FEATURES];
     bool has_features;
     int home; /* the network namespace that this process came from, while it is in another; or -1 */
+
+    /* The namespace is no more, and with it what was in it: a mirror in it can only be taken away.
+     * Why: a sentence. */
+    bool is_gone;
+    struct err why_gone;
 };
 
-/* For job->state; `netns`: a name or a process id, NULL: this one. */
-int host_open(struct mirror_job *job, const char *netns, struct err *err) MUST_CHECK;
+/* For job->state, of `size` bytes that begin with a struct host; the others are zero. `netns`: a
+ * name or a process id, NULL: this one. */
+int host_open(struct mirror_job *job, const char *netns, size_t size, struct err *err) MUST_CHECK;
 void host_close(struct mirror_job *job);
 int host_refresh(struct host *host, struct err *err) MUST_CHECK;
 
 /* ---- what a tap should be (host_want.c, host_way.c) ---- */
 
-/* How copies get to the collector, as the kernel's routes have it. */
+/* How copies get to the collector, as the kernel's routes have it. `mirrored`: NULL where it is not
+ * there yet. */
 struct host_way {
     char out[16]; /* the interface they leave by */
     uint32_t out_index, mtu;
@@ -129,9 +145,12 @@ int host_find_way(const struct host *host, const struct host_wish *wish,
 
 /* Refuses copies that would be copied again, by this mirror or by another one. `way`: NULL where
  * copies leave by an interface as they are (wish->to.device). */
-int host_check_loops(const struct host *host, const char *mirror, const struct host_wish *wish,
+int host_check_loops(const struct host *host, const struct host_wish *wish,
                      const struct linux_link *mirrored, const struct host_way *way,
                      struct err *err) MUST_CHECK;
+
+/* Whether the tunnel's device can leave by one interface only; else copies go as the routes say. */
+bool host_is_bound(int method, const struct host_wish *wish);
 
 /* The method to take: what is wished, or the best that this kernel has. `why`: of auto. */
 int host_choose(const struct mirror_job *job, const struct host_wish *wish,
@@ -147,6 +166,15 @@ int host_want(struct mirror_job *job, const struct host_wish *wish, const struct
 void host_device_name(const char *mirror, const char *interface, char out[16]);
 
 /* ---- marks (host_mark.c) ---- */
+
+/* Mirrors of two providers are in one kernel: what is known by the name of a mirror of `linux` is,
+ * of one of `vm`, known by the name behind a point, with which no name begins. `mark` of a mirror,
+ * and its name again (host_read_mark: NULL: it is of the other provider). */
+#define HOST_MARKED_MAX (MIRROR_NAME_MAX - 1) /* of a mirror of `vm`: its name with the NUL */
+const char *host_name_of(const char *mark);
+void host_put_mark(const struct mirror_job *job, char out[MIRROR_NAME_MAX]);
+const char *host_read_mark(const struct mirror_job *job, const char *mark);
+const char *host_mark(const struct mirror_job *job);
 
 /* "cloudspan NAME" and " clsact" where that is ours, too. */
 void host_put_alias(const char *mirror, bool owns_clsact, char out[LINUX_ALIAS_MAX]);
@@ -178,6 +206,14 @@ int host_measure(struct mirror_job *job, const struct mirror_set *found,
                  struct mirror_measures *out, struct err *err);
 int host_sources(struct mirror_job *job, const struct host_wish *wish, const struct host_tap *taps,
                  size_t n, struct mirror_sources *out, struct err *err) MUST_CHECK;
+
+/* "vxlan:101@10.9.0.1": how the copies of a tap are known at the collector. */
+int host_put_channel(const struct mirror_job *job, const struct host_wish *wish,
+                     const struct host_tap *tap, char out[MIRROR_CHANNEL_MAX],
+                     struct err *err) MUST_CHECK;
+/* All but the name, the channels and the addresses. */
+void host_put_source(const struct mirror_job *job, const struct host_wish *wish,
+                     struct mirror_source *out);
 
 void host_describe(const struct mirror_object *object, struct text *out);
 void host_command(const struct mirror_job *job, const struct mirror_object *object, bool unmake,

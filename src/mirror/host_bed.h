@@ -14,6 +14,7 @@
 #include "linux/nl_bed.h"
 #include "mirror/host.h"
 #include "mirror/host_parts.h"
+#include "mirror/set_bed.h"
 
 static inline void must(const char *line)
 {

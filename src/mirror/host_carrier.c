@@ -47,6 +47,7 @@ json_t *host_carrier_arguments(const struct mirror_job *job, const struct host_w
                                const struct host_tap *tap, const struct host_way *way,
                                struct err *err)
 {
+    int directions = host_tap_directions(wish, tap);
     struct carry_options options = {
         .wrap = wish->to.wrap == MIRROR_GENEVE ? CARRY_GENEVE : CARRY_VXLAN,
         .to = wish->to.addr,
@@ -54,9 +55,9 @@ json_t *host_carrier_arguments(const struct mirror_job *job, const struct host_w
         .has_from = true,
         .from = way->source,
         .id = tap->id,
-        .direction = wish->direction == HOST_IN    ? CARRY_IN
-                     : wish->direction == HOST_OUT ? CARRY_OUT
-                                                   : CARRY_BOTH,
+        .direction = directions == HOST_IN    ? CARRY_IN
+                     : directions == HOST_OUT ? CARRY_OUT
+                                              : CARRY_BOTH,
         .snap = wish->snap,
         .rate_limit = wish->rate,
     };
@@ -68,8 +69,8 @@ json_t *host_carrier_arguments(const struct mirror_job *job, const struct host_w
     }
     (void)snprintf(options.interface, sizeof options.interface, "%s", tap->interface);
     (void)snprintf(options.filter, sizeof options.filter, "%s", wish->filter ? wish->filter : "");
-    (void)snprintf(options.name, sizeof options.name, "%s", job->name);
-    host_carrier_path(job->name, tap->interface, options.status);
+    (void)snprintf(options.name, sizeof options.name, "%s", host_mark(job));
+    host_carrier_path(host_mark(job), tap->interface, options.status);
     if (carry_check(&options, err) < 0)
         return NULL;
     carry_put_arguments(&options, &arguments);
@@ -162,7 +163,7 @@ static void take_carrier(const char *mirror, const char *interface, const char *
     struct search *search = with;
     struct carry_status status;
     struct err err;
-    if (strcmp(mirror, search->job->name) != 0 || carry_status_read(path, &status, &err) < 0)
+    if (strcmp(mirror, host_mark(search->job)) != 0 || carry_status_read(path, &status, &err) < 0)
         return;
     /* What a killed one left is taken for ours as well: it is only a file. */
     if (!status.alive || is_here(status.pid))
@@ -251,6 +252,6 @@ int host_unmake_carrier(const struct mirror_job *job, const struct mirror_object
                         struct err *err)
 {
     char path[256];
-    host_carrier_path(job->name, have->key, path);
+    host_carrier_path(host_mark(job), have->key, path);
     return carry_stop(path, err);
 }

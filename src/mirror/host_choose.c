@@ -129,6 +129,16 @@ static bool has_room(const struct linux_link *mirrored, char why[200])
     return false;
 }
 
+/* A geneve device follows the routes. So does a vxlan device that the IP layer gives packets to:
+ * bound to an interface, its MTU could not be that of the mirrored one, and the senders of larger
+ * packets would be told to send smaller ones. */
+bool host_is_bound(int method, const struct host_wish *wish)
+{
+    bool ip = method == HOST_NFT_IP || method == HOST_TEE;
+    return wish->to.wrap != MIRROR_GENEVE && method != HOST_USER &&
+           !(wish->to.wrap == MIRROR_VXLAN && ip);
+}
+
 /* The kernel fragments what it wraps in IPv4; what it wraps in IPv6 and does not fit it drops. */
 static bool is_too_large(const struct host *host, int method, const struct host_wish *wish,
                          const struct linux_link *mirrored, char why[200])
@@ -137,7 +147,7 @@ static bool is_too_large(const struct host *host, int method, const struct host_
     struct err err;
     why[0] = '\0';
     if (method == HOST_USER || wish->to.wrap == MIRROR_INTERFACE || addr_is_v4(&wish->to.addr) ||
-        host_find_way(host, wish, mirrored, wish->to.wrap != MIRROR_GENEVE, &way, &err) < 0)
+        host_find_way(host, wish, mirrored, host_is_bound(method, wish), &way, &err) < 0)
         return false;
     uint32_t need = mirrored->mtu + mirror_wrap_overhead(wish->to.wrap, true);
     if (!way.mtu || way.mtu >= need)
@@ -155,6 +165,16 @@ static bool suits(const struct host *host, int method, const struct host_wish *w
     why[0] = '\0';
     if (!host_method_suits(method, wish)) {
         (void)snprintf(why, 200, "it cannot do all that is asked for");
+        return false;
+    }
+    if (wish->is_bridged && (method == HOST_NFT_IP || method == HOST_TEE)) {
+        (void)snprintf(why, 200,
+                       "it sees what passes this machine's IP layer, and not what passes "
+                       "its bridges");
+        return false;
+    }
+    if (wish->may_grow && method != HOST_TC && method != HOST_USER) {
+        (void)snprintf(why, 200, "it has one interface in a mirror, and there may be more");
         return false;
     }
     if (!mirrored->has_ethernet && method != HOST_USER) {

@@ -26,7 +26,7 @@ static const char *link_name(const struct host *host, uint32_t index)
 static bool is_ours(const struct mirror_job *job, const char *alias, bool *out_owns)
 {
     char name[MIRROR_NAME_MAX];
-    return host_read_alias(alias, name, out_owns) && strcmp(name, job->name) == 0;
+    return host_read_alias(alias, name, out_owns) && strcmp(name, host_mark(job)) == 0;
 }
 
 /* ---- links ---- */
@@ -135,7 +135,7 @@ static int find_filters(const struct mirror_job *job, const struct linux_link *l
 {
     const struct host *host = job->state;
     uint8_t mark[6];
-    host_name_mark(job->name, mark);
+    host_name_mark(host_mark(job), mark);
     for (int d = HOST_IN; d <= HOST_OUT; d++) {
         struct linux_tc_filter *filters = NULL;
         size_t n = 0;
@@ -164,7 +164,7 @@ static bool link_says_owned(const struct mirror_job *job, const struct linux_lin
     for (size_t i = 0; i < host->n_links; i++) {
         char device[16];
         bool owns;
-        host_device_name(job->name, mirrored->name, device);
+        host_device_name(host_mark(job), mirrored->name, device);
         if (strcmp(host->links[i].name, device) == 0 && is_ours(job, host->links[i].alias, &owns) &&
             owns)
             return true;
@@ -208,7 +208,7 @@ static void put_counters(struct mirror_object *object, uint64_t seen, uint64_t c
 static int find_nft(const struct mirror_job *job, struct mirror_set *out, struct err *err)
 {
     struct linux_nft_list list = {0};
-    int result = linux_nft_find(job->name, &list, err);
+    int result = linux_nft_find(host_mark(job), &list, err);
     for (size_t i = 0; result == 0 && i < list.n; i++) {
         const struct linux_nft_found *found = &list.at[i];
         const struct linux_nft *nft = &found->is;
@@ -245,7 +245,7 @@ static const char *filter_of(const struct mirror_job *job, const char *family,
 static int find_tee(const struct mirror_job *job, struct mirror_set *out, struct err *err)
 {
     struct linux_tee_list list = {0};
-    int result = linux_tee_find(job->name, &list, err);
+    int result = linux_tee_find(host_mark(job), &list, err);
     for (size_t i = 0; result == 0 && i < list.n; i++) {
         const struct linux_tee_found *found = &list.at[i];
         const struct linux_tee *tee = &found->is;
@@ -277,10 +277,22 @@ static int find_clsact(const struct mirror_job *job, const struct linux_link *li
     return result == -ENODEV ? 0 : result;
 }
 
+/* What does not go away with its network namespace, by the journal. */
+static int find_left(struct mirror_job *job, struct mirror_set *out, struct err *err)
+{
+    for (size_t i = 0; i < job->recorded.n; i++)
+        if (strcmp(job->recorded.at[i].kind, "carrier") == 0)
+            mirror_set_add(out, "carrier", job->recorded.at[i].key,
+                           json_incref(job->recorded.at[i].is));
+    return host_find_unit(job, out, err);
+}
+
 int host_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
 {
     struct mirror_set filters = {0};
     struct host *host = job->state;
+    if (host->is_gone)
+        return find_left(job, out, err);
     int result = host_refresh(host, err);
     for (size_t i = 0; result == 0 && i < host->n_links; i++) {
         bool owns;

@@ -232,7 +232,7 @@ static int put_filter(const struct mirror_job *job, const struct mirror_object *
 {
     struct host_cookie cookie = {.owns_clsact = flag_of(want->is, "clsact")};
     const char *match = text_of(want->is, "match");
-    host_name_mark(job->name, cookie.mirror);
+    host_name_mark(host_mark(job), cookie.mirror);
     if (!read_hex(text_of(want->is, "content"), 0, cookie.content))
         return err_set(err, -EINVAL, "the filter has no content");
     host_put_cookie(&cookie, tc->cookie);
@@ -287,7 +287,7 @@ static int unmake_filter(const struct mirror_job *job, const struct mirror_objec
     struct err why;
     enum linux_tc_direction direction = strstr(have->key, " in") ? LINUX_TC_IN : LINUX_TC_OUT;
     name_in_key(have, interface);
-    host_name_mark(job->name, mark);
+    host_name_mark(host_mark(job), mark);
     if (index_of(interface, &index, &why) < 0)
         return 0;
     int result = linux_tc_list(index, direction, &filters, &n, err);
@@ -407,14 +407,14 @@ int host_read_tee(const char *mirror, const struct mirror_object *want, struct l
 static int make_nft(const struct mirror_job *job, const struct mirror_object *want, struct err *err)
 {
     struct linux_nft nft;
-    int result = host_read_nft(job->name, want, &nft, err);
+    int result = host_read_nft(host_mark(job), want, &nft, err);
     return result < 0 ? result : linux_nft_make(&nft, err);
 }
 
 static int make_tee(const struct mirror_job *job, const struct mirror_object *want, struct err *err)
 {
     struct linux_tee tee;
-    int result = host_read_tee(job->name, want, &tee, err);
+    int result = host_read_tee(host_mark(job), want, &tee, err);
     return result < 0 ? result : linux_tee_make(&tee, err);
 }
 
@@ -456,13 +456,13 @@ int host_unmake(struct mirror_job *job, const struct mirror_object *have, struct
     if (strcmp(kind, "filter") == 0)
         return unmake_filter(job, have, err);
     if (strcmp(kind, "nft") == 0)
-        return linux_nft_remove(job->name,
+        return linux_nft_remove(host_mark(job),
                                 strcmp(have->key, "netdev") == 0 ? LINUX_NFT_NETDEV
                                 : strcmp(have->key, "ip6") == 0  ? LINUX_NFT_IP6
                                                                  : LINUX_NFT_IP,
                                 err);
     if (strcmp(kind, "tee") == 0)
-        return linux_tee_remove(job->name,
+        return linux_tee_remove(host_mark(job),
                                 strcmp(have->key, "ip6") == 0 ? LINUX_TEE_6 : LINUX_TEE_4, err);
     if (strcmp(kind, "carrier") == 0)
         return host_unmake_carrier(job, have, err);

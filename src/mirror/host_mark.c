@@ -9,6 +9,7 @@
 
 #define PREFIX "cloudspan "
 #define OWNS   " clsact"
+#define VM     "."
 
 static const uint8_t magic[3] = {'c', 's', 'p'};
 
@@ -29,6 +30,36 @@ bool host_read_alias(const char *alias, char out_mirror[MIRROR_NAME_MAX], bool *
     out_mirror[len] = '\0';
     *out_owns_clsact = name[len] != '\0';
     return true;
+}
+
+static bool is_bare(const struct mirror_job *job)
+{
+    return strcmp(job->provider->name, "vm") != 0;
+}
+
+void host_put_mark(const struct mirror_job *job, char out[MIRROR_NAME_MAX])
+{
+    if (is_bare(job))
+        (void)snprintf(out, MIRROR_NAME_MAX, "%s", job->name);
+    else
+        (void)snprintf(out, MIRROR_NAME_MAX, VM "%.*s", HOST_MARKED_MAX - 1, job->name);
+}
+
+const char *host_read_mark(const struct mirror_job *job, const char *mark)
+{
+    bool is_vm = mark != host_name_of(mark);
+    return is_bare(job) == is_vm ? NULL : host_name_of(mark);
+}
+
+const char *host_name_of(const char *mark)
+{
+    return strncmp(mark, VM, strlen(VM)) == 0 ? mark + strlen(VM) : mark;
+}
+
+const char *host_mark(const struct mirror_job *job)
+{
+    const struct host *host = job->state;
+    return host->mark;
 }
 
 static void mark(const void *bytes, size_t size, uint8_t out[6])
@@ -93,4 +124,12 @@ void host_content_text(const json_t *program, uint64_t rate, bool forgets, char 
         (void)snprintf(out + i * 2, 3, "%02x", digest[i]);
     free(text);
     json_decref(both);
+}
+
+void host_digest_text(const char *bytes, size_t size, char out[13])
+{
+    uint8_t digest[6];
+    mark(bytes, size, digest);
+    for (int i = 0; i < 6; i++)
+        (void)snprintf(out + i * 2, 3, "%02x", digest[i]);
 }

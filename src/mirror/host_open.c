@@ -39,15 +39,22 @@ static int open_namespace(const char *name, struct err *err)
     return fd;
 }
 
-int host_open(struct mirror_job *job, const char *netns, struct err *err)
+int host_open(struct mirror_job *job, const char *netns, size_t size, struct err *err)
 {
-    struct host *host = calloc(1, sizeof *host);
+    struct host *host = calloc(1, size);
     if (!host)
         return err_set(err, -ENOMEM, "out of memory");
     host->home = -1;
+    host_put_mark(job, host->mark);
     job->state = host;
     if (netns) {
         int there = open_namespace(netns, err);
+        /* Of a mirror that was made there a process may be left, or a unit. */
+        if ((there == -ENOENT || there == -ESRCH) && job->recorded.n > 0) {
+            host->is_gone = true;
+            host->why_gone = *err;
+            return 0;
+        }
         if (there < 0)
             return there;
         int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -97,14 +104,18 @@ int host_refresh(struct host *host, struct err *err)
 /* ---- names of mirrors, by their marks ---- */
 
 struct names {
+    const struct mirror_job *job;
     char (*at)[MIRROR_NAME_MAX];
     size_t n;
     bool failed;
 };
 
-static void add_name(const char *name, void *with)
+static void add_name(const char *mark, void *with)
 {
     struct names *names = with;
+    const char *name = host_read_mark(names->job, mark);
+    if (!name)
+        return;
     for (size_t i = 0; i < names->n; i++)
         if (strcmp(names->at[i], name) == 0)
             return;
@@ -146,7 +157,7 @@ int host_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *ou
                struct err *err)
 {
     const struct host *host = job->state;
-    struct names names = {0};
+    struct names names = {.job = job};
     struct linux_nft_list tables = {0};
     struct linux_tee_list rules = {0};
     for (size_t i = 0; i < host->n_links; i++) {

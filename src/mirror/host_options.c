@@ -94,6 +94,13 @@ int host_take(int row, const char *value, struct host_wish *wish, struct err *er
     return 0;
 }
 
+int host_tap_directions(const struct host_wish *wish, const struct host_tap *tap)
+{
+    if (!tap->is_far_end || wish->direction == HOST_BOTH)
+        return wish->direction;
+    return wish->direction == HOST_IN ? HOST_OUT : HOST_IN;
+}
+
 /* What each method can, of what may be asked of it. */
 static const struct {
     bool snap, rate, filter;

@@ -21,12 +21,20 @@ bool host_find_copier(const struct host *host, const char *mirror, const struct 
 /* Of all that cannot be read back of a filter: twelve hexadecimal digits. */
 void host_content_text(const json_t *program, uint64_t rate, bool forgets, char out[13]);
 
+/* Of a file's bytes: twelve hexadecimal digits. */
+void host_digest_text(const char *bytes, size_t size, char out[13]);
+
 /* The command line of a carrier, as an array; NULL: err says why. */
 json_t *host_carrier_arguments(const struct mirror_job *job, const struct host_wish *wish,
                                const struct host_tap *tap, const struct host_way *way,
                                struct err *err);
 /* Its status file. */
 void host_carrier_path(const char *mirror, const char *interface, char out[256]);
+
+/* Whether a frame that leaves with the mark in it is a copy of this mirror, or a copy that was copied
+ * again: not the marked frame itself, and not what another mirror makes of it. */
+bool host_is_copy(const uint8_t *bytes, size_t size, size_t mark_at, const struct host_wish *wish,
+                  uint32_t id);
 
 struct linux_nft;
 struct linux_tee;

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "linux/interface.h"
 #include "mirror/host.h"
+#include "mirror/host_parts.h"
 
 #define WAIT_MS       600 /* for the first copy; a neighbour may have to be asked for */
 #define LINGER_MS     150 /* after it, for a second one */
@@ -32,7 +33,8 @@ struct proof {
     uint8_t frame[64];
     size_t frame_size;
     bool ip_layer; /* copies are made by the IP layer: the mark goes in a datagram */
-    unsigned n_copies, n_originals;
+    uint32_t id;
+    unsigned n_copies;
 };
 
 /* Of the type that is for local experiments (IEEE 802, 0x88b5), to the own MAC address: a switch
@@ -64,15 +66,7 @@ static int open_socket(const char *interface, uint32_t index, uint16_t protocol,
 static void look(struct proof *p, const uint8_t *bytes, size_t size)
 {
     const uint8_t *at = memmem(bytes, size, p->mark, MARK_SIZE);
-    if (!at)
-        return;
-    /* The frame itself passes as well, where copies leave by the mirrored interface. */
-    bool is_frame = at - bytes == 14 && bytes[12] == 0x88 && bytes[13] == 0xb5;
-    if ((is_frame ||
-         (p->ip_layer && (size_t)(at - bytes) + MARK_SIZE == size && at - bytes == 14 + 20 + 8)) &&
-        strcmp(p->out, p->mirrored.name) == 0)
-        p->n_originals++;
-    else
+    if (at && host_is_copy(bytes, size, (size_t)(at - bytes), p->wish, p->id))
         p->n_copies++;
 }
 
@@ -96,19 +90,26 @@ static void listen_for(struct proof *p, int fd, uint8_t *bytes)
     }
 }
 
-/* What the IP layer copies has to pass the IP layer. */
+/* What the IP layer copies has to pass the IP layer: a datagram to nobody, that no router hands on.
+ * Of IPv6, where that is all that is copied, to a neighbour that is none. */
 static int send_datagram(const struct proof *p, struct err *err)
 {
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), yes = 1, ttl = 1;
-    struct sockaddr_in to = {.sin_family = AF_INET,
+    struct sockaddr_in v4 = {.sin_family = AF_INET,
                              .sin_port = htons(PORT_DISCARD),
                              .sin_addr = {.s_addr = htonl(0xc0000201)}};
-    bool ok = fd >= 0 &&
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+                              .sin6_port = htons(PORT_DISCARD),
+                              .sin6_scope_id = p->mirrored.index};
+    bool is_v6 = p->wish->has_gateway && !addr_is_v4(&p->wish->gateway);
+    int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), yes = 1, hops = 1;
+    const struct sockaddr *to = is_v6 ? (const struct sockaddr *)&v6 : (const struct sockaddr *)&v4;
+    bool ok = fd >= 0 && inet_pton(AF_INET6, HOST_GATEWAY_6, &v6.sin6_addr) == 1 &&
               setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, p->mirrored.name,
                          (socklen_t)strlen(p->mirrored.name) + 1) == 0 &&
               setsockopt(fd, SOL_SOCKET, SO_DONTROUTE, &yes, sizeof yes) == 0 &&
-              setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl) == 0 &&
-              sendto(fd, p->mark, MARK_SIZE, 0, (struct sockaddr *)&to, sizeof to) == MARK_SIZE;
+              setsockopt(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_UNICAST_HOPS : IP_TTL,
+                         &hops, sizeof hops) == 0 &&
+              sendto(fd, p->mark, MARK_SIZE, 0, to, is_v6 ? sizeof v6 : sizeof v4) == MARK_SIZE;
     int code = ok ? 0 : -errno;
     if (fd >= 0)
         close(fd);
@@ -168,7 +169,7 @@ static int prove_tap(struct mirror_job *job, const struct host_wish *wish,
                      const struct host_tap *tap, struct text *said, struct err *err)
 {
     struct host *host = job->state;
-    struct proof p = {.wish = wish};
+    struct proof p = {.wish = wish, .id = tap->id};
     struct host_way way = {0};
     int method = HOST_AUTO;
     char why[200];
@@ -179,7 +180,7 @@ static int prove_tap(struct mirror_job *job, const struct host_wish *wish,
         return 0;
     }
     p.mirrored = *mirrored;
-    if (wish->direction == HOST_IN) {
+    if (host_tap_directions(wish, tap) == HOST_IN) {
         text_format(said,
                     "not proven: only what %s receives is mirrored, and nothing can be sent to "
                     "it from here; cloudspan mirror status counts\n",
@@ -193,7 +194,7 @@ static int prove_tap(struct mirror_job *job, const struct host_wish *wish,
     }
     int result = host_choose(job, wish, mirrored, &method, why, err);
     if (result == 0 && wish->to.wrap != MIRROR_INTERFACE)
-        result = host_find_way(host, wish, mirrored, wish->to.wrap != MIRROR_GENEVE, &way, err);
+        result = host_find_way(host, wish, mirrored, host_is_bound(method, wish), &way, err);
     if (result < 0)
         return result;
     (void)snprintf(p.out, sizeof p.out, "%.15s",

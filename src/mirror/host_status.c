@@ -129,19 +129,43 @@ int host_measure(struct mirror_job *job, const struct mirror_set *found,
 
 /* ---- for the collector ---- */
 
-static void put_channel(const struct host_wish *wish, const struct host_tap *tap,
-                        const struct addr *source, struct mirror_source *out)
+int host_put_channel(const struct mirror_job *job, const struct host_wish *wish,
+                     const struct host_tap *tap, char out[MIRROR_CHANNEL_MAX], struct err *err)
 {
     static const char *const kinds[MIRROR_N_WRAPS] = {
         [MIRROR_VXLAN] = "vxlan",     [MIRROR_GENEVE] = "geneve",   [MIRROR_GRE] = "gre",
         [MIRROR_ERSPAN1] = "erspan1", [MIRROR_ERSPAN2] = "erspan2", [MIRROR_ERSPAN3] = "erspan3"};
-    char text[ADDR_TEXT_MAX + 1];
-    text[addr_format(source, text)] = '\0';
+    const struct host *host = job->state;
+    const struct linux_link *mirrored =
+        linux_link_by_name(host->links, host->n_links, tap->interface);
+    char text[ADDR_TEXT_MAX + 1], why[200];
+    struct host_way way;
+    int method = HOST_AUTO;
+    /* A machine that is off has none yet. */
+    int result = mirrored ? host_choose(job, wish, mirrored, &method, why, err) : 0;
+    if (result == 0)
+        result = host_find_way(host, wish, mirrored, host_is_bound(method, wish), &way, err);
+    if (result < 0)
+        return result;
+    text[addr_format(&way.source, text)] = '\0';
     if (wish->has_id)
-        (void)snprintf(out->channel, sizeof out->channel, "%s:%u@%s", kinds[wish->to.wrap], tap->id,
-                       text);
+        (void)snprintf(out, MIRROR_CHANNEL_MAX, "%s:%u@%s", kinds[wish->to.wrap], tap->id, text);
     else
-        (void)snprintf(out->channel, sizeof out->channel, "%s@%s", kinds[wish->to.wrap], text);
+        (void)snprintf(out, MIRROR_CHANNEL_MAX, "%s@%s", kinds[wish->to.wrap], text);
+    return 0;
+}
+
+void host_put_source(const struct mirror_job *job, const struct host_wish *wish,
+                     struct mirror_source *out)
+{
+    (void)snprintf(out->network, sizeof out->network, "%s", job->network);
+    out->filtered = wish->filter || wish->rate;
+    out->truncate = wish->snap;
+    (void)snprintf(out->direction, sizeof out->direction, "%s",
+                   wish->direction == HOST_IN    ? "in"
+                   : wish->direction == HOST_OUT ? "out"
+                                                 : "both");
+    out->collector[addr_format(&wish->to.addr, out->collector)] = '\0';
 }
 
 int host_sources(struct mirror_job *job, const struct host_wish *wish, const struct host_tap *taps,
@@ -154,25 +178,14 @@ int host_sources(struct mirror_job *job, const struct host_wish *wish, const str
     if (!out->at)
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < n; i++) {
-        const struct linux_link *mirrored =
-            linux_link_by_name(host->links, host->n_links, taps[i].interface);
         struct mirror_source *one = &out->at[out->n];
-        struct host_way way;
-        if (!mirrored)
+        if (!linux_link_by_name(host->links, host->n_links, taps[i].interface))
             continue;
-        int result = host_find_way(host, wish, mirrored, wish->to.wrap != MIRROR_GENEVE, &way, err);
+        int result = host_put_channel(job, wish, &taps[i], one->channels[0], err);
         if (result < 0)
             return result;
         (void)snprintf(one->name, sizeof one->name, "%s", job->machine);
-        (void)snprintf(one->network, sizeof one->network, "%s", job->network);
-        put_channel(wish, &taps[i], &way.source, one);
-        one->filtered = wish->filter || wish->rate;
-        one->truncate = wish->snap;
-        (void)snprintf(one->direction, sizeof one->direction, "%s",
-                       wish->direction == HOST_IN    ? "in"
-                       : wish->direction == HOST_OUT ? "out"
-                                                     : "both");
-        one->collector[addr_format(&wish->to.addr, one->collector)] = '\0';
+        host_put_source(job, wish, one);
         (void)linux_addresses_of(taps[i].interface, one->addresses, 8); /* none: not known */
         out->n++;
     }

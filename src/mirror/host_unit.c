@@ -49,7 +49,12 @@ static void put_command(const struct mirror_job *job, const char *setting, const
         text_format(out, " --name=%s\n", job->name);
         return;
     }
-    json_array_foreach(job->arguments, i, word) put_word(json_string_value(word), out);
+    json_array_foreach(job->arguments, i, word)
+    {
+        /* It comes last, whether it was said or not. */
+        if (strncmp(json_string_value(word), "--name=", 7) != 0)
+            put_word(json_string_value(word), out);
+    }
     text_format(out, " --name=%s\n", job->name);
 }
 
@@ -70,14 +75,6 @@ static int put_unit(const struct mirror_job *job, struct text *out, struct err *
     return out->failed ? err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
-static void digest(const char *bytes, size_t size, char out[13])
-{
-    uint8_t mark[6];
-    host_content_mark(bytes, size, mark);
-    for (int i = 0; i < 6; i++)
-        (void)snprintf(out + i * 2, 3, "%02x", mark[i]);
-}
-
 int host_want_unit(const struct mirror_job *job, struct mirror_set *out, struct err *err)
 {
     char file[256], enabled[256], content[13] = "";
@@ -89,7 +86,7 @@ int host_want_unit(const struct mirror_job *job, struct mirror_set *out, struct 
     text_init(&text, UNIT_MAX);
     int result = put_unit(job, &text, err);
     if (result == 0)
-        digest(text.at, text.size, content);
+        host_digest_text(text.at, text.size, content);
     text_done(&text);
     if (result < 0)
         return result;
@@ -116,7 +113,7 @@ int host_find_unit(const struct mirror_job *job, struct mirror_set *out, struct 
         close(fd);
         if (n < 0)
             return err_set(err, -errno, "%s: %s", file, strerror(errno));
-        digest(bytes, (size_t)n, content);
+        host_digest_text(bytes, (size_t)n, content);
     }
     mirror_set_add(out, "unit", file,
                    json_pack("{ss sb}", "content", content, "enabled", is_enabled));

@@ -21,6 +21,7 @@ struct plan {
     const struct linux_link *mirrored;
     struct host_way way; /* of tunnels */
     int method;
+    int directions;  /* of the tap's interface */
     char device[16]; /* that copies are given to */
     bool bound;      /* the tunnel's device can leave by one interface only */
     struct mirror_set *out;
@@ -82,7 +83,7 @@ static void want_link(struct plan *p)
         [MIRROR_ERSPAN1] = "erspan", [MIRROR_ERSPAN2] = "erspan", [MIRROR_ERSPAN3] = "erspan"};
     const struct host_wish *wish = p->wish;
     char alias[LINUX_ALIAS_MAX];
-    host_put_alias(p->job->name, owns_clsact(p), alias);
+    host_put_alias(host_mark(p->job), owns_clsact(p), alias);
     json_t *is = json_pack("{ss ss so sI sI sb sb}", "kind", kinds[wish->to.wrap], "alias", alias,
                            "remote", put_addr(&wish->to.addr), "id", (json_int_t)p->tap->id, "port",
                            (json_int_t)wish->to.port, "up", 1, "keyed", wish->has_id);
@@ -207,7 +208,7 @@ static int want_filters(struct plan *p, struct err *err)
     }
     int result = 0;
     for (int d = HOST_IN; result == 0 && d <= HOST_OUT; d++)
-        if (p->wish->direction & d)
+        if (p->directions & d)
             result = want_filter(p, d, owns, err);
     return result;
 }
@@ -231,10 +232,9 @@ static json_t *put_exclusions(const struct plan *p, const char *family)
 static void want_table(struct plan *p, const char *kind, const char *family)
 {
     const struct host_wish *wish = p->wish;
-    json_t *is =
-        json_pack("{ss sb sb ss so sb}", "interface", p->tap->interface, "in",
-                  (wish->direction & HOST_IN) != 0, "out", (wish->direction & HOST_OUT) != 0, "to",
-                  p->device, "exclusions", put_exclusions(p, family), "intact", 1);
+    json_t *is = json_pack("{ss sb sb ss so sb}", "interface", p->tap->interface, "in",
+                           (p->directions & HOST_IN) != 0, "out", (p->directions & HOST_OUT) != 0,
+                           "to", p->device, "exclusions", put_exclusions(p, family), "intact", 1);
     if (strcmp(family, "netdev") != 0) {
         const char *tunnel = strcmp(family, "ip6") == 0 ? HOST_GATEWAY_6 : HOST_GATEWAY_4;
         (void)json_object_set_new(
@@ -381,6 +381,27 @@ static int check_size(const struct plan *p, struct err *err)
         mirror_wrap_name(p->wish->to.wrap), p->tap->interface, need, p->way.out, p->way.mtu);
 }
 
+/* The kernel has one vxlan device for a VNI and a port, whatever their other ends are. */
+static int check_vni(const struct plan *p, struct err *err)
+{
+    const struct host_wish *wish = p->wish;
+    if (wish->to.wrap != MIRROR_VXLAN || p->method == HOST_USER)
+        return 0;
+    for (size_t i = 0; i < p->host->n_links; i++) {
+        const struct linux_link *link = &p->host->links[i];
+        if (strcmp(link->kind, "vxlan") != 0 || strcmp(link->name, p->device) == 0 ||
+            link->tunnel.id != p->tap->id || link->tunnel.port != wish->to.port ||
+            addr_is_v4(&link->tunnel.remote) != addr_is_v4(&wish->to.addr))
+            continue;
+        return err_set(
+            err, -EEXIST,
+            "--id: VNI %u is that of the device %s, and the kernel has only one of each: "
+            "another --id, or another port",
+            p->tap->id, link->name);
+    }
+    return 0;
+}
+
 static int decide(struct plan *p, char why[200], struct err *err)
 {
     const struct host_wish *wish = p->wish;
@@ -393,17 +414,24 @@ static int decide(struct plan *p, char why[200], struct err *err)
         return result;
     if (wish->to.wrap == MIRROR_INTERFACE) {
         (void)snprintf(p->device, sizeof p->device, "%.15s", wish->to.device);
-        return host_check_loops(p->host, p->job->name, wish, p->mirrored, NULL, err);
+        const struct linux_link *to =
+            linux_link_by_name(p->host->links, p->host->n_links, p->device);
+        /* The IP layer tells the sender of what it copies that it should send smaller packets. */
+        if (is_ip_method(p->method) && to && to->mtu < p->mirrored->mtu)
+            return err_set(err, -EMSGSIZE,
+                           "--to: %s has an MTU of %u, less than the %u of %s, and the method %s "
+                           "would disturb the senders of large packets: ip link set %s mtu %u",
+                           p->device, to->mtu, p->mirrored->mtu, name,
+                           host_method_name(p->method), p->device, p->mirrored->mtu);
+        return host_check_loops(p->host, wish, p->mirrored, NULL, err);
     }
-    /* A geneve device follows the routes. So does a vxlan device that the IP layer gives packets
-     * to: bound to an interface, its MTU could not be that of the mirrored one, and the senders of
-     * larger packets would be told to send smaller ones. */
-    p->bound = wish->to.wrap != MIRROR_GENEVE && p->method != HOST_USER &&
-               !(wish->to.wrap == MIRROR_VXLAN && is_ip_method(p->method));
-    host_device_name(p->job->name, name, p->device);
+    p->bound = host_is_bound(p->method, wish);
+    host_device_name(host_mark(p->job), name, p->device);
     result = host_find_way(p->host, wish, p->mirrored, p->bound, &p->way, err);
     if (result == 0)
-        result = host_check_loops(p->host, p->job->name, wish, p->mirrored, &p->way, err);
+        result = host_check_loops(p->host, wish, p->mirrored, &p->way, err);
+    if (result == 0)
+        result = check_vni(p, err);
     return result < 0 ? result : check_size(p, err);
 }
 
@@ -444,7 +472,9 @@ int host_want(struct mirror_job *job, const struct host_wish *wish, const struct
               size_t n, struct mirror_set *out, struct text *remarks, struct err *err)
 {
     struct host *host = job->state;
-    if (!host->has_features) {
+    if (host->is_gone)
+        return err_set(err, -ENOENT, "%s", host->why_gone.text);
+    if (n > 0 && !host->has_features) {
         int result = linux_features(host->features, err);
         if (result < 0)
             return result;
@@ -455,6 +485,7 @@ int host_want(struct mirror_job *job, const struct host_wish *wish, const struct
                          .host = host,
                          .wish = wish,
                          .tap = &taps[i],
+                         .directions = host_tap_directions(wish, &taps[i]),
                          .out = out,
                          .remarks = remarks};
         int result = want_tap(&p, err);

@@ -34,7 +34,7 @@ static void take_way(const struct host *host, const struct linux_route *route,
     if (!out->mtu || (link->mtu && link->mtu < out->mtu))
         out->mtu = link->mtu;
     out->passes_mirrored =
-        linux_link_below(host->links, host->n_links, link->index, mirrored->index);
+        mirrored && linux_link_below(host->links, host->n_links, link->index, mirrored->index);
 }
 
 /* Another interface, by which the collector can be reached as well, and whose packets do not pass
@@ -75,7 +75,7 @@ int host_find_way(const struct host *host, const struct host_wish *wish,
         return err_set(err, -EINVAL,
                        "--to: %s is this machine itself: cloudspan watch -i %s sees its traffic "
                        "without a mirror",
-                       to, mirrored->name);
+                       to, mirrored ? mirrored->name : "any");
     struct host_way way = {0};
     if (main_link)
         take_way(host, &route, mirrored, &way);
@@ -181,14 +181,15 @@ static int check_tunnel(const struct host *host, const struct host_wish *wish,
         out->name, by ? "leave" : "may leave", mirrored->name);
 }
 
-int host_check_loops(const struct host *host, const char *mirror, const struct host_wish *wish,
+int host_check_loops(const struct host *host, const struct host_wish *wish,
                      const struct linux_link *mirrored, const struct host_way *way, struct err *err)
 {
+    const char *mirror = host->mark;
     char other[MIRROR_NAME_MAX], to[16];
     bool owns;
     if (host_read_alias(mirrored->alias, other, &owns))
         return err_set(err, -ELOOP, "--interface: %s carries the copies of the mirror %s",
-                       mirrored->name, other);
+                       mirrored->name, host_name_of(other));
     if (!way) {
         int result = check_interface(host, wish, mirrored, err);
         if (result < 0)
@@ -216,6 +217,6 @@ int host_check_loops(const struct host *host, const char *mirror, const struct h
         return err_set(err, -ELOOP,
                        "copies of the mirror %s pass %s and would be copied: give both mirrors the "
                        "same collector, or that one another way (--via)",
-                       other, mirrored->name);
+                       host_name_of(other), mirrored->name);
     return 0;
 }

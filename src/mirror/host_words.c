@@ -187,16 +187,16 @@ static void command_table(const struct mirror_job *job, const struct mirror_obje
     struct err err;
     if (strcmp(object->kind, "nft") == 0) {
         struct linux_nft nft;
-        if (host_read_nft(job->name, object, &nft, &err) < 0)
+        if (host_read_nft(host_mark(job), object, &nft, &err) < 0)
             return; /* it is one of ours, and was checked */
         if (unmake)
-            linux_nft_put_remove(job->name, nft.family, out);
+            linux_nft_put_remove(host_mark(job), nft.family, out);
         else
             linux_nft_put_make(&nft, out);
         return;
     }
     struct linux_tee tee;
-    if (host_read_tee(job->name, object, &tee, &err) < 0)
+    if (host_read_tee(host_mark(job), object, &tee, &err) < 0)
         return;
     if (unmake)
         linux_tee_put_remove(&tee, out);

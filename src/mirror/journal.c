@@ -15,7 +15,8 @@
 #include "base/state.h"
 
 #define VERSION 1
-#define WAIT_MS 5000
+#define WAIT_MS 5000 /* for who reads or writes the file at this moment */
+#define ASK_MS  50   /* how often is asked whether another writer is done */
 
 struct mirror_journal {
     sqlite3 *db; /* NULL: there is none, and nothing is written */
@@ -141,6 +142,18 @@ int mirror_journal_open(const char *folder, bool write, struct mirror_journal **
     }
     *out = j;
     return 0;
+}
+
+int mirror_journal_wait(const char *folder, int patience_ms, struct mirror_journal **out,
+                        struct err *err)
+{
+    static const struct timespec pause = {0, ASK_MS * 1000000l};
+    for (int left = patience_ms;; left -= ASK_MS) {
+        int result = mirror_journal_open(folder, true, out, err);
+        if (result != -EBUSY || left <= 0)
+            return result;
+        (void)nanosleep(&pause, NULL); /* a shorter pause is no harm */
+    }
 }
 
 void mirror_journal_close(struct mirror_journal *journal)

@@ -13,6 +13,12 @@ struct mirror_journal;
  * writer out (-EBUSY) until it is closed. Without: a journal that is not there is an empty one. */
 int mirror_journal_open(const char *folder, bool write, struct mirror_journal **out,
                         struct err *err) MUST_CHECK;
+
+/* For writing; where another writer is at work, waits for its end, `patience_ms` at most. When a
+ * machine starts, several mirrors are made at once. */
+int mirror_journal_wait(const char *folder, int patience_ms, struct mirror_journal **out,
+                        struct err *err) MUST_CHECK;
+
 void mirror_journal_close(struct mirror_journal *journal);
 
 struct mirror_entry {

@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mirror/journal_bed.h"
@@ -175,6 +176,52 @@ static void work_and_die(int n_steps)
     for (int i = 0; i < n_steps; i++)
         step(journal, "a", "[['link','x',{}]]", states[i]);
     (void)raise(SIGKILL);
+}
+
+/* Takes the lock, says so, and is killed after a while. */
+static void hold_for(int ms, int say)
+{
+    struct mirror_journal *journal = open_it(true);
+    struct timespec pause = {ms / 1000, ms % 1000 * 1000000l};
+    if (journal && write(say, "x", 1) == 1)
+        (void)nanosleep(&pause, NULL);
+    (void)raise(SIGKILL);
+}
+
+/* Several mirrors are made at once when a machine starts: who comes second waits, but not for ever.
+ */
+static void test_waiting(void **state)
+{
+    (void)state;
+    struct mirror_journal *journal = NULL;
+    struct err err = {""};
+    char path[128];
+    int status, ends[2];
+    for (int i = 0; i < 2; i++) {
+        char said;
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        fflush(NULL);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            hold_for(i == 0 ? 700 : 60000, ends[1]);
+        assert_int_equal(read(ends[0], &said, 1), 1);
+        close(ends[0]);
+        close(ends[1]);
+        assert_int_equal(mirror_journal_wait(folder, i == 0 ? 30000 : 200, &journal, &err),
+                         i == 0 ? 0 : -EBUSY);
+        if (i == 1)
+            assert_non_null(strstr(err.text, "another cloudspan mirror is at work"));
+        mirror_journal_close(journal);
+        journal = NULL;
+        (void)kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+    }
+    /* What is wrong for another reason is not waited for. */
+    put_path(path, "mirror.lock");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("elsewhere", path), 0);
+    assert_int_equal(mirror_journal_wait(folder, 600000, &journal, &err), -ELOOP);
 }
 
 /* What was written is there, and the lock went with its holder. */
@@ -383,9 +430,9 @@ static void test_reader_in_the_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_not_ours),      TEST(test_folders),           TEST(test_killed),
-        TEST(test_killed_within), TEST(test_second_writer),     TEST(test_read_only),
-        TEST(test_full),          TEST(test_reader_in_the_way),
+        TEST(test_not_ours),      TEST(test_folders),       TEST(test_killed),
+        TEST(test_killed_within), TEST(test_second_writer), TEST(test_waiting),
+        TEST(test_read_only),     TEST(test_full),          TEST(test_reader_in_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

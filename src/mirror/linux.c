@@ -75,7 +75,7 @@ static bool answer(const struct mirror_job *job, bool json, struct text *out, in
 static int open_here(struct mirror_job *job, struct err *err)
 {
     const struct wish *wish = job->wish;
-    return host_open(job, wish ? wish->netns : NULL, err);
+    return host_open(job, wish ? wish->netns : NULL, sizeof(struct host), err);
 }
 
 static struct host_tap tap_of(const struct wish *wish)

@@ -1,3 +1,4 @@
 /* One line for each provider of mirrors; no guard: included with different PROVIDER. */
 PROVIDER(linux)
 PROVIDER(ovs)
+PROVIDER(vm)

@@ -71,6 +71,17 @@ static int wait_for_config(struct ovs *ovs, int64_t config, struct err *err)
     }
 }
 
+/* Looks when ovs-vswitchd has done all that it was told before: of two changes that it takes over
+ * at once it sees only the sum, so that a port that came and went has not been there. */
+static int catch_up(struct ovs *ovs, struct err *err)
+{
+    int64_t next;
+    int result = ovs_look(ovs, err);
+    if (result < 0 || !ovsdb_number(ovs_get(ovs_row(ovs, OVS_ROOT, 0), "next_cfg"), &next))
+        return result;
+    return wait_for_config(ovs, next, err);
+}
+
 /* ---- rows ---- */
 
 static const char *text_of(const json_t *is, const char *name)
@@ -125,7 +136,6 @@ static json_t *ports_of(const struct ovs *ovs, struct ovsdb_transaction *t, cons
 
 /* What is ours on the bridge. */
 struct ours {
-    const json_t *mirror;     /* the first; NULL: there is none */
     const json_t *tunnel;     /* the port of the wanted name; NULL: there is none */
     json_t *mirrors, *others; /* arrays of ["uuid", …] */
 };
@@ -344,7 +354,7 @@ static int put(struct mirror_job *job, const json_t *is, bool strict, struct err
     struct ovsdb_transaction t;
     struct ours ours = {0};
     int64_t config = 0;
-    int result = ovs_look(ovs, err);
+    int result = catch_up(ovs, err);
     const json_t *bridge = result == 0 ? ovs_by_name(ovs, OVS_BRIDGE, bridge_name) : NULL;
     if (result == 0 && !bridge)
         result = err_set(err, -ENODEV, "the bridge %s is gone", bridge_name);
@@ -366,9 +376,8 @@ static int put(struct mirror_job *job, const json_t *is, bool strict, struct err
     json_decref(names);
     t.failed |= text_of(is, "output_port")[0] && !output;
     put_mirror(ovs, &t, bridge, job->name, is, output);
-    /* One that is to be taken off comes back under its name only in another transaction. */
-    bool port_goes = json_array_size(ours.others) > 0;
-    if ((!tunnel[0] || ours.tunnel) && !port_goes)
+    /* A tunnel that comes, and a port that goes, are nudges as well. */
+    if ((!tunnel[0] || ours.tunnel) && json_array_size(ours.others) == 0)
         add_nudge(&t, bridge, job->name);
     ours_done(&ours);
     result = commit_config(ovs, &t, &config, err);
@@ -401,7 +410,7 @@ static int take_away(struct mirror_job *job, const char *bridge_name, bool waits
     struct ovsdb_transaction t;
     struct ours ours = {0};
     int64_t config;
-    int result = ovs_look(ovs, err);
+    int result = waits ? catch_up(ovs, err) : ovs_look(ovs, err);
     const json_t *bridge = result == 0 ? ovs_by_name(ovs, OVS_BRIDGE, bridge_name) : NULL;
     if (!bridge)
         return result; /* gone, with all that was on it */
@@ -458,7 +467,9 @@ int ovs_change(struct mirror_job *job, const struct mirror_object *have,
         return result;
     ovs->is_changed = true;
     result = put(job, want->is, true, err);
-    if (result < 0)
+    if (result < 0 && json_object_get(have->is, "select_all"))
         (void)!put(job, have->is, false, &other);
+    else if (result < 0) /* there were only remains */
+        (void)!take_away(job, have->key, result != -ETIMEDOUT, &other);
     return result;
 }

@@ -307,11 +307,11 @@ int ovs_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
             struct mirror_source *source = &sources.at[sources.n];
             const char *port = json_string_value(json_array_get(wish->ports, sources.n));
             put_source(job, port, source);
-            (void)snprintf(source->mac, sizeof source->mac, "%s", mac_of(job->state, port));
+            (void)snprintf(source->macs[0], sizeof source->macs[0], "%s", mac_of(job->state, port));
         }
     } else {
         put_source(job, job->machine, sources.at);
-        put_channel(wish, sources.at->channel, sizeof sources.at->channel);
+        put_channel(wish, sources.at->channels[0], MIRROR_CHANNEL_MAX);
         sources.n = 1;
     }
     *out = sources;

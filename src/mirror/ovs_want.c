@@ -319,6 +319,17 @@ static int set_output(const struct ovs *ovs, const struct mirror_job *job, const
 
 /* ---- conflicts ---- */
 
+static int check_port_name(const struct ovs *ovs, const struct mirror_job *job, const char *name,
+                           struct err *err)
+{
+    const json_t *port = ovs_by_name(ovs, OVS_PORT, name);
+    if (!port || ovs_is_ours(port, job->name))
+        return 0;
+    return err_set(err, -EEXIST,
+                   "there is a port %s already, which is not ours: give the mirror another --name",
+                   name);
+}
+
 static int check_names(const struct ovs *ovs, const struct mirror_job *job, const json_t *bridge,
                        struct err *err)
 {
@@ -326,17 +337,15 @@ static int check_names(const struct ovs *ovs, const struct mirror_job *job, cons
     char name[OVS_NAME_MAX];
     const json_t *mirror;
     size_t n = 0;
+    ovs_put_nudge_name(job->name, name);
+    int result = check_port_name(ovs, job, name, err);
     ovs_put_port_name(job->name, name);
-    const json_t *port = ovs_by_name(ovs, OVS_PORT, name);
-    const char *mark = ovs_mark(port);
-    if (port && wish->to.wrap != MIRROR_PORT && (!mark || strcmp(mark, job->name) != 0))
-        return err_set(err, -EEXIST,
-                       "there is a port %s already, which is not ours: give the mirror another "
-                       "--name",
-                       name);
+    if (result == 0 && wish->to.wrap != MIRROR_PORT)
+        result = check_port_name(ovs, job, name, err);
+    if (result < 0)
+        return result;
     for (size_t i = 0; (mirror = ovs_mirror_of(ovs, bridge, i)); i++) {
-        mark = ovs_mark(mirror);
-        if (mark && strcmp(mark, job->name) == 0)
+        if (ovs_is_ours(mirror, job->name))
             continue;
         n++;
         if (strcmp(ovs_name(mirror), name) == 0)

@@ -333,8 +333,8 @@ static void test_sources(void **state)
                 assert_non_null(strstr(name, rows[i].name + 1));
             else
                 assert_string_equal(name, rows[i].name);
-            assert_string_equal(sources.at[0].channel, rows[i].channel);
-            assert_string_equal(sources.at[0].mac, rows[i].mac);
+            assert_string_equal(sources.at[0].channels[0], rows[i].channel);
+            assert_string_equal(sources.at[0].macs[0], rows[i].mac);
             assert_string_equal(sources.at[0].direction, rows[i].direction);
             assert_string_equal(sources.at[0].collector, "10.9.0.2");
         }

@@ -33,6 +33,7 @@ struct mirror_job {
     char network[64];           /* "": the collector's only one */
     void *wish;                 /* the provider's options; NULL: not known, only marks are */
     bool partial;               /* the wish only says which mirror: status, remove */
+    const char *folder;         /* where the journal is; NULL: not known */
     const json_t *arguments;    /* the words of the wish, for a unit that says them again */
     struct mirror_set recorded; /* what the journal has of it */
     const json_t *sample;       /* for measure(): the last look, by `what`, or NULL: see judge() */
@@ -55,17 +56,22 @@ struct mirror_measures {
     size_t n;
 };
 
-/* What the collector gets to know of a machine: a source of its configuration. */
+/* What the collector gets to know of a machine: a source of its configuration. Of lists "" is the
+ * end. */
+#define MIRROR_CHANNEL_MAX  96
+#define MIRROR_CHANNELS_MAX 32
 struct mirror_source {
     char name[64];
     char network[64];
-    char channel[96];      /* "vxlan:101@10.9.0.1"; as in cloudspan.yaml; "": several share one */
-    char mac[18];          /* of the machine; "": not known */
-    char addresses[8][48]; /* of the machine itself; "" ends them */
-    bool filtered;         /* it does not get all that there is */
-    uint32_t truncate;     /* bytes; 0: whole packets */
-    char direction[8];     /* "both", "in", "out" */
-    char collector[48];    /* the address the copies go to */
+    char channels[MIRROR_CHANNELS_MAX][MIRROR_CHANNEL_MAX]; /* "vxlan:101@10.9.0.1"; as in
+                                                             * cloudspan.yaml; none: several share
+                                                             * one */
+    char macs[MIRROR_CHANNELS_MAX][18]; /* of the machine, where they are known */
+    char addresses[8][48];              /* of the machine itself */
+    bool filtered;                      /* it does not get all that there is */
+    uint32_t truncate;                  /* bytes; 0: whole packets */
+    char direction[8];                  /* "both", "in", "out" */
+    char collector[48];                 /* the address the copies go to */
 };
 
 struct mirror_sources {

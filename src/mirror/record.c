@@ -46,30 +46,36 @@ static void put_string(const char *string, size_t max, struct text *out)
     text_put(out, "\"");
 }
 
+/* A list of texts of `size` bytes each; nothing where it is empty. `many`: the key where there are
+ * several. */
+static void put_list(const char *key, const char *many, const char *texts, size_t size, size_t n,
+                     struct text *out)
+{
+    size_t n_there = 0;
+    while (n_there < n && texts[n_there * size])
+        n_there++;
+    if (n_there == 0)
+        return;
+    text_format(out, "\n    %s: %s", n_there > 1 ? many : key, n_there > 1 ? "[" : "");
+    for (size_t i = 0; i < n_there; i++) {
+        text_put(out, i ? ", " : "");
+        put_string(texts + i * size, size, out);
+    }
+    text_put(out, n_there > 1 ? "]" : "");
+}
+
 static void put_source(const struct mirror_source *source, struct text *out)
 {
     text_put(out, "  - name: ");
     put_string(source->name, sizeof source->name, out);
-    if (source->channel[0]) {
-        text_put(out, "\n    channel: ");
-        put_string(source->channel, sizeof source->channel, out);
-    }
-    if (source->mac[0]) {
-        text_put(out, "\n    mac: ");
-        put_string(source->mac, sizeof source->mac, out);
-    }
+    put_list("channel", "channels", source->channels[0], sizeof source->channels[0],
+             MIRROR_CHANNELS_MAX, out);
+    put_list("mac", "mac", source->macs[0], sizeof source->macs[0], MIRROR_CHANNELS_MAX, out);
     if (source->network[0]) {
         text_put(out, "\n    network: ");
         put_string(source->network, sizeof source->network, out);
     }
-    if (source->addresses[0][0]) {
-        text_put(out, "\n    addresses: [");
-        for (int i = 0; i < 8 && source->addresses[i][0]; i++) {
-            text_put(out, i ? ", " : "");
-            put_string(source->addresses[i], sizeof source->addresses[i], out);
-        }
-        text_put(out, "]");
-    }
+    put_list("addresses", "addresses", source->addresses[0], sizeof source->addresses[0], 8, out);
     if (source->direction[0] && strcmp(source->direction, "both") != 0)
         text_format(out, "\n    direction: %s", source->direction);
     if (source->filtered)

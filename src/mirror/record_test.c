@@ -43,14 +43,14 @@ static void test_all(void **state)
     (void)state;
     struct mirror_source at[2] = {
         {.name = "web-1",
-         .channel = "vxlan:101@10.9.0.1",
-         .mac = "02:00:00:00:00:01",
+         .channels = {"vxlan:101@10.9.0.1", "vxlan:102@10.9.0.1"},
+         .macs = {"02:00:00:00:00:01", "02:00:00:00:00:02"},
          .addresses = {"10.1.0.1", "fd00::1"},
          .filtered = true,
          .truncate = 96,
          .direction = "in",
          .collector = "10.9.0.2"},
-        {.name = "web-2", .channel = "erspan2:7@fd00::9", .direction = "both"},
+        {.name = "web-2", .channels = {"erspan2:7@fd00::9"}, .direction = "both"},
     };
     struct mirror_sources sources = {at, 2};
     struct config *config = load(&sources, "Made by a test.");
@@ -58,11 +58,12 @@ static void test_all(void **state)
     assert_int_equal(config->n_sources, 2);
     const struct config_source *one = &config->sources[0];
     assert_string_equal(one->name, "web-1");
-    assert_int_equal(one->n_channels, 1);
+    assert_int_equal(one->n_channels, 2);
     assert_true(one->channels[0].has_id && one->channels[0].has_outer);
     assert_int_equal(one->channels[0].id, 101);
+    assert_int_equal(one->channels[1].id, 102);
     assert_int_equal(one->n_addresses, 2);
-    assert_int_equal(one->n_macs, 1);
+    assert_int_equal(one->n_macs, 2);
     assert_true(one->filtered);
     assert_int_equal(one->truncate, 96);
     assert_int_equal(one->direction, CONFIG_IN);
@@ -81,8 +82,10 @@ static void test_all(void **state)
 static void test_network(void **state)
 {
     (void)state;
-    struct mirror_source at[1] = {
-        {.name = "web-1", .network = "prod \"x\"", .mac = "02:00:00:00:00:01", .direction = "out"}};
+    struct mirror_source at[1] = {{.name = "web-1",
+                                   .network = "prod \"x\"",
+                                   .macs = {"02:00:00:00:00:01"},
+                                   .direction = "out"}};
     struct mirror_sources sources = {at, 1};
     struct text text;
     struct config *config = NULL;
@@ -137,7 +140,7 @@ static void test_names(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct mirror_source at[1] = {{.channel = "vxlan:7", .direction = "both"}};
+        struct mirror_source at[1] = {{.channels = {"vxlan:7"}, .direction = "both"}};
         struct mirror_sources sources = {at, 1};
         (void)snprintf(at[0].name, sizeof at[0].name, "%s", names[i].name);
         struct config *config = load(&sources, "t");
@@ -149,7 +152,7 @@ static void test_names(void **state)
 static void test_long(void **state)
 {
     (void)state;
-    struct mirror_source at[1] = {{.channel = "vxlan:7", .direction = "both"}};
+    struct mirror_source at[1] = {{.channels = {"vxlan:7"}, .direction = "both"}};
     struct mirror_sources sources = {at, 1};
     memset(at[0].name, '"', sizeof at[0].name - 1);
     struct config *config = load(&sources, "t");
@@ -184,7 +187,7 @@ static void test_file(void **state)
     (void)state;
     struct mirror_job job = {.provider = &provider, .name = "eth0"};
     struct mirror_source at[1] = {
-        {.name = "web-1", .channel = "vxlan:7", .direction = "both", .collector = "10.9.0.2"}};
+        {.name = "web-1", .channels = {"vxlan:7"}, .direction = "both", .collector = "10.9.0.2"}};
     struct mirror_sources sources = {at, 1};
     struct config *config = NULL;
     struct err err;
@@ -241,7 +244,7 @@ static void fill(void)
         _exit(77);
     for (size_t i = 0; i < 400; i++)
         (void)snprintf(at[i].name, sizeof at[i].name, "machine-%0*zu", 50, i);
-    memcpy(at[0].channel, channel, sizeof channel);
+    memcpy(at[0].channels[0], channel, sizeof channel);
     if (mirror_record_write(folder, &job, &sources, path, &err) < 0)
         _exit(1);
     sources.n = 400;

@@ -8,6 +8,21 @@
 
 #define PROTO_UDP 17
 
+/* The marked packet of a mirror that is made by the IP layer: a datagram to port 9 of nobody, by
+ * RFC 5737, or of a neighbour that no link has. */
+static bool is_proof(const struct packet *packet)
+{
+    static const struct addr nobody[] = {
+        {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1}},
+        {{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x77, 0, 1}},
+    };
+    static const char mark[] = "cloudspan ";
+    const size_t head = 8, len = sizeof mark - 1;
+    return packet->ip_proto == PROTO_UDP && packet->dport == 9 &&
+           packet->payload_size >= head + len && memcmp(packet->payload + head, mark, len) == 0 &&
+           (addr_eq(&packet->dst, &nobody[0]) || addr_eq(&packet->dst, &nobody[1]));
+}
+
 static bool is_port(const struct arrival_rules *rules, uint16_t port)
 {
     for (size_t i = 0; i < rules->n_ports; i++)
@@ -223,6 +238,10 @@ bool arrival_accept(struct arrival *a, struct packet *packet, struct arrival_fou
     }
     if (is_ip && rules->canaries && canary_is(rules->canaries, packet, out->machine)) {
         a->counters.n_canaries++;
+        return false;
+    }
+    if (is_ip && is_proof(packet)) {
+        a->counters.n_proofs++;
         return false;
     }
     if (!is_kept(a, s, packet)) {

@@ -53,6 +53,7 @@ struct arrival_counters {
     uint64_t n_own;      /* this host's own traffic */
     uint64_t n_loops;    /* our own mirror, mirrored again */
     uint64_t n_canaries; /* probes that came back, and answers to them */
+    uint64_t n_proofs;   /* by which `cloudspan mirror apply` sees that a mirror works */
 };
 
 struct arrival {

@@ -74,6 +74,8 @@ static void add_drops(const struct watch *w, struct snapshot *s)
              false);
     add_drop(s, "policy", "canary", "packets were canaries, or answers to them", a->n_canaries,
              false);
+    add_drop(s, "policy", "proof", "packets were those that prove a new mirror", a->n_proofs,
+             false);
 }
 
 static void add_sinks(const struct watch *w, struct snapshot *s)

@@ -190,7 +190,7 @@ static void check_sum(const struct bed *b, uint64_t n_frames)
 {
     const struct arrival_counters *a = &b->arrival;
     assert_int_equal(b->counters.n_packets + a->n_refused + a->n_unknown + a->n_own + a->n_loops +
-                         a->n_canaries + b->handoff.n_full,
+                         a->n_canaries + a->n_proofs + b->handoff.n_full,
                      n_frames);
 }
 
