@@ -165,6 +165,18 @@ for method, needs, doc in (
     scenario(f"mirror-{method}", *NEEDS, *needs)(one_method)
 
 
+@scenario("mirror-devices", *NEEDS)
+def mirror_devices(lab):
+    """Every device that copies can leave by, with a little traffic: what the guest is for."""
+    net = Net(lab, offload=False)
+    mirror_talk.serve(net)
+    kinds = kinds_of(lab, "tc")
+    if mirror_talk.IN_GUEST and set(kinds) != set(LISTEN):
+        raise Failed(f"in the guest nothing may be left out, but there is only {', '.join(kinds)}")
+    for kind in kinds:
+        cycle(net, kind, method="tc", groups=(mirror_talk.SHORT, mirror_talk.OF_THE_LINK))
+
+
 # --- Other places on the way ----------------------------------------------------------------------
 
 
