@@ -36,10 +36,10 @@ def run(*argv):
 class Tools:
     """The programs: built by meson, or here and now."""
 
-    def __init__(self, build):
+    def __init__(self, build, names=(("send", "live_send"), ("bare", "live_bare"))):
         self.cloudspan = os.path.join(build, "cloudspan")
-        self.send = self.find(build, "live_send")
-        self.bare = self.find(build, "live_bare")
+        for attribute, name in names:
+            setattr(self, attribute, self.find(build, name))
 
     @staticmethod
     def find(build, name):

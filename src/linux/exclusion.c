@@ -108,8 +108,8 @@ static void see_behind(struct linux_bpf_line *line, uint32_t tags_size)
         line->k += tags_size;
 }
 
-/* Shows the tag that the kernel has taken out where it was. False: it is read together with what
- * is before or behind it. */
+/* Shows the tag that the kernel has taken out where it was. False: not all of it is read, or it is
+ * read together with what is before or behind it. */
 static bool see_tag(struct linux_bpf_line *line)
 {
     static const unsigned sizes[] = {[BPF_W >> 3] = 4, [BPF_H >> 3] = 2, [BPF_B >> 3] = 1};
@@ -135,8 +135,8 @@ static bool see_tag(struct linux_bpf_line *line)
 }
 
 /* Adds a compiled block; it has as many lines, so that its own jumps stay right. */
-static int put_block(struct maker *m, const struct bpf_program *block, uint32_t tags_size,
-                     bool with_tag, enum place yes, enum place no, struct err *err)
+static void put_block(struct maker *m, const struct bpf_program *block, uint32_t tags_size,
+                      bool with_tag, enum place yes, enum place no)
 {
     for (unsigned i = 0; i < block->bf_len; i++) {
         const struct bpf_insn *from = &block->bf_insns[i];
@@ -147,13 +147,13 @@ static int put_block(struct maker *m, const struct bpf_program *block, uint32_t 
             continue;
         }
         see_behind(&line, tags_size);
-        if (with_tag && !see_tag(&line))
-            return err_set(err, -EINVAL,
-                           "the filter reads single bytes of the VLAN tag (ether[12] to ether[15]) "
-                           "and names vlan: use vlan alone");
+        if (with_tag && !see_tag(&line)) {
+            /* That part of the program is for frames without a tag, and is not come to. */
+            line.code = BPF_CLASS(line.code) | BPF_IMM;
+            line.k = 0;
+        }
         put(m, line.code, line.k, line.yes, line.no, PLACE_NONE);
     }
-    return 0;
 }
 
 static int compile(const char *expression, enum linux_packet packet, struct bpf_program *out,
@@ -237,9 +237,9 @@ static int put_exclusions(struct maker *m, const struct linux_exclusion *exclusi
     if (code < 0)
         return code;
     here(m, (enum place)(PLACE_EXCLUDED + view));
-    code = put_block(m, &block, tags_size, false, PLACE_NO, PLACE_USER, err);
+    put_block(m, &block, tags_size, false, PLACE_NO, PLACE_USER);
     pcap_freecode(&block);
-    return code;
+    return 0;
 }
 
 /* Goes to the view for the number of tags that are in the bytes. */
@@ -269,6 +269,15 @@ static bool names_vlan(const char *expression)
     return false;
 }
 
+/* Bytes of a tag that is not in the frame cannot be shown one by one. */
+static bool asks_for_bytes(const char *expression)
+{
+    const char *at = strstr(expression, "ether");
+    while (at && at[5 + strspn(at + 5, " \t")] != '[')
+        at = strstr(at + 5, "ether");
+    return at;
+}
+
 static int put_user(struct maker *m, const char *expression, enum linux_packet packet,
                     struct err *err)
 {
@@ -277,17 +286,25 @@ static int put_user(struct maker *m, const char *expression, enum linux_packet p
     if (code < 0)
         return code;
     bool by_tag = packet == LINUX_PACKET_ETHERNET && names_vlan(expression);
+    if (by_tag && asks_for_bytes(expression)) {
+        pcap_freecode(&block);
+        return err_set(
+            err, -EINVAL,
+            "filter \"%.200s\": vlan and ether[…] do not go together: the kernel keeps the "
+            "tag apart from the frame's bytes",
+            expression);
+    }
     if (by_tag) {
         put(m, BPF_LD | BPF_W | BPF_ABS, META_HAS_TAG, 0, 0, PLACE_NONE);
         put(m, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0, PLACE_NONE);
         go(m, PLACE_USER_TAGGED);
     }
-    code = put_block(m, &block, 0, false, PLACE_YES, PLACE_NO, err);
+    put_block(m, &block, 0, false, PLACE_YES, PLACE_NO);
     here(m, PLACE_USER_TAGGED);
-    if (by_tag && code == 0)
-        code = put_block(m, &block, 0, true, PLACE_YES, PLACE_NO, err);
+    if (by_tag)
+        put_block(m, &block, 0, true, PLACE_YES, PLACE_NO);
     pcap_freecode(&block);
-    return code;
+    return 0;
 }
 
 int linux_exclusion_filter(const struct linux_exclusion *exclusions, size_t n,

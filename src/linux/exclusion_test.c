@@ -143,9 +143,12 @@ static void test_wrong_expressions(void **state)
     assert_int_equal(linux_check_filter("ether host 02::1", LINUX_PACKET_IP, &err), -EINVAL);
     assert_int_equal(linux_check_filter("vlan and ether[13] = 1", LINUX_PACKET_ETHERNET, &err),
                      -EINVAL);
-    assert_non_null(strstr(err.text, "VLAN"));
-    assert_int_equal(linux_check_filter("vlan and ether[11:4] = 1", LINUX_PACKET_ETHERNET, &err),
+    assert_non_null(strstr(err.text, "apart from"));
+    assert_int_equal(linux_check_filter("ether [11:4] = 1 or vlan", LINUX_PACKET_ETHERNET, &err),
                      -EINVAL);
+    assert_int_equal(linux_check_filter("ether src 2:0:0:0:0:1 and vlan and ip[1] = 0",
+                                        LINUX_PACKET_ETHERNET, &err),
+                     0);
     assert_int_equal(linux_check_filter("ether[13] = 1", LINUX_PACKET_ETHERNET, &err), 0);
     assert_int_equal(linux_check_filter(NULL, LINUX_PACKET_IP, &err), 0);
     static char many[60000] = "ip[0]";
@@ -218,7 +221,9 @@ static void test_tags_taken_out(void **state)
         {"vlan 6 and vlan 5 and udp port 53", 4},
         {"vlan 6 and vlan 5 and udp[10] = 0x6d", 4}, /* "some" */
         {"host 10.1.0.1 and ip[0] = 0x45", 3},
-        {"vlan and ether[12:2] = 0x8100", 2},
+        {"tcp port 443 or vlan 5", 2},
+        {"udp port 53 or vlan 6", 5},
+        {"(ip[0] = 0x45 and ip[2:4] != 0) or vlan 5", 3},
     };
     if (!bed_enter_netns())
         skip();
@@ -228,8 +233,8 @@ static void test_tags_taken_out(void **state)
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         struct linux_exclusion exclusions[4];
         struct linux_bpf bpf;
-        size_t n = bed_fill_exclusions(exclusions);
-        assert_int_equal(linux_exclusion_filter(exclusions, n, list[i].expression,
+        (void)bed_fill_exclusions(exclusions); /* a socket takes no program of all of them */
+        assert_int_equal(linux_exclusion_filter(exclusions, 1, list[i].expression,
                                                 LINUX_PACKET_ETHERNET, &bpf, NULL),
                          0);
         int fd = open_filtered("t0", &bpf);

@@ -108,7 +108,7 @@ int host_tap_directions(const struct host_wish *wish, const struct host_tap *tap
 
 /* What the machine says, asked once. */
 struct host {
-    char mark[MIRROR_NAME_MAX]; /* what its things are known by: "web1"; "vm.web1" */
+    char mark[MIRROR_NAME_MAX]; /* what its things are known by: "eth0"; ".web-1" */
     struct linux_link *links;
     size_t n_links;
     struct linux_feature_state features[LINUX_FEATURES];
@@ -167,10 +167,11 @@ void host_device_name(const char *mirror, const char *interface, char out[16]);
 
 /* ---- marks (host_mark.c) ---- */
 
-/* Mirrors of several providers are in one kernel: those of other providers than linux have its name
- * before theirs, and none of linux may be called so. `mark` for the name of a mirror, and back
- * (NULL: it is of another provider). */
-#define HOST_MARKED_MAX (MIRROR_NAME_MAX - 3) /* of such a mirror's name, with its NUL */
+/* Mirrors of two providers are in one kernel: what is known by the name of a mirror of `linux` is,
+ * of one of `vm`, known by the name behind a point, with which no name begins. `mark` of a mirror,
+ * and its name again (host_read_mark: NULL: it is of the other provider). */
+#define HOST_MARKED_MAX (MIRROR_NAME_MAX - 1) /* of a mirror of `vm`: its name with the NUL */
+const char *host_name_of(const char *mark);
 void host_put_mark(const struct mirror_job *job, char out[MIRROR_NAME_MAX]);
 const char *host_read_mark(const struct mirror_job *job, const char *mark);
 const char *host_mark(const struct mirror_job *job);

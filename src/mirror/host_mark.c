@@ -9,7 +9,7 @@
 
 #define PREFIX "cloudspan "
 #define OWNS   " clsact"
-#define VM     "vm."
+#define VM     "."
 
 static const uint8_t magic[3] = {'c', 's', 'p'};
 
@@ -47,8 +47,13 @@ void host_put_mark(const struct mirror_job *job, char out[MIRROR_NAME_MAX])
 
 const char *host_read_mark(const struct mirror_job *job, const char *mark)
 {
-    bool is_vm = strncmp(mark, VM, strlen(VM)) == 0;
-    return is_bare(job) == is_vm ? NULL : is_vm ? mark + strlen(VM) : mark;
+    bool is_vm = mark != host_name_of(mark);
+    return is_bare(job) == is_vm ? NULL : host_name_of(mark);
+}
+
+const char *host_name_of(const char *mark)
+{
+    return strncmp(mark, VM, strlen(VM)) == 0 ? mark + strlen(VM) : mark;
 }
 
 const char *host_mark(const struct mirror_job *job)

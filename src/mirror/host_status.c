@@ -141,9 +141,8 @@ int host_put_channel(const struct mirror_job *job, const struct host_wish *wish,
     char text[ADDR_TEXT_MAX + 1], why[200];
     struct host_way way;
     int method = HOST_AUTO;
-    if (!mirrored)
-        return err_set(err, -ENODEV, "%s is gone", tap->interface);
-    int result = host_choose(job, wish, mirrored, &method, why, err);
+    /* A machine that is off has none yet. */
+    int result = mirrored ? host_choose(job, wish, mirrored, &method, why, err) : 0;
     if (result == 0)
         result = host_find_way(host, wish, mirrored, host_is_bound(method, wish), &way, err);
     if (result < 0)

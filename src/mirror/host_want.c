@@ -414,6 +414,15 @@ static int decide(struct plan *p, char why[200], struct err *err)
         return result;
     if (wish->to.wrap == MIRROR_INTERFACE) {
         (void)snprintf(p->device, sizeof p->device, "%.15s", wish->to.device);
+        const struct linux_link *to =
+            linux_link_by_name(p->host->links, p->host->n_links, p->device);
+        /* The IP layer tells the sender of what it copies that it should send smaller packets. */
+        if (is_ip_method(p->method) && to && to->mtu < p->mirrored->mtu)
+            return err_set(err, -EMSGSIZE,
+                           "--to: %s has an MTU of %u, less than the %u of %s, and the method %s "
+                           "would disturb the senders of large packets: ip link set %s mtu %u",
+                           p->device, to->mtu, p->mirrored->mtu, name,
+                           host_method_name(p->method), p->device, p->mirrored->mtu);
         return host_check_loops(p->host, wish, p->mirrored, NULL, err);
     }
     p->bound = host_is_bound(p->method, wish);
@@ -482,6 +491,9 @@ int host_want(struct mirror_job *job, const struct host_wish *wish, const struct
         int result = want_tap(&p, err);
         if (result < 0)
             return result;
+        if (n > 1 && p.method != HOST_TC && p.method != HOST_USER)
+            return err_set(err, -EOPNOTSUPP,
+                           "several interfaces in one mirror need --method tc or user");
     }
     return wish->persist ? host_want_unit(job, out, err) : 0;
 }

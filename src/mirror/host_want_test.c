@@ -17,7 +17,7 @@ static int want(struct host *host, const struct host_wish *wish, struct mirror_s
                 char said[1024])
 {
     struct mirror_job job = {.state = host, .name = "e0"};
-    (void)snprintf(host->mark, sizeof host->mark, "%s", job.name);
+    (void)snprintf(host->mark, sizeof host->mark, "e0");
     struct host_tap tap = {.interface = "e0", .id = wish->id};
     struct text text;
     struct err err = {""};
@@ -246,6 +246,7 @@ static void test_refused(void **state)
         skip();
     struct host host = bed_host();
     struct mirror_job job = {.state = &host, .name = "m"};
+    (void)snprintf(host.mark, sizeof host.mark, "m");
     struct host_wish wish = bed_wish_to("vxlan:10.9.0.2");
     struct host_tap taps[2] = {{.interface = "none"}, {.interface = "m1"}};
     struct mirror_set set = {0};
@@ -254,6 +255,17 @@ static void test_refused(void **state)
     text_init(&text, 4096);
     assert_int_equal(host_want(&job, &wish, taps, 1, &set, &text, &err), -ENODEV);
     assert_string_equal(err.text, "there is no interface none here (ip link lists them)");
+    taps[0] = (struct host_tap){.interface = "e0", .id = 7};
+    wish.method = HOST_NFT;
+    wish.may_grow = true;
+    assert_int_equal(host_want(&job, &wish, taps, 2, &set, &text, &err), -EOPNOTSUPP);
+    assert_non_null(strstr(err.text, "--method nft: it has one interface in a mirror"));
+    wish.method = HOST_NFT_IP;
+    wish.may_grow = false;
+    wish.is_bridged = true;
+    assert_int_equal(host_want(&job, &wish, taps, 1, &set, &text, &err), -EOPNOTSUPP);
+    assert_non_null(
+        strstr(err.text, "--method nft-ip: it sees what passes this machine's IP layer"));
     mirror_set_done(&set);
     text_done(&text);
     free(host.links);
@@ -291,7 +303,7 @@ static void test_taps(void **state)
         skip();
     struct host host = bed_host();
     struct mirror_job job = {.state = &host, .name = "vm"};
-    (void)snprintf(host.mark, sizeof host.mark, "%s", job.name);
+    (void)snprintf(host.mark, sizeof host.mark, "vm");
     struct host_wish wish = bed_wish_to("vxlan:10.9.0.2");
     struct host_tap taps[2] = {{.interface = "e0", .id = 7}, {.interface = "e1", .id = 8}};
     struct mirror_set set = {0};

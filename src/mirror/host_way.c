@@ -189,7 +189,7 @@ int host_check_loops(const struct host *host, const struct host_wish *wish,
     bool owns;
     if (host_read_alias(mirrored->alias, other, &owns))
         return err_set(err, -ELOOP, "--interface: %s carries the copies of the mirror %s",
-                       mirrored->name, other);
+                       mirrored->name, host_name_of(other));
     if (!way) {
         int result = check_interface(host, wish, mirrored, err);
         if (result < 0)
@@ -217,6 +217,6 @@ int host_check_loops(const struct host *host, const struct host_wish *wish,
         return err_set(err, -ELOOP,
                        "copies of the mirror %s pass %s and would be copied: give both mirrors the "
                        "same collector, or that one another way (--via)",
-                       other, mirrored->name);
+                       host_name_of(other), mirrored->name);
     return 0;
 }

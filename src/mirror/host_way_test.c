@@ -101,6 +101,7 @@ static void check_loop(const char *mirrored, const char *to, const char *filter,
                        const char *expected)
 {
     struct host host = bed_host();
+    (void)snprintf(host.mark, sizeof host.mark, "m");
     struct host_wish wish = bed_wish_to(to);
     struct host_way way = {{0}};
     struct err err = {""};
@@ -109,7 +110,6 @@ static void check_loop(const char *mirrored, const char *to, const char *filter,
     wish.filter = filter;
     if (tunnel && host_find_way(&host, &wish, link, true, &way, &err) < 0)
         fail_msg("%s", err.text);
-    (void)snprintf(host.mark, sizeof host.mark, "m");
     int result = host_check_loops(&host, &wish, link, tunnel ? &way : NULL, &err);
     if (!expected) {
         if (result < 0)

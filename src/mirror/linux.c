@@ -58,10 +58,6 @@ static int wish_check(struct mirror_job *job, struct err *err)
         return 0;
     if (!wish->interface)
         return err_set(err, -EINVAL, "which interface? --interface eth0");
-    if (!host_read_mark(job, job->name))
-        return err_set(err, -EINVAL,
-                       "--name: '%s': names that begin with \"vm.\" are those of virtual machines",
-                       job->name);
     if (!wish->host.direction)
         wish->host.direction = HOST_BOTH;
     return host_check(&wish->host, 1, err);

@@ -43,8 +43,8 @@ static void test_all(void **state)
     (void)state;
     struct mirror_source at[2] = {
         {.name = "web-1",
-         .channels = {"vxlan:101@10.9.0.1"},
-         .macs = {"02:00:00:00:00:01"},
+         .channels = {"vxlan:101@10.9.0.1", "vxlan:102@10.9.0.1"},
+         .macs = {"02:00:00:00:00:01", "02:00:00:00:00:02"},
          .addresses = {"10.1.0.1", "fd00::1"},
          .filtered = true,
          .truncate = 96,
@@ -58,11 +58,12 @@ static void test_all(void **state)
     assert_int_equal(config->n_sources, 2);
     const struct config_source *one = &config->sources[0];
     assert_string_equal(one->name, "web-1");
-    assert_int_equal(one->n_channels, 1);
+    assert_int_equal(one->n_channels, 2);
     assert_true(one->channels[0].has_id && one->channels[0].has_outer);
     assert_int_equal(one->channels[0].id, 101);
+    assert_int_equal(one->channels[1].id, 102);
     assert_int_equal(one->n_addresses, 2);
-    assert_int_equal(one->n_macs, 1);
+    assert_int_equal(one->n_macs, 2);
     assert_true(one->filtered);
     assert_int_equal(one->truncate, 96);
     assert_int_equal(one->direction, CONFIG_IN);

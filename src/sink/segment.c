@@ -27,10 +27,14 @@ enum {
     PROTO_IPV4 = 4,
     PROTO_IPV6 = 41,
     PROTO_ROUTING = 43,
+    PROTO_FRAGMENT = 44,
     PROTO_GRE = 47,
     PROTO_DESTINATION = 60,
     OPTION_JUMBO = 0xc2,
     GRE_CHECKSUM = 0x80,
+    GRE_KEY = 0x20,
+    GRE_SEQUENCE = 0x10,
+    FRAGMENT_SIZE = 8,
     FLAG_FIN = 0x01,
     FLAG_PSH = 0x08,
     FLAG_CWR = 0x80,
@@ -198,14 +202,50 @@ static enum segment_kind begin_udp(struct segmenter *s, const uint8_t *frame, ui
     return SEGMENT_UDP;
 }
 
+/* RFC 9260, appendix A: the polynomial 0x1edc6f41, bits reversed. Rare enough for no table. */
+static uint32_t crc32c(const uint8_t *bytes, uint32_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (uint32_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    }
+    return ~crc;
+}
+
+/* IPv6 says in a header of its own that a packet is in fragments, behind all others. */
+static void put_fragment_header(struct segmenter *s, const struct shape *shape)
+{
+    uint8_t *next = s->header + shape->ip_at + 6; /* where the last header's type is said */
+    uint32_t at = shape->ip_at + 40;
+    while (at < shape->transport_at) {
+        next = s->header + at;
+        struct reader size = rd_make(s->header + at + 1, 1);
+        at += 8 + rd_u8(&size) * 8u;
+    }
+    s->fragment_at = shape->transport_at;
+    memset(s->header + s->fragment_at, 0, FRAGMENT_SIZE);
+    s->header[s->fragment_at] = *next;
+    *next = PROTO_FRAGMENT;
+    s->header_size += FRAGMENT_SIZE;
+}
+
 static enum segment_kind begin_fragments(struct segmenter *s, const uint8_t *frame, uint32_t size,
                                          const struct shape *shape, uint32_t room)
 {
     struct reader r = rd_make(frame, size < shape->end ? size : shape->end);
     rd_skip(&r, shape->transport_at);
     uint32_t last = (shape->fragment & OFFSET_MASK) * 8u + shape->end - shape->transport_at;
-    if (!rd_ok(&r) || !take_header(s, frame, shape->transport_at, shape) || last > 0xffff)
+    if (!rd_ok(&r) || shape->transport_at + FRAGMENT_SIZE > SEGMENT_MAX_HEADERS ||
+        !take_header(s, frame, shape->transport_at, shape) || last > 0xffff || shape->jumbo)
         return SEGMENT_CANNOT;
+    if (!shape->is_v4) {
+        put_fragment_header(s, shape);
+        /* Another one for each packet of a pair of hosts: of its ports, sum and first bytes. */
+        set32(s->header + s->fragment_at + 4,
+              crc32c(r.at, rd_left(&r) < 64 ? (uint32_t)rd_left(&r) : 64));
+    }
     if (room < s->header_size + 8)
         return SEGMENT_CANNOT;
     s->step = (room - s->header_size) & ~7u;
@@ -218,6 +258,56 @@ static bool is_part(const struct shape *shape)
     return shape->is_v4 && (shape->fragment & (MORE_FRAGMENTS | OFFSET_MASK)) != 0;
 }
 
+static bool read_ip_at(const uint8_t *frame, uint32_t size, uint32_t at, struct shape *out)
+{
+    struct reader r = rd_make(frame, size);
+    *out = (struct shape){.ip_at = at};
+    rd_skip(&r, at);
+    uint32_t left = (uint32_t)rd_left(&r);
+    bool is_v6 = rd_peek_u8(&r, 0) >> 4 == 6;
+    /* The length has to be right, so that no other bytes are taken for a header. */
+    return (is_v6 ? read_v6(r, left, out) : read_v4(r, left, out)) && out->end == size &&
+           !is_part(out);
+}
+
+/* The IP packet in a tunnel: in VXLAN, GENEVE, GRE, IP. */
+static bool find_inner(const uint8_t *frame, uint32_t size, const struct shape *outer,
+                       struct shape *out)
+{
+    struct reader r = rd_make(frame, size);
+    uint32_t places[3], n = 0, at = outer->transport_at;
+    rd_skip(&r, at);
+    if (outer->proto == PROTO_IPV4 || outer->proto == PROTO_IPV6) {
+        places[n++] = at;
+    } else if (outer->proto == PROTO_GRE) {
+        uint8_t flags = rd_u8(&r);
+        at += 4u + (flags & GRE_CHECKSUM ? 4 : 0) + (flags & GRE_KEY ? 4 : 0) +
+              (flags & GRE_SEQUENCE ? 4 : 0);
+        places[n++] = at;
+        places[n++] = at + 14;
+    } else if (outer->proto == PROTO_UDP) {
+        uint32_t options = (rd_peek_u8(&r, 8) & 0x3fu) * 4; /* GENEVE's */
+        places[n++] = at + 16 + 14;                         /* VXLAN's, or without them */
+        places[n++] = at + 16 + options + 14;
+        places[n++] = at + 16 + options;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (places[i] < size && read_ip_at(frame, size, places[i], out))
+            return true;
+    return false;
+}
+
+/* Of the outer header's fields that differ from piece to piece. */
+static void take_outer(struct segmenter *s, const uint8_t *frame, const struct shape *shape)
+{
+    struct reader id = rd_make(frame + shape->ip_at + 4, 2);
+    s->outer = (struct segment_outer){.proto = shape->proto,
+                                      .is_v4 = shape->is_v4,
+                                      .ip_id = rd_be16(&id),
+                                      .ip_at = shape->ip_at,
+                                      .transport_at = shape->transport_at};
+}
+
 enum segment_kind segment_begin(struct segmenter *s, const uint8_t *frame, uint32_t size,
                                 uint32_t mtu)
 {
@@ -226,7 +316,7 @@ enum segment_kind segment_begin(struct segmenter *s, const uint8_t *frame, uint3
     s->outer.proto = 0;
     if (size <= mtu + 14)
         return SEGMENT_FITS;
-    struct shape shape;
+    struct shape shape, inner;
     bool is_ip = read_shape(frame, size, &shape);
     uint32_t room = mtu + 14 + (shape.tagged ? 4 : 0);
     if (size <= room)
@@ -235,44 +325,33 @@ enum segment_kind segment_begin(struct segmenter *s, const uint8_t *frame, uint3
     if (!is_ip)
         return SEGMENT_CANNOT;
     s->whole = size >= shape.end;
-    if (shape.proto == PROTO_TCP && !is_part(&shape))
+    if (shape.proto == PROTO_TCP && !is_part(&shape)) {
         s->kind = begin_tcp(s, frame, size, &shape, room, 0);
-    else if (shape.is_v4)
+    } else if (!is_part(&shape) && find_inner(frame, size, &shape, &inner) &&
+               inner.proto == PROTO_TCP) {
+        take_outer(s, frame, &shape);
+        s->kind = begin_tcp(s, frame, size, &inner, room, 0);
+    } else if (shape.is_v4 || shape.proto == PROTO_UDP) {
         s->kind = begin_fragments(s, frame, size, &shape, room);
+    }
     return s->kind;
 }
 
-/* The IP header that ends at `transport_at`, inside of `outer`; its length has to be right, so that
- * no other bytes are taken for one. */
-static bool read_inner(const uint8_t *frame, uint32_t size, const struct shape *outer,
-                       uint32_t transport_at, struct shape *out)
+/* The IP header that ends at `transport_at`, in a tunnel of whatever kind. */
+static bool find_inner_at(const uint8_t *frame, uint32_t size, const struct shape *outer,
+                          uint32_t transport_at, struct shape *out)
 {
+    if (outer->proto != PROTO_UDP && outer->proto != PROTO_GRE && outer->proto != PROTO_IPV4 &&
+        outer->proto != PROTO_IPV6)
+        return false;
     for (uint32_t header = 20; header <= 60; header += 4) {
         if (transport_at < outer->transport_at + header)
             return false;
-        struct reader r = rd_make(frame, size);
-        *out = (struct shape){.ip_at = transport_at - header};
-        rd_skip(&r, out->ip_at);
-        uint32_t left = (uint32_t)rd_left(&r);
-        bool is_v6 = rd_peek_u8(&r, 0) >> 4 == 6;
-        if ((is_v6 ? read_v6(r, left, out) : read_v4(r, left, out)) &&
-            out->transport_at == transport_at && out->end == size && !is_part(out))
+        if (read_ip_at(frame, size, transport_at - header, out) &&
+            out->transport_at == transport_at)
             return true;
     }
     return false;
-}
-
-/* Of the outer header's fields that differ from piece to piece. */
-static bool take_outer(struct segmenter *s, const uint8_t *frame, const struct shape *shape)
-{
-    struct reader id = rd_make(frame + shape->ip_at + 4, 2);
-    s->outer = (struct segment_outer){.proto = shape->proto,
-                                      .is_v4 = shape->is_v4,
-                                      .ip_id = rd_be16(&id),
-                                      .ip_at = shape->ip_at,
-                                      .transport_at = shape->transport_at};
-    return shape->proto == PROTO_UDP || shape->proto == PROTO_GRE || shape->proto == PROTO_IPV4 ||
-           shape->proto == PROTO_IPV6;
 }
 
 enum segment_kind segment_begin_sized(struct segmenter *s, const uint8_t *frame, uint32_t size,
@@ -285,8 +364,9 @@ enum segment_kind segment_begin_sized(struct segmenter *s, const uint8_t *frame,
     if (step == 0 || !read_shape(frame, size, &shape) || is_part(&shape))
         return SEGMENT_CANNOT;
     if (transport_at && shape.transport_at != transport_at) {
-        if (!read_inner(frame, size, &shape, transport_at, &inner) || !take_outer(s, frame, &shape))
+        if (!find_inner_at(frame, size, &shape, transport_at, &inner))
             return SEGMENT_CANNOT;
+        take_outer(s, frame, &shape);
         shape = inner;
     }
     s->whole = size >= shape.end;
@@ -351,7 +431,10 @@ static void finish_fragment(struct segmenter *s, uint8_t *out, bool last)
 {
     uint16_t more = last ? s->fragment_offset & MORE_FRAGMENTS : MORE_FRAGMENTS;
     uint32_t offset = (s->fragment_offset & OFFSET_MASK) + s->done / 8;
-    set16(out + s->link_size + 6, more | offset);
+    if (s->is_v4)
+        set16(out + s->link_size + 6, more | offset);
+    else
+        set16(out + s->fragment_at + 2, s->done | (last ? 0 : 1));
 }
 
 /* A checksum of the tunnel's that the sender left out stays out. `size`: of the whole piece. */
@@ -409,43 +492,46 @@ static uint32_t checksum_offset(uint8_t proto)
     return proto == PROTO_TCP ? 16 : proto == PROTO_UDP ? 6 : 0;
 }
 
-bool segment_finish_checksum(uint8_t *frame, uint32_t size)
+static bool finish_one(uint8_t *frame, uint32_t size, const struct shape *shape)
 {
-    struct shape shape;
-    if (!read_shape(frame, size, &shape) || shape.end > size)
+    if (shape->end > size)
         return false;
-    uint32_t at = checksum_offset(shape.proto);
-    uint32_t transport_size = shape.end - shape.transport_at;
-    if (at == 0 || is_part(&shape) || transport_size < at + 2)
+    uint32_t at = checksum_offset(shape->proto);
+    uint32_t transport_size = shape->end - shape->transport_at;
+    if (at == 0 || is_part(shape) || transport_size < at + 2)
         return false;
-    uint8_t *transport = frame + shape.transport_at;
+    uint8_t *transport = frame + shape->transport_at;
     struct reader field = rd_make(transport + at, 2);
     uint16_t found = rd_be16(&field);
-    uint64_t sum = pseudo_header(frame + shape.ip_at, shape.is_v4, shape.proto, transport_size);
+    uint64_t sum = pseudo_header(frame + shape->ip_at, shape->is_v4, shape->proto, transport_size);
     uint64_t without = sum - transport_size; /* as some drivers leave it for large frames */
     uint32_t unfinished = 0xffffu - checksum_fold(sum);
     uint32_t unfinished_too = 0xffffu - checksum_fold(without);
-    bool is_none = found == 0 && !(shape.is_v4 && shape.proto == PROTO_UDP);
+    bool is_none = found == 0 && !(shape->is_v4 && shape->proto == PROTO_UDP);
     if (!is_none && found != unfinished && found != unfinished_too)
         return false;
     set16(transport + at, 0);
     uint16_t right = checksum_fold(checksum_add(sum, transport, transport_size));
-    if (right == 0 && shape.proto == PROTO_UDP)
+    if (right == 0 && shape->proto == PROTO_UDP)
         right = 0xffff;
     set16(transport + at, right);
     return right != found;
 }
 
-/* RFC 9260, appendix A: the polynomial 0x1edc6f41, bits reversed. Rare enough for no table. */
-static uint32_t crc32c(const uint8_t *bytes, uint32_t size)
+bool segment_finish_checksum(uint8_t *frame, uint32_t size)
 {
-    uint32_t crc = UINT32_MAX;
-    for (uint32_t i = 0; i < size; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
-    }
-    return ~crc;
+    struct shape shape, inner;
+    if (!read_shape(frame, size, &shape))
+        return false;
+    /* The inner one first: the outer one covers it. A tunnel's that is 0 is none. */
+    bool is_tunnel =
+        !is_part(&shape) && shape.end == size && find_inner(frame, size, &shape, &inner);
+    bool changed = is_tunnel && finish_one(frame, size, &inner);
+    struct reader sum = rd_make(frame, size);
+    rd_skip(&sum, shape.transport_at + 6);
+    if (is_tunnel && shape.proto == PROTO_UDP && rd_be16(&sum) == 0)
+        return changed;
+    return finish_one(frame, size, &shape) || changed;
 }
 
 bool segment_finish_at(uint8_t *frame, uint32_t size, uint32_t from, uint32_t at)

@@ -10,7 +10,7 @@ enum segment_kind {
     SEGMENT_FITS,      /* it is small enough as it is */
     SEGMENT_TCP,       /* becomes several TCP segments */
     SEGMENT_UDP,       /* becomes several datagrams: only where their size was said */
-    SEGMENT_FRAGMENTS, /* becomes several fragments of an IPv4 packet */
+    SEGMENT_FRAGMENTS, /* becomes several fragments of an IP packet */
     SEGMENT_CANNOT,    /* it is too large, and no such packet */
 };
 
@@ -38,6 +38,7 @@ struct segmenter {
     uint32_t done;            /* payload bytes given so far */
     uint32_t n_pieces;        /* given so far */
     uint16_t fragment_offset; /* IPv4: of the frame itself, and its flags */
+    uint32_t fragment_at;     /* IPv6: of the fragment header, in the header */
     uint16_t ip_id;
     uint32_t seq;
     uint8_t flags; /* TCP's */

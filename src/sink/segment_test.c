@@ -204,6 +204,86 @@ static void test_udp_becomes_fragments(void **state)
     cut_fragments(16000, 0, 0);
 }
 
+/* IPv6 has a header of its own for that, behind the others. */
+static void test_udp_becomes_fragments_of_ipv6(void **state)
+{
+    for (uint32_t more = 0; more <= 16; more += 8) {
+        struct frame_bed b;
+        struct segmenter s;
+        struct addr src = v6(1), dst = v6(2);
+        uint8_t out[1518];
+        fill_payload();
+        frame_begin(&b, payload, 8000);
+        frame_udp(&b, 5000, 6000);
+        const uint8_t options[16] = {17, (uint8_t)(more / 8 - 1), 1, 4};
+        frame_put(&b, options, more);
+        frame_ip(&b, &src, &dst, more ? 60 : 17);
+        frame_ethernet(&b);
+        const uint8_t *datagram = frame_bytes(&b) + 54 + more;
+        uint32_t size = (uint32_t)frame_size(&b), at = 0, n, id = 0;
+        bool is_last = false;
+        assert_int_equal(segment_begin(&s, frame_bytes(&b), size, 1500), SEGMENT_FRAGMENTS);
+        while ((n = segment_next(&s, out)) > 0) {
+            struct ip_fragment fragment = {0};
+            assert_false(is_last);
+            assert_true(n <= 1514);
+            struct packet packet = decode(out, n, &fragment);
+            assert_int_equal(fragment.offset, at);
+            assert_true(at == 0 || fragment.id == id);
+            id = fragment.id;
+            is_last = !fragment.more;
+            assert_memory_equal(packet.payload, datagram + at, packet.payload_size);
+            at += packet.payload_size;
+        }
+        assert_true(is_last && id != 0);
+        assert_int_equal(at, 8008);
+    }
+}
+
+/* What a machine's overlay hands to its card: as many bytes fit as the outer packet leaves. */
+static void test_tcp_in_tunnels(void **state)
+{
+    for (unsigned wrap = 0; wrap < N_WRAPS; wrap++)
+        for (unsigned how = 0; how < 4; how++) {
+            bool outer_v4 = how & 1, inner_v4 = how & 2;
+            if (wrap == WRAP_UDP && !outer_v4)
+                continue; /* without a checksum, decode would complain */
+            struct frame_bed b;
+            struct segmenter s;
+            make_in_tunnel(&b, (enum wrap)wrap, outer_v4, inner_v4, true);
+            struct tunnel_places places = places_of((enum wrap)wrap, outer_v4, inner_v4);
+            uint32_t size = (uint32_t)frame_size(&b);
+            assert_int_equal(segment_begin(&s, frame_bytes(&b), size, 1500), SEGMENT_TCP);
+            check_in_tunnel(&s, (enum wrap)wrap, &places, outer_v4, inner_v4, 24,
+                            1514 - places.transport - 24);
+            /* A datagram whose bytes only look so is one. */
+            if (wrap == WRAP_UDP && outer_v4) {
+                frame_set16(&b, places.inner_ip + (inner_v4 ? 2 : 4), 4999);
+                assert_int_equal(segment_begin(&s, frame_bytes(&b), size, 1500), SEGMENT_FRAGMENTS);
+            }
+        }
+}
+
+/* An inner checksum that was left to the card, and an outer one that is not there. */
+static void test_checksums_in_tunnels(void **state)
+{
+    for (unsigned how = 0; how < 4; how++) {
+        bool outer_v4 = how & 1, inner_v4 = how & 2;
+        struct frame_bed b;
+        make_tcp(&b, inner_v4, 300, TCP_ACK); /* a sum of 0: none is there yet */
+        put_wrap(&b, WRAP_UDP, outer_v4, inner_v4);
+        struct tunnel_places places = places_of(WRAP_UDP, outer_v4, inner_v4);
+        uint32_t size = (uint32_t)frame_size(&b), transport = places.transport;
+        assert_true(segment_finish_checksum(b.bytes + b.at, size));
+        assert_false(segment_finish_checksum(b.bytes + b.at, size));
+        const uint8_t *frame = frame_bytes(&b), *ip = frame + places.inner_ip;
+        uint64_t sum = 6 + size - transport;
+        sum = inner_v4 ? checksum_add(sum, ip + 12, 8) : checksum_add(sum, ip + 8, 32);
+        assert_int_equal(checksum_fold(checksum_add(sum, frame + transport, size - transport)), 0);
+        assert_memory_equal(frame + places.outer + 6, "\0\0", 2);
+    }
+}
+
 static void test_what_cannot_be_cut(void **state)
 {
     struct frame_bed b;
@@ -212,8 +292,8 @@ static void test_what_cannot_be_cut(void **state)
     uint8_t out[1518];
     fill_payload();
     frame_begin(&b, payload, 4000);
-    frame_udp(&b, 5000, 6000);
-    frame_ip(&b, &src, &dst, 17); /* IPv6 fragments have another header */
+    frame_icmp(&b, 128, 0);
+    frame_ip(&b, &src, &dst, 58); /* no card would have done that */
     frame_ethernet(&b);
     uint32_t size = (uint32_t)frame_size(&b);
     assert_int_equal(segment_begin(&s, frame_bytes(&b), size, 1500), SEGMENT_CANNOT);
@@ -234,10 +314,12 @@ static void test_what_cannot_be_cut(void **state)
 static void test_hostile_headers(void **state)
 {
     struct frame_bed b;
-    for (int kind = 0; kind < 4; kind++)
-        for (uint32_t at = 12; at < 90; at++)
+    for (int kind = 0; kind < 16; kind++)
+        for (uint32_t at = 12; at < 130; at++)
             for (int bit = 0; bit < 9; bit++) {
                 make_tcp(&b, kind & 1, 700, TCP_ACK);
+                if (kind & 4)
+                    put_wrap(&b, (enum wrap)(kind >> 2 & 2) + (kind >> 1 & 1), kind & 8, kind & 1);
                 if (kind & 2)
                     tag(&b, 0x8100);
                 uint32_t size = bit == 8 ? at : (uint32_t)frame_size(&b);
@@ -319,6 +401,9 @@ int main(void)
         cmocka_unit_test(test_extension_headers_are_kept),
         cmocka_unit_test(test_trailer_and_cut),
         cmocka_unit_test(test_udp_becomes_fragments),
+        cmocka_unit_test(test_udp_becomes_fragments_of_ipv6),
+        cmocka_unit_test(test_tcp_in_tunnels),
+        cmocka_unit_test(test_checksums_in_tunnels),
         cmocka_unit_test(test_what_cannot_be_cut),
         cmocka_unit_test(test_hostile_headers),
         cmocka_unit_test(test_checksums_are_finished),

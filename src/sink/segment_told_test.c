@@ -68,87 +68,16 @@ static void test_udp_becomes_datagrams(void **state)
     }
 }
 
-/* The frame is in a tunnel's packet: of UDP with a checksum or without, GRE with one, IP in IP. */
-enum wrap { WRAP_UDP, WRAP_UDP_SUM, WRAP_GRE, WRAP_IP, N_WRAPS };
-
-/* Bytes of it between the outer IP header and what is inside. */
-static const uint32_t wrap_sizes[] = {
-    [WRAP_UDP] = 16, [WRAP_UDP_SUM] = 16, [WRAP_GRE] = 8, [WRAP_IP] = 0};
-
-static void put_wrap(struct frame_bed *b, enum wrap wrap, bool outer_v4, bool inner_v4)
-{
-    struct addr src = outer_v4 ? frame_addr(10, 9, 0, 1) : v6(8);
-    struct addr dst = outer_v4 ? frame_addr(10, 9, 0, 2) : v6(9);
-    uint8_t proto = wrap == WRAP_IP ? (inner_v4 ? 4 : 41) : wrap == WRAP_GRE ? 47 : 17;
-    if (wrap == WRAP_IP) {
-        b->at += 14; /* bare IP */
-    } else if (wrap == WRAP_GRE) {
-        const uint8_t gre[8] = {0x80, 0, 0x65, 0x58, 0xff, 0xff};
-        frame_put(b, gre, sizeof gre);
-    } else {
-        const uint8_t vxlan[8] = {8, 0, 0, 0, 0, 0, 7, 0};
-        frame_put(b, vxlan, sizeof vxlan);
-        frame_udp(b, 50000, 4789);
-        if (wrap == WRAP_UDP_SUM)
-            frame_set16(b, 6, 0x1234);
-    }
-    b->ip_id = 0xffff;
-    frame_ip(b, &src, &dst, proto);
-    frame_ethernet(b);
-}
-
 static void cut_in_tunnel(enum wrap wrap, bool outer_v4, bool inner_v4, bool is_tcp)
 {
     struct frame_bed b;
     struct segmenter s;
-    uint8_t out[SEGMENT_MAX_HEADERS + 1200], bare[SEGMENT_MAX_HEADERS + 1200];
-    if (is_tcp) {
-        make_tcp(&b, inner_v4, 5000, TCP_ACK | TCP_FIN);
-    } else {
-        struct addr src = inner_v4 ? frame_addr(10, 0, 0, 1) : v6(1);
-        struct addr dst = inner_v4 ? frame_addr(10, 0, 0, 2) : v6(2);
-        fill_payload();
-        frame_begin(&b, payload, 5000);
-        frame_udp(&b, 443, 5000);
-        b.ip_id = 0xfffe;
-        frame_ip(&b, &src, &dst, 17);
-        frame_ethernet(&b);
-    }
-    put_wrap(&b, wrap, outer_v4, inner_v4);
-    uint32_t outer = 14 + (outer_v4 ? 20 : 40), inner = outer + wrap_sizes[wrap];
-    uint32_t inner_ip = inner + (wrap == WRAP_IP ? 0 : 14);
-    uint32_t transport = inner_ip + (inner_v4 ? 20 : 40), header = is_tcp ? 24 : 8;
-    uint32_t size = (uint32_t)frame_size(&b), at = 0, n;
+    make_in_tunnel(&b, wrap, outer_v4, inner_v4, is_tcp);
+    struct tunnel_places places = places_of(wrap, outer_v4, inner_v4);
+    uint32_t size = (uint32_t)frame_size(&b), transport = places.transport;
     assert_int_equal(segment_begin_sized(&s, frame_bytes(&b), size, transport, 1200),
                      is_tcp ? SEGMENT_TCP : SEGMENT_UDP);
-    for (unsigned i = 0; (n = segment_next(&s, out)) > 0; i++) {
-        /* the tunnel's packet: its lengths and sums are looked at by decode */
-        struct packet packet = decode(out, n, &(struct ip_fragment){0});
-        assert_int_equal(packet.payload - out, outer);
-        if (outer_v4)
-            assert_int_equal(packet.ip_id, (uint16_t)(0xffff + i));
-        struct reader r = rd_make(packet.payload, packet.payload_size);
-        if (wrap == WRAP_UDP || wrap == WRAP_UDP_SUM) {
-            rd_skip(&r, 4);
-            assert_int_equal(rd_be16(&r), packet.payload_size);
-            assert_int_equal(rd_be16(&r) != 0, wrap == WRAP_UDP_SUM || !outer_v4);
-        } else if (wrap == WRAP_GRE) {
-            uint64_t sum = checksum_add(0, packet.payload, packet.payload_size);
-            assert_int_equal(checksum_fold(sum), 0);
-        }
-        /* and what is inside */
-        memcpy(bare, out, 12);
-        bare[12] = inner_v4 ? 0x08 : 0x86;
-        bare[13] = inner_v4 ? 0x00 : 0xdd;
-        memcpy(bare + 14, out + inner_ip, n - inner_ip);
-        packet = decode(bare, n - inner_ip + 14, &(struct ip_fragment){0});
-        if (inner_v4)
-            assert_int_equal(packet.ip_id, (uint16_t)(0xfffe + i));
-        assert_int_equal(packet.payload_size, header + (at < 4800 ? 1200 : 200));
-        assert_memory_equal(packet.payload + header, payload + at, packet.payload_size - header);
-        at += packet.payload_size - header;
-    }
-    assert_int_equal(at, 5000);
+    check_in_tunnel(&s, wrap, &places, outer_v4, inner_v4, is_tcp ? 24 : 8, 1200);
     /* What ends elsewhere than the header says is none; and a fragment is not cut. */
     assert_int_equal(segment_begin_sized(&s, frame_bytes(&b), size - 1, transport, 1200),
                      SEGMENT_CANNOT);

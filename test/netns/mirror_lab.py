@@ -16,6 +16,7 @@ from collections import Counter
 import logs
 import mirror_talk
 import senders
+import traffic
 from collector import Capture, Watch
 from lab import Failed, need, wait_until
 from mirror_wire import Wire, frames_in, nested
@@ -99,6 +100,10 @@ class Net:
     def at_home(self, home):
         """The stopped capture, without the copies that are on their way."""
         return home.file
+
+    def open_port(self, port=4789):
+        """Somebody listens at the collector, where no watch does, and nothing is refused."""
+        self.listener = traffic.udp_socket(self.col, "0.0.0.0", port)
 
     def watch(self, *arguments, **more):
         return Watch(self.lab, self.col, *arguments, **more)

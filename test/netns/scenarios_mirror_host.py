@@ -27,36 +27,37 @@ from scenarios_mirror import LISTEN, NEEDS, OF_PACKETS, WITHOUT_ID, methods_for
 def mirror_kill(lab):
     """SIGKILL at each step of apply and of remove; then again; then the machine is as it was."""
     net = OneInterface(lab, offload=False)
-    mirror_talk.serve(net)
+    net.open_port()
     before = host_state(net.mon)
-    for method in methods_for(lab, "vxlan"):
+    for turn, method in enumerate(methods_for(lab, "vxlan")):
         mirror = Mirror(net, target_of(net, "vxlan"), "--method", method, "--persist")
-        steps = killed_at_each(mirror, "apply", again=(
+        steps = killed_at_each(mirror, "apply", turn, again=(
             lambda m: (m.apply(), must_mirror(m), m.remove()),
             lambda m: m.remove(),
             lambda m: (forget(m), m.remove()),
         ), after=lambda: same_state(f"{method}: apply was killed", before, host_state(net.mon)))
         if steps < 4:
             raise Failed(f"{method}: only {steps} steps of apply were killed")
-        killed_at_each(mirror, "remove", begin=Mirror.apply,
+        killed_at_each(mirror, "remove", turn, begin=Mirror.apply,
                        again=(lambda m: m.remove(), lambda m: (m.apply(), must_mirror(m), m.remove())),
                        after=lambda: same_state(f"{method}: remove was killed", before,
                                                 host_state(net.mon)))
 
 
-def killed_at_each(mirror, verb, again, after, begin=None):
-    """Gives the number of steps that there are."""
-    for n in itertools.count():
-        for way in again:
-            if begin:
-                begin(mirror)
-            answer = mirror.call(verb, "--yes", kill_at=n)
-            if answer.code == DONE:
-                mirror.remove()
-                return n
-            answer.must(KILLED)
-            way(mirror)
-            after()
+def killed_at_each(mirror, verb, turn, again, after, begin=None):
+    """Gives the number of steps that there are. After each the next of the ways `again` is gone;
+    `turn`, another one for each method, is where this begins. The first method is killed at every
+    step, the others, which have most steps in common with it, at every third."""
+    for n in itertools.count(turn % 3, 3 if turn else 1):
+        if begin:
+            begin(mirror)
+        answer = mirror.call(verb, "--yes", kill_at=n)
+        if answer.code == DONE:
+            mirror.remove()
+            return n
+        answer.must(KILLED)
+        again[(n + turn) % len(again)](mirror)
+        after()
     return None
 
 
@@ -83,7 +84,7 @@ def forget(mirror):
 def mirror_marks(lab):
     """The journal is lost: status knows what is there, and remove finds all of it by its marks."""
     net = OneInterface(lab, offload=False)
-    mirror_talk.serve(net)
+    net.open_port()
     before = host_state(net.mon)
     for method in methods_for(lab, "vxlan"):
         mirror = Mirror(net, target_of(net, "vxlan"), "--method", method)
@@ -99,7 +100,7 @@ def mirror_marks(lab):
 def mirror_repair(lab):
     """A part is taken away by others: status says which, and apply puts back only that."""
     net = OneInterface(lab, offload=False)
-    mirror_talk.serve(net)
+    net.open_port()
     before = host_state(net.mon)
     for method in methods_for(lab, "vxlan"):
         mirror = Mirror(net, target_of(net, "vxlan"), "--method", method)
@@ -263,6 +264,7 @@ def mirror_wrong(lab):
 def mirror_ask(lab):
     """Without a terminal --yes is needed; on one it asks; Ctrl-C leaves nothing half-made."""
     net = Net(lab, offload=False)
+    net.open_port()
     before = host_state(net.mon)
     mirror = Mirror(net, target_of(net, "vxlan"))
     answer = mirror.call("apply").must(FAILED)
@@ -402,6 +404,7 @@ def by_unit(other, mirror, method, before):
 def mirror_persist(lab):
     """The unit makes the mirror again when the machine starts, and is gone after remove."""
     net = Net(lab, offload=False)
+    net.open_port()
     before = host_state(net.mon)
     mirror = Mirror(net, target_of(net, "vxlan"), "--persist")
     mirror.apply()

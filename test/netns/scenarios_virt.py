@@ -366,7 +366,7 @@ def vm_tap(lab):
             (("--domain", "mytap0", "--domain", "x", "--machine", "y"), "cannot have one name"),
             (("--domain", "mytap0", "--domain", "mytap0"), "is there twice"),
             (("--domain", "a/b"), "is no name of a machine"),
-            (("--domain", "mytap0", "--name", "n" * 29), "too long"),
+            (("--domain", "mytap0", "--name", "n" * 31), "too long"),
             (("--domain", "nothing"), "--domain: .*'nothing'"),
             ((), "which machine")):
         Mirror(on, *wish).must_refuse(says)
