@@ -121,6 +121,7 @@ def talk(bench, tags):
     a, b = bench.machines
     b_mac = b.mac("eth0")
     a.ip("neigh", "flush", "dev", "eth0")  # ARP and neighbour discovery, too
+    traffic.ping(a, "10.50.0.2", 1, check=False)  # a switch that was just told something new
     counts = [traffic.exchange(a, "10.50.0.2", 1), traffic.exchange(a, "fd50::2", 2)]
     traffic.http_get(a, "10.50.0.2", "/bytes/200000")
     traffic.ping(a, "10.50.0.2", 1, size=1472)
