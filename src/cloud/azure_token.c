@@ -100,9 +100,9 @@ static void forget_json(json_t *answer)
 {
     static const char *const secrets[] = {"access_token", "accessToken", NULL};
     for (size_t i = 0; secrets[i]; i++) {
-        json_t *value = json_object_get(answer, secrets[i]);
-        if (json_is_string(value))
-            explicit_bzero((char *)(uintptr_t)json_string_value(value), json_string_length(value));
+        const char *value = json_string_value(json_object_get(answer, secrets[i]));
+        if (value)
+            explicit_bzero((char *)(uintptr_t)value, strlen(value));
     }
     json_decref(answer);
 }

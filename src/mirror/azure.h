@@ -26,7 +26,7 @@ struct azure_wish {
 
 /* Where the copies go. */
 struct azure_target {
-    char id[AZURE_ID_MAX];    /* of the IP configuration, or the load balancer's front end */
+    char id[AZURE_ID_MAX]; /* of the IP configuration, or the load balancer's front end */
     bool is_balancer;
     char owner[AZURE_ID_MAX]; /* of the interface, or the load balancer, in lower case */
     char vnet[AZURE_ID_MAX];  /* in lower case */

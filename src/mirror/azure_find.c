@@ -96,8 +96,7 @@ static int add_tap(const json_t *tap, struct mirror_set *out, struct err *err)
                   json_is_integer(port) ? json_integer_value(port) : (json_int_t)4789, "location",
                   location, "state", state));
     if (object)
-        object->also =
-            json_pack("{s:s, s:s}", "id", id, "etag", azure_text(tap, "etag"));
+        object->also = json_pack("{s:s, s:s}", "id", id, "etag", azure_text(tap, "etag"));
     return 0;
 }
 
