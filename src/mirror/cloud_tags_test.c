@@ -173,25 +173,25 @@ static void test_limits(void **state)
 
 /* A random expression and its value, made together. Precedence is left to parentheses in one half,
  * and said by the generator in the other. */
-static bool make(uint64_t *random, unsigned depth, unsigned level, uint32_t world, char **at)
+static bool make(uint64_t *random, unsigned depth, unsigned level, uint32_t world, struct text *out)
 {
     uint32_t pick = bed_random(random) % 8;
     if (depth == 0 || pick < 2) {
         uint32_t key = bed_random(random) % 6;
-        *at += sprintf(*at, "%c", (int)('a' + key));
+        text_format(out, "%c", (int)('a' + key));
         return world >> key & 1;
     }
     if (pick < 4) {
-        *at += sprintf(*at, "not ");
-        return !make(random, depth - 1, 2, world, at);
+        text_put(out, "not ");
+        return !make(random, depth - 1, 2, world, out);
     }
     bool any = pick < 6; /* "or" inside of an "and" needs parentheses */
     bool closed = (any ? level > 0 : level > 1) || bed_random(random) % 4 == 0;
-    *at += sprintf(*at, "%s", closed ? "(" : "");
-    bool left = make(random, depth - 1, any ? 0 : 1, world, at);
-    *at += sprintf(*at, any ? " or " : " and ");
-    bool right = make(random, depth - 1, any ? 0 : 1, world, at);
-    *at += sprintf(*at, "%s", closed ? ")" : "");
+    text_put(out, closed ? "(" : "");
+    bool left = make(random, depth - 1, any ? 0 : 1, world, out);
+    text_put(out, any ? " or " : " and ");
+    bool right = make(random, depth - 1, any ? 0 : 1, world, out);
+    text_put(out, closed ? ")" : "");
     return any ? left || right : left && right;
 }
 
@@ -202,22 +202,23 @@ static void test_random(void **state)
     struct err err;
     unsigned n_true = 0;
     for (int i = 0; i < 4000; i++) {
-        static char text[65536];
+        struct text text;
+        text_init(&text, 1 << 16);
         uint32_t world = bed_random(&random) % 64;
         json_t *of = json_object();
         for (uint32_t k = 0; k < 6; k++)
             if (world >> k & 1)
                 (void)json_object_set_new(of, (char[]){(char)('a' + k), '\0'}, json_string("x"));
-        char *at = text;
-        bool holds = make(&random, 6, 0, world, &at);
-        if (strlen(text) <= 2048) {
-            if (cloud_tag_check("--tag", text, &err) < 0)
+        bool holds = make(&random, 6, 0, world, &text);
+        if (text.size <= 2048) {
+            if (cloud_tag_check("--tag", text.at, &err) < 0)
                 fail_msg("%s", err.text);
-            if (cloud_tag_holds(text, of) != holds)
-                fail_msg("%s with %x is not %d", text, world, holds);
+            if (cloud_tag_holds(text.at, of) != holds)
+                fail_msg("%s with %x is not %d", text.at, world, holds);
             n_true += holds;
         }
         json_decref(of);
+        text_done(&text);
     }
     assert_in_range(n_true, 400, 3600);
 }
