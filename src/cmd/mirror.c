@@ -17,6 +17,8 @@
 #include "mirror/engine.h"
 #include "mirror/record.h"
 
+#define HOOK_PATIENCE_MS 60000
+
 #define OUT_MAX (64u << 20)
 
 static volatile sig_atomic_t was_interrupted;
@@ -178,7 +180,9 @@ static int plan_or_apply(struct mirror_settings *s, bool applies)
     int result = state_folder(s->state, folder, &err);
     s->job.folder = folder;
     if (result == 0)
-        result = mirror_journal_open(folder, applies, &journal, &err);
+        result = applies ? mirror_journal_wait(folder, getenv(MIRROR_HOOK) ? HOOK_PATIENCE_MS : 0,
+                                               &journal, &err)
+                         : mirror_journal_open(folder, false, &journal, &err);
     if (result == 0)
         result = mirror_job_begin(&s->job, journal, &err);
     if (result == 0)
