@@ -11,7 +11,7 @@
 #   --build DIR      the build whose tests these are (build)
 #   --guests N       how many machines share the tests (one for each processor here, at most 4)
 #   --jobs N         how many tests run at the same time in each (2)
-#   --limit SECONDS  after this time the guests hang, and are ended (600; none for a shell)
+#   --limit SECONDS  after this time the guests hang, and are ended (900; none for a shell)
 #   --kernel PACKAGE the kernel to use (the one that linux-image-amd64 depends on)
 #   --memory MIB     the memory of each (1024)
 #
@@ -260,7 +260,7 @@ if [ "$shell" = 1 ]; then
     guests=1
     [ ${#command[@]} -gt 0 ] || interactive=1
 else
-    limit=${limit:-600}
+    limit=${limit:-900}
     if [ ${#patterns[@]} -eq 0 ]; then
         mapfile -t patterns < <(sed 's/#.*//; s/[[:space:]]*$//; /^$/d' "$top/test/vm/tests")
     fi

@@ -1,7 +1,9 @@
 /* The program: finds the subcommand and runs it. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/note.h"
 #include "base/version.h"
@@ -42,8 +44,19 @@ static void help(FILE *out)
                  "      --version  the version\n");
 }
 
+/* What is opened first would otherwise take the place of a standard stream that was closed, and be
+ * written to. What is written to it then fails, as it should. */
+static void fill_streams(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+            _exit(EXIT_FAILED); /* there is nowhere to say it */
+}
+
 int main(int argc, char **argv)
 {
+    fill_streams();
     (void)signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write(), and said as such */
     if (argc < 2) {
         help(stderr);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/nearest.h"
 #include "base/note.h"
 #include "base/state.h"
 #include "base/version.h"
@@ -16,8 +17,6 @@
 #include "cmd/mirror_show.h"
 #include "mirror/engine.h"
 #include "mirror/record.h"
-
-#define HOOK_PATIENCE_MS 60000
 
 #define OUT_MAX (64u << 20)
 
@@ -79,12 +78,16 @@ static void help(const struct command *command, const struct mirror_provider *pr
 
 /* ---- plan and apply ---- */
 
-static bool is_yes(void)
+static bool is_yes(const struct mirror_settings *s)
 {
+    FILE *out = s->json ? stderr : stdout; /* among objects a question is none */
     char answer[16] = "";
-    printf("Apply this? [y/N] ");
-    (void)fflush(stdout);
-    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+    fprintf(out, "Apply this? [y/N] ");
+    (void)fflush(out);
+    if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+        return true;
+    fprintf(out, "nothing was changed\n");
+    return false;
 }
 
 static int show_plan(const struct mirror_settings *s, const struct mirror_planned *planned)
@@ -101,25 +104,23 @@ static int show_plan(const struct mirror_settings *s, const struct mirror_planne
     return result;
 }
 
-/* For the collector's watch: in a file here, and said where it has to go. */
+/* For the collector's watch: in a file here, whose path is "" where the collector needs none. */
 static int record(struct mirror_settings *s, const char *folder,
-                  const struct mirror_planned *planned, struct err *err)
+                  const struct mirror_planned *planned, struct mirror_applied *out, struct err *err)
 {
     struct mirror_sources sources = {0};
-    char path[512];
     if (!s->job.provider->sources)
         return 0;
     int result = s->job.provider->sources(&s->job, &planned->wanted, &sources, err);
-    if (result == 0 && sources.n == 0) {
-        free(sources.at);
-        return 0; /* the collector knows an interface of its own, and no machine */
+    if (result == 0 && sources.n == 0) { /* it knows an interface of its own, and no machine */
+        result = mirror_record_remove(folder, &s->job, err);
+    } else if (result == 0) {
+        result = mirror_record_write(folder, &s->job, &sources, out->record, err);
+        (void)snprintf(out->collector, sizeof out->collector, "%s", sources.at[0].collector);
     }
-    if (result == 0)
-        result = mirror_record_write(folder, &s->job, &sources, path, err);
-    if (result == 0 && !s->quiet && !s->json)
-        printf("recorded for watch: %s%s%s\n", path,
-               sources.at[0].collector[0] ? ", to be copied to " : "", sources.at[0].collector);
     free(sources.at);
+    if (result < 0)
+        err_wrap(err, "the mirror is in place, but not recorded for watch");
     return result;
 }
 
@@ -127,18 +128,24 @@ static int carry_out(struct mirror_settings *s, struct mirror_journal *journal, 
                      const struct mirror_planned *planned, struct err *err)
 {
     struct mirror_watcher watcher = {.step = mirror_show_step, .stop = is_stopped, .with = s};
-    struct sigaction action = {.sa_handler = interrupt};
-    struct text said;
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
+    struct mirror_applied applied = {.n_changes = planned->plan.n_changes};
+    struct text out;
     (void)sigaction(SIGINT, &action, NULL); /* these can't fail with good numbers */
     (void)sigaction(SIGTERM, &action, NULL);
-    text_init(&said, 4096);
-    int result = mirror_engine_apply(&s->job, journal, planned, s->arguments, &watcher, &said, err);
+    text_init(&applied.said, 4096);
+    text_init(&out, OUT_MAX);
+    int result =
+        mirror_engine_apply(&s->job, journal, planned, s->arguments, &watcher, &applied.said, err);
     if (result == 0)
-        result = record(s, folder, planned, err);
-    if (result == 0 && said.at && !s->quiet && !s->json)
-        printf("%s", said.at);
-    text_done(&said);
-    return result;
+        result = record(s, folder, planned, &applied, err);
+    if (result == 0 && !s->quiet)
+        mirror_show_applied(s, &applied, &out);
+    if (result < 0)
+        (void)failed(err);
+    text_done(&applied.said);
+    int code = mirror_print(&out); /* also of what was printed step by step */
+    return result < 0 ? was_interrupted ? EXIT_INTERRUPTED : EXIT_FAILED : code;
 }
 
 static int apply(struct mirror_settings *s, struct mirror_journal *journal, const char *folder,
@@ -152,22 +159,17 @@ static int apply(struct mirror_settings *s, struct mirror_journal *journal, cons
              "give it --yes");
         return EXIT_FAILED;
     }
-    if (asks || planned->plan.n_changes == 0 || planned->remarks.size) {
-        text_init(&out, OUT_MAX);
-        if (!s->quiet && (!s->json || planned->plan.n_changes == 0))
-            mirror_show_plan(s, planned, &out);
-        int result = mirror_print(&out);
-        if (result != EXIT_DONE)
-            return result;
-    }
-    if (asks && !is_yes()) {
-        printf("nothing was changed\n");
+    text_init(&out, OUT_MAX);
+    if (asks || (planned->plan.n_changes == 0 && !s->quiet))
+        mirror_show_plan(s, planned, &out);
+    else if (!s->quiet) /* its steps are shown when they are done */
+        mirror_show_remarks(s, planned, &out);
+    int result = mirror_print(&out);
+    if (result != EXIT_DONE)
+        return result;
+    if (asks && !is_yes(s))
         return EXIT_FAILED;
-    }
-    int result = carry_out(s, journal, folder, planned, err);
-    if (result < 0)
-        (void)failed(err);
-    return result == 0 ? EXIT_DONE : result == -EINTR ? EXIT_INTERRUPTED : EXIT_FAILED;
+    return carry_out(s, journal, folder, planned, err);
 }
 
 /* `s` is checked. */
@@ -180,8 +182,7 @@ static int plan_or_apply(struct mirror_settings *s, bool applies)
     int result = state_folder(s->state, folder, &err);
     s->job.folder = folder;
     if (result == 0)
-        result = applies ? mirror_journal_wait(folder, getenv(MIRROR_HOOK) ? HOOK_PATIENCE_MS : 0,
-                                               &journal, &err)
+        result = applies ? mirror_journal_wait(folder, MIRROR_PATIENCE_MS, &journal, &err)
                          : mirror_journal_open(folder, false, &journal, &err);
     if (result == 0)
         result = mirror_job_begin(&s->job, journal, &err);
@@ -267,6 +268,25 @@ static int carry(const struct command *command, char **args, int n_args)
     return carry_run(&options, say, NULL, &err) < 0 ? failed(&err) : EXIT_DONE;
 }
 
+/* `has_verb`: then it should be a provider; else a verb, or a provider before --help. */
+static int unknown(const struct command *command, const char *const *verbs, bool has_verb,
+                   const char *word)
+{
+    const struct mirror_provider *const *list = mirror_providers();
+    struct nearest nearest = nearest_begin(word);
+    char near[NEAREST_TEXT_MAX];
+    struct err err;
+    for (size_t i = 0; !has_verb && verbs[i]; i++)
+        nearest_try(&nearest, verbs[i]);
+    for (; *list; list++)
+        nearest_try(&nearest, (*list)->name);
+    (void)err_set(&err, -EINVAL,
+                  has_verb ? "there is no provider '%.60s'%s (see --help)"
+                           : "'%.60s' is none of plan, apply, status, remove%s",
+                  word, nearest_text(&nearest, near));
+    return command_misused(command, err.text);
+}
+
 static int run(const struct command *command, char **args, int n_args)
 {
     static const char *const verbs[] = {"plan", "apply", "status", "remove", NULL};
@@ -282,13 +302,8 @@ static int run(const struct command *command, char **args, int n_args)
             verb = args[at++];
     if (n_args > at && args[at][0] != '-') {
         provider = mirror_provider(args[at]);
-        if (!provider) {
-            (void)err_set(&err, -EINVAL,
-                          verb ? "there is no provider '%s' (see --help)"
-                               : "'%s' is none of plan, apply, status, remove",
-                          args[at]);
-            return command_misused(command, err.text);
-        }
+        if (!provider)
+            return unknown(command, verbs, verb != NULL, args[at]);
         at++;
     }
     int result = mirror_settings_begin(&settings, verb ? verb : "", provider, &err);
@@ -312,8 +327,10 @@ const struct command command_mirror = {
     .name = "mirror",
     .summary = "Sets up traffic mirrors, shows their state, and takes them away",
     .usage = "plan|apply|status|remove [PROVIDER] [OPTION]…",
-    .more = "cloudspan mirror PROVIDER --help lists the options of a provider.\n"
-            "Exit codes: 0 done; 1 failed; 2 wrong usage, or with --detailed-exitcode: there are\n"
-            "changes; 4 status: something is missing, or does not send.\n",
+    .more =
+        "cloudspan mirror PROVIDER --help lists the options of a provider.\n"
+        "Exit codes: 0 done; 1 failed; 2 wrong usage, or with --detailed-exitcode: there are\n"
+        "changes; 3 status, remove: some could not be looked at, or not be taken away; 4 status:\n"
+        "something is missing, or does not send; 130 apply: interrupted.\n",
     .run = run,
 };

@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "base/note.h"
+#include "base/state.h"
 #include "cmd/command.h"
 #include "cmd/mirror_show.h"
 #include "mirror/engine.h"
 #include "mirror/record.h"
-#include "base/state.h"
 
 #define OUT_MAX (64u << 20)
 
@@ -32,6 +32,7 @@ struct many {
     struct known *list;
     size_t n;
     bool can_write;
+    bool is_partial; /* some could not be looked for; that was said */
 };
 
 static bool is_asked_for(const struct many *many, const struct mirror_provider *provider,
@@ -77,8 +78,15 @@ static int add_marked(struct many *many, const struct mirror_provider *provider,
         result = provider->names(&job, &names, &n, &why);
     if (provider->close)
         provider->close(&job);
-    if (result < 0)
-        return asked->provider == provider ? err_set(err, result, "%s", why.text) : 0;
+    if (result < 0 && asked->provider == provider && many->n == 0)
+        return err_set(err, result, "%s", why.text);
+    if (result == -EPERM || result == -EACCES) {
+        note(NOTE_ERROR, "%s: %s; mirrors that the journal does not know are not listed",
+             provider->name, why.text);
+        many->is_partial = true;
+    }
+    if (result < 0) /* there is no such thing here */
+        return 0;
     for (size_t i = 0; result == 0 && i < n; i++)
         result = add(many, provider, names[i], NULL, err);
     free(names);
@@ -90,7 +98,7 @@ static int begin(struct many *many, struct mirror_settings *settings, bool write
     *many = (struct many){.settings = settings};
     int result = state_folder(settings->state, many->folder, err);
     if (result == 0 && write)
-        result = mirror_journal_open(many->folder, true, &many->journal, err);
+        result = mirror_journal_wait(many->folder, MIRROR_PATIENCE_MS, &many->journal, err);
     else if (result == 0) {
         /* The counters of this look are kept for the next one, where that is possible. */
         char path[STATE_FOLDER_MAX + 16];
@@ -104,9 +112,17 @@ static int begin(struct many *many, struct mirror_settings *settings, bool write
     if (result == 0)
         result = mirror_journal_list(many->journal, &many->entries, &many->n_entries, err);
     for (size_t i = 0; result == 0 && i < many->n_entries; i++) {
-        const struct mirror_provider *provider = mirror_provider(many->entries[i].provider);
-        if (provider)
-            result = add(many, provider, many->entries[i].name, &many->entries[i], err);
+        const struct mirror_entry *entry = &many->entries[i];
+        const struct mirror_provider *provider = mirror_provider(entry->provider);
+        if (provider) {
+            result = add(many, provider, entry->name, entry, err);
+        } else if (!settings->job.provider) {
+            note(NOTE_ERROR,
+                 "%s: the journal has it of the provider %s, which is not in this "
+                 "cloudspan",
+                 entry->name, entry->provider);
+            many->is_partial = true;
+        }
     }
     const struct mirror_provider *const *all = mirror_providers();
     for (size_t i = 0; result == 0 && all[i]; i++)
@@ -132,7 +148,8 @@ static int settings_of(const struct many *many, const struct known *known,
     out->quiet = asked->quiet;
     out->verbose = asked->verbose;
     out->color = asked->color;
-    out->job.partial = !known->entry;
+    /* To take it away only what finds it is needed, whatever a wish of it would be told now. */
+    out->job.partial = !known->entry || strcmp(asked->verb, "remove") == 0;
     out->job.folder = many->folder;
     const json_t *words = known->entry                             ? known->entry->arguments
                           : asked->job.provider == known->provider ? asked->arguments
@@ -151,8 +168,8 @@ static int settings_of(const struct many *many, const struct known *known,
 
 /* ---- status ---- */
 
-static int status_of(struct many *many, const struct known *known, bool head, bool *out_bad,
-                     struct text *out, struct err *err)
+static int status_of(struct many *many, const struct known *known, bool *out_bad, struct text *out,
+                     struct err *err)
 {
     struct mirror_settings settings;
     struct mirror_status status;
@@ -165,7 +182,7 @@ static int status_of(struct many *many, const struct known *known, bool head, bo
         *out_bad |= status.trouble[0] || status.n_missing || status.n_different ||
                     status.n_troubles || !status.applied;
         if (!settings.quiet)
-            mirror_show_status(&settings, &status, head, out);
+            mirror_show_status(&settings, &status, out->size == 0, out);
         mirror_status_done(&status);
     }
     mirror_settings_done(&settings);
@@ -182,21 +199,23 @@ int mirror_many_status(struct mirror_settings *settings)
     text_init(&out, OUT_MAX);
     for (size_t i = 0; result == 0 && i < many.n; i++) {
         struct err why;
-        if (status_of(&many, &many.list[i], i == 0, &bad, &out, &why) < 0) {
+        if (status_of(&many, &many.list[i], &bad, &out, &why) < 0) {
             note(NOTE_ERROR, "%s: %s", many.list[i].name, why.text);
             code = EXIT_PARTIAL;
         }
     }
     if (result < 0)
         note(NOTE_ERROR, "%s", err.text);
-    else if (many.n == 0 && !settings->json && !settings->quiet)
+    else if (many.n == 0 && !many.is_partial && !settings->json && !settings->quiet)
         text_put(&out, "there is no mirror of ours here\n");
     end(&many);
     int printed = mirror_print(&out);
     if (result < 0 || printed != EXIT_DONE)
         return EXIT_FAILED;
+    if (many.is_partial)
+        code = EXIT_PARTIAL;
     /* A mirror that was asked for by its name, and is not there, is not well. */
-    if (many.n == 0 && settings->job.name[0])
+    if (many.n == 0 && settings->job.name[0] && !many.is_partial)
         return EXIT_UNHEALTHY;
     return code != EXIT_DONE ? code : bad ? EXIT_UNHEALTHY : EXIT_DONE;
 }
@@ -218,32 +237,37 @@ static int remove_one(struct many *many, const struct known *known, size_t *out_
 
 static bool is_yes(const struct many *many)
 {
+    FILE *out = many->settings->json ? stderr : stdout; /* among objects a question is none */
     char answer[16] = "";
-    printf("Take away ");
+    fprintf(out, "Take away ");
     for (size_t i = 0; i < many->n; i++)
-        printf("%s%s (%s)", i ? ", " : "", many->list[i].name, many->list[i].provider->name);
-    printf("? [y/N] ");
-    (void)fflush(stdout);
-    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+        fprintf(out, "%s%s (%s)", i ? ", " : "", many->list[i].name, many->list[i].provider->name);
+    fprintf(out, "? [y/N] ");
+    (void)fflush(out);
+    if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+        return true;
+    fprintf(out, "nothing was changed\n");
+    return false;
 }
 
 int mirror_many_remove(struct mirror_settings *settings)
 {
     struct many many;
+    struct text out;
     struct err err;
     size_t n_removed = 0;
-    int code = EXIT_DONE, result = 0;
+    int code = EXIT_DONE;
     if (!settings->all && !settings->job.name[0]) {
         note(NOTE_ERROR, "which mirror? --name, or --all (cloudspan mirror status lists them)");
         return EXIT_USAGE;
     }
-    result = begin(&many, settings, true, &err);
+    text_init(&out, OUT_MAX);
+    int result = begin(&many, settings, true, &err);
     if (result == 0 && many.n && !settings->yes && !isatty(STDIN_FILENO)) {
         result = err_set(&err, -EINVAL,
                          "remove asks before it changes anything, and standard input "
                          "is no terminal: give it --yes");
     } else if (result == 0 && many.n && !settings->yes && !is_yes(&many)) {
-        printf("nothing was changed\n");
         end(&many);
         return EXIT_FAILED;
     }
@@ -252,16 +276,24 @@ int mirror_many_remove(struct mirror_settings *settings)
         size_t n = 0;
         if (remove_one(&many, &many.list[i], &n, &why) < 0) {
             note(NOTE_ERROR, "%s: %s", many.list[i].name, why.text);
-            code = EXIT_PARTIAL;
+            many.is_partial = true;
         }
         n_removed += n;
     }
     if (result < 0) {
         note(NOTE_ERROR, "%s", err.text);
         code = EXIT_FAILED;
-    } else if (!settings->quiet && !settings->json) {
-        printf(many.n ? "taken away: %zu\n" : "there is nothing of ours to take away\n", n_removed);
+    } else if (settings->json) {
+        text_format(&out, "{\"type\":\"remove\",\"mirrors\":%zu,\"objects\":%zu}\n", many.n,
+                    n_removed);
+    } else if (!settings->quiet && many.n) {
+        text_format(&out, "taken away: %zu\n", n_removed);
+    } else if (!settings->quiet && !many.is_partial) {
+        text_put(&out, "there is nothing of ours to take away\n");
     }
+    if (result == 0 && many.is_partial)
+        code = EXIT_PARTIAL;
     end(&many);
-    return code;
+    int printed = mirror_print(&out); /* also of what was printed step by step */
+    return code != EXIT_DONE ? code : printed;
 }

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,20 @@ static int take_form(const char *value, struct mirror_settings *s, struct err *e
                              value);
 }
 
+/* What only another verb heeds would be passed over in silence: --print of an apply would be none.
+ */
+static int check_verb(const struct mirror_settings *s, struct err *err)
+{
+    bool plan = strcmp(s->verb, "plan") == 0;
+    if (s->form && !plan && *s->verb)
+        return err_set(err, -EINVAL, "--print is of plan, and changes nothing: not of %s", s->verb);
+    if (s->detailed && !plan && *s->verb)
+        return err_set(err, -EINVAL, "--detailed-exitcode is of plan, not of %s", s->verb);
+    if (s->all && (plan || strcmp(s->verb, "apply") == 0))
+        return err_set(err, -EINVAL, "--all is of remove, not of %s", s->verb);
+    return 0;
+}
+
 static int take_common(enum row row, const char *value, struct mirror_settings *s, struct err *err)
 {
     switch (row) {
@@ -153,13 +168,18 @@ static int take_common(enum row row, const char *value, struct mirror_settings *
     return 0;
 }
 
-/* What the journal keeps: all that makes the mirror what it is. */
+/* What the journal keeps: all that makes the mirror what it is, and for a unit where that is. */
 static bool keep(struct mirror_settings *s, int row, const char *value)
 {
     const char *name = s->rows[row].name;
-    if (row < N_COMMON_ROWS && row != ROW_NAME && row != ROW_MACHINE && row != ROW_NETWORK)
+    char here[PATH_MAX];
+    if (row < N_COMMON_ROWS && row != ROW_NAME && row != ROW_MACHINE && row != ROW_NETWORK &&
+        row != ROW_STATE)
         return true;
-    json_t *word = value ? json_sprintf("--%s=%s", name, value) : json_sprintf("--%s", name);
+    bool relative = row == ROW_STATE && value[0] != '/' && getcwd(here, sizeof here);
+    json_t *word = relative ? json_sprintf("--%s=%s/%s", name, here, value)
+                   : value  ? json_sprintf("--%s=%s", name, value)
+                            : json_sprintf("--%s", name);
     return json_array_append_new(s->arguments, word) == 0;
 }
 
@@ -203,7 +223,7 @@ int mirror_settings_take(struct mirror_settings *settings, char **args, int n_ar
     if (n > 0)
         n = err_set(err, -EINVAL, "'%s' is no option, and nothing else is expected here", rest[0]);
     free(rest);
-    return n;
+    return n < 0 ? n : check_verb(settings, err);
 }
 
 int mirror_settings_recall(struct mirror_settings *settings, const json_t *arguments,

@@ -5,6 +5,9 @@
 
 #include "mirror/engine.h"
 
+/* How long apply and remove wait for another one on this machine. */
+#define MIRROR_PATIENCE_MS 30000
+
 enum mirror_form {
     MIRROR_FORM_NONE,
     MIRROR_FORM_COMMANDS,

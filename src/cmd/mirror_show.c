@@ -172,6 +172,42 @@ void mirror_show_plan(const struct mirror_settings *settings, const struct mirro
     line_end(&line);
 }
 
+void mirror_show_remarks(const struct mirror_settings *settings,
+                         const struct mirror_planned *planned, struct text *out)
+{
+    struct line line = line_of(settings, out);
+    if (settings->json)
+        json_remarks(settings, planned, out);
+    else
+        show_remarks(planned, &line);
+}
+
+void mirror_show_applied(const struct mirror_settings *settings,
+                         const struct mirror_applied *applied, struct text *out)
+{
+    const char *said = applied->said.at ? applied->said.at : "";
+    size_t len = strlen(said);
+    if (settings->json) {
+        json_head(settings, "apply", out);
+        json_text(out, "machine", settings->job.machine);
+        json_count(out, "changes", applied->n_changes);
+        json_text(out, "record", applied->record);
+        json_text(out, "collector", applied->collector);
+        text_put(out, ",\"proof\":");
+        text_json(out, said, len && said[len - 1] == '\n' ? len - 1 : len);
+        text_put(out, "}\n");
+        return;
+    }
+    if (applied->record[0]) {
+        text_put(out, "recorded for watch: ");
+        text_put(out, applied->record);
+        if (applied->collector[0])
+            text_format(out, ", to be copied to %s", applied->collector);
+        text_put(out, "\n");
+    }
+    text_put(out, said);
+}
+
 /* ---- steps ---- */
 
 void mirror_show_step(void *with, const struct mirror_object *object, int action, bool done,

@@ -8,6 +8,20 @@
 void mirror_show_plan(const struct mirror_settings *settings, const struct mirror_planned *planned,
                       struct text *out);
 
+/* Only what the user should know. */
+void mirror_show_remarks(const struct mirror_settings *settings,
+                         const struct mirror_planned *planned, struct text *out);
+
+/* What came of an apply. */
+struct mirror_applied {
+    size_t n_changes;
+    char record[512];   /* the file for watch; "": none */
+    char collector[48]; /* where that has to go; "": not known */
+    struct text said;   /* by the proof */
+};
+void mirror_show_applied(const struct mirror_settings *settings,
+                         const struct mirror_applied *applied, struct text *out);
+
 /* For struct mirror_watcher; `with` is the struct mirror_settings. Prints when a step is done. */
 void mirror_show_step(void *with, const struct mirror_object *object, int action, bool done,
                       const char *failed);

@@ -130,19 +130,21 @@ static void put_actions(struct nl_request *request, const struct linux_tc_want *
 
 static void put_u32(struct nl_request *request, const struct linux_tc_want *want)
 {
-    struct {
-        struct tc_u32_sel head;
-        struct tc_u32_key keys[LINUX_TC_KEYS_MAX];
-    } sel = {.head.flags = TC_U32_TERMINAL};
+    unsigned char bytes[sizeof(struct tc_u32_sel) + LINUX_TC_KEYS_MAX * sizeof(struct tc_u32_key)];
     size_t n = want->n_keys ? want->n_keys : 1; /* a key that is all zero matches everything */
-    sel.head.nkeys = (unsigned char)n;
+    struct tc_u32_sel head = {.flags = TC_U32_TERMINAL, .nkeys = (unsigned char)n};
+    memset(bytes, 0, sizeof bytes);
+    memcpy(bytes, &head, sizeof head);
     for (size_t i = 0; i < want->n_keys; i++) {
-        sel.keys[i].mask = __builtin_bswap32(want->keys[i].mask);
-        sel.keys[i].val = __builtin_bswap32(want->keys[i].value & want->keys[i].mask);
-        sel.keys[i].off = want->keys[i].offset;
+        struct tc_u32_key key = {
+            .mask = __builtin_bswap32(want->keys[i].mask),
+            .val = __builtin_bswap32(want->keys[i].value & want->keys[i].mask),
+            .off = want->keys[i].offset,
+        };
+        memcpy(bytes + sizeof head + i * sizeof key, &key, sizeof key);
     }
     put_actions(request, want, TCA_U32_ACT);
-    nl_put(request, TCA_U32_SEL, &sel, sizeof sel.head + n * sizeof *sel.keys);
+    nl_put(request, TCA_U32_SEL, bytes, sizeof head + n * sizeof(struct tc_u32_key));
     if (want->skip_hw)
         nl_put_u32(request, TCA_U32_FLAGS, TCA_CLS_FLAGS_SKIP_HW);
 }

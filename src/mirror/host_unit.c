@@ -28,6 +28,10 @@ static void put_word(const char *word, struct text *out)
 {
     text_put(out, " \"");
     for (; *word; word++) {
+        if ((unsigned char)*word < 0x20 || *word == 0x7f) { /* a line feed would end the setting */
+            text_format(out, "\\x%02x", (unsigned)*word);
+            continue;
+        }
         if (*word == '"' || *word == '\\')
             text_put(out, "\\");
         else if (*word == '%' || *word == '$')

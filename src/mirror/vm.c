@@ -296,7 +296,7 @@ const struct mirror_provider provider_vm = {
     .usage = "plan|apply vm --domain NAME… --to KIND:ADDR --id N [OPTION]…\n"
              "       cloudspan mirror status|remove vm [--domain NAME | --name NAME]",
     .more = "The first network card has the id of --id, each further one has one more, and keeps\n"
-            "it. What each method keeps and can is in cloudspan-mirror(1).\n",
+            "it. What each method keeps and can is in cloudspan-mirror-linux(1).\n",
     .options = rows,
     .wish_size = sizeof(struct vm_wish),
     .wish_take = wish_take,

@@ -35,7 +35,7 @@ class Answer:
 def kill_before_commit(number):
     """Runs a program until its journal is about to be written for the time `number`, from 0: SQLite
     ends each transaction by removing a file."""
-    return [need("strace"), "-f", "-qq", "-o", "/dev/null", "-e", "trace=unlink", "-e",
+    return [need("strace"), "-qq", "-o", "/dev/null", "-e", "trace=unlink", "-e",
             f"inject=unlink:signal=KILL:when={number + 1}"]
 
 

@@ -351,6 +351,10 @@ def host_state(ns):
     for family in ("-4", "-6"):
         ask(f"addresses, routes {family}", "ip", family, "-batch", "-", asked="addr\nrule\n"
             "route show table all\nneigh show nud permanent")
+    for family in ("-4", "-6"):
+        # The kernel lists them as its tables of hashes have them, which loaded modules change.
+        name = f"addresses, routes {family}"
+        state[name] = "\n".join(sorted(state[name].splitlines()))
     ask("forwarding", "bridge", "fdb", "show")
     state["forwarding"] = "\n".join(line for line in state["forwarding"].splitlines()
                                     if "permanent" in line)  # others are learned

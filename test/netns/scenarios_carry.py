@@ -225,7 +225,9 @@ def through_watch(lab, to, listener, offload, *collector_addresses):
     live = watch.stop()
     offline = logs.read_offline(lab, beside.stop(), mirror=None)
     logs.must_have(offline, traffic.sum_of(*counts), "the capture on the monitored machine")
-    logs.must_be_equal(live, offline, leave_out=SOURCE_COLUMNS + (PER_FRAME if offload else ()))
+    # The carrier is a process: when it gets its turn is the machine's business.
+    logs.must_be_equal(live, offline, tolerance=1,
+                       leave_out=SOURCE_COLUMNS + (PER_FRAME if offload else ()))
 
 
 @scenario("carry", "tcpdump", "openssl")

@@ -1,6 +1,5 @@
 """Mirrors that `cloudspan mirror` makes on a Linux machine: what arrives at the collector is what was
 on the machine's interface."""
-import os
 import time
 
 import mirror_talk
@@ -87,7 +86,7 @@ def mirror_methods(lab):
     # A kernel that was chosen because it has everything.
     lacks = [name for name, can in available.items() if not can] + \
         [name for name, row in features.items() if row["answer"] == "no"]
-    if lacks and os.environ.get("CLOUDSPAN_GUEST"):
+    if lacks and mirror_talk.IN_GUEST:
         raise Failed(f"in the guest nothing may be left out, but there is no {', '.join(lacks)}")
     print("not on this kernel: " + (", ".join(lacks) or "nothing"))
 
@@ -139,7 +138,9 @@ def each_target(lab, method):
     net = Net(lab, offload=True, prefix="super-")
     mirror_talk.serve(net)
     for kind in kinds:
-        if kind != "interface" or method not in OF_PACKETS:
+        # In the guest only what this machine may not have.
+        if (kind != "interface" or method not in OF_PACKETS) and \
+                not (mirror_talk.IN_GUEST and (kind in ("vxlan", "interface") or method != "tc")):
             cycle(net, kind, method=method, groups=(mirror_talk.SUPER,))
 
 
@@ -162,6 +163,21 @@ for method, needs, doc in (
         each_target(lab, method)
     one_method.__doc__ = doc
     scenario(f"mirror-{method}", *NEEDS, *needs)(one_method)
+
+
+@scenario("mirror-devices", *NEEDS)
+def mirror_devices(lab):
+    """Every device that copies can leave by, with a little traffic: what the guest is for."""
+    net = Net(lab, offload=False)
+    mirror_talk.serve(net)
+    kinds = kinds_of(lab, "tc")
+    if mirror_talk.IN_GUEST and set(kinds) != set(LISTEN):
+        raise Failed(f"in the guest nothing may be left out, but there is only {', '.join(kinds)}")
+    for kind in kinds:
+        # In the guest, which is slow, what this machine has too is left to it.
+        if not (mirror_talk.IN_GUEST and kind == "interface"):
+            link = mirror_talk.OF_THE_LINK if kind == "gre" or not mirror_talk.IN_GUEST else ()
+            cycle(net, kind, method="tc", groups=(mirror_talk.SHORT, link))
 
 
 # --- Other places on the way ----------------------------------------------------------------------

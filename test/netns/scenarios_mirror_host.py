@@ -46,8 +46,9 @@ def mirror_kill(lab):
 
 def killed_at_each(mirror, verb, turn, again, after, begin=None):
     """Gives the number of steps that there are. After each the next of the ways `again` is gone;
-    `turn`, another one for each method, is where this begins, so that all are gone everywhere."""
-    for n in itertools.count():
+    `turn`, another one for each method, is where this begins. The first method is killed at every
+    step, the others, which have most steps in common with it, at every third."""
+    for n in itertools.count(turn % 3, 3 if turn else 1):
         if begin:
             begin(mirror)
         answer = mirror.call(verb, "--yes", kill_at=n)

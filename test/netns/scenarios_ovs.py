@@ -121,6 +121,7 @@ def talk(bench, tags):
     a, b = bench.machines
     b_mac = b.mac("eth0")
     a.ip("neigh", "flush", "dev", "eth0")  # ARP and neighbour discovery, too
+    traffic.ping(a, "10.50.0.2", 1, check=False)  # a switch that was just told something new
     counts = [traffic.exchange(a, "10.50.0.2", 1), traffic.exchange(a, "fd50::2", 2)]
     traffic.http_get(a, "10.50.0.2", "/bytes/200000")
     traffic.ping(a, "10.50.0.2", 1, size=1472)
@@ -167,7 +168,10 @@ def compare(bench, name, listen, apply, watching=None, tags=True):
     offline = logs.read_offline(lab, home.stop(), mirror=None)
     logs.must_have(offline, counts, name + ": the capture on the machine")
     try:
-        logs.must_be_equal(live, offline, leave_out=SOURCE_COLUMNS, logs_left_out={"weird"})
+        # The switch is a process: what the two sides sent at nearly the same time may pass it in
+        # another order than the machine's interface, and the history shows the order.
+        logs.must_be_equal(live, offline, leave_out=SOURCE_COLUMNS + ("history",),
+                           logs_left_out={"weird"}, tolerance=0.5)
     except Failed as failure:
         raise Failed(f"{name}: {failure}") from None
 

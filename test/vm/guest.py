@@ -50,7 +50,7 @@ def run(test, build, slower, path):
     """The exit status, None when it hung; what it said is in the file."""
     with open(path, "wb") as out:
         popen = subprocess.Popen(command_of(test), cwd=test["workdir"] or build,
-                                 env={**os.environ, **test["env"]}, stdin=subprocess.DEVNULL,
+                                 env={**os.environ, "CLOUDSPAN_GUEST": "1", **test["env"]}, stdin=subprocess.DEVNULL,
                                  stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             return popen.wait(test["timeout"] * slower)
