@@ -28,6 +28,11 @@ struct mirror_object {
     json_t *also;
 
     char why[160]; /* what it is for: "copies what eth0 sends" */
+
+    /* Of a wanted object: when the cloud refuses this one (make gives -EOPNOTSUPP, -EDQUOT,
+     * -ENOENT, -EBUSY, -EEXIST or -EINVAL), the others are made all the same, and apply says which
+     * were not. */
+    bool may_lack;
 };
 
 /* In the order in which they are made; they are unmade in the opposite one. */

@@ -73,6 +73,8 @@ struct mirror_source {
     char macs[MIRROR_CHANNELS_MAX][18]; /* of the machine, where they are known */
     char addresses[8][48];              /* of the machine itself */
     bool filtered;                      /* it does not get all that there is */
+    bool has_lost;                      /* the cloud counts what it could not mirror: */
+    uint64_t n_lost;                    /* packets, since the cloud began to count */
     uint32_t truncate;                  /* bytes; 0: whole packets */
     char direction[8];                  /* "both", "in", "out" */
     char collector[48];                 /* the address the copies go to */
@@ -81,6 +83,33 @@ struct mirror_source {
 struct mirror_sources {
     struct mirror_source *at;
     size_t n;
+};
+
+/* Of a cloud's machines: which are mirrored, and why the others are not. */
+struct mirror_covered {
+    char machine[64]; /* what the collector calls it */
+    char what[192];   /* the interface, as the cloud calls it */
+    char address[48]; /* its first; "" */
+    bool mirrored;
+    bool wanted;   /* it was asked for; one that is wanted and not mirrored is a trouble */
+    char why[200]; /* of one that is not mirrored */
+};
+
+struct mirror_coverage {
+    struct mirror_covered *at; /* owned */
+    size_t n;
+};
+
+/* A command beside plan, apply, status and remove: `cloudspan mirror adopt aws tms-…`. */
+struct mirror_verb {
+    const char *name;
+    const char *usage;   /* what follows "cloudspan mirror VERB PROVIDER" */
+    const char *summary; /* one line */
+    /* `words`: what is no option. Changes only what the user named, and only when `is_yes` (else it
+     * says in `out` what it would do, and is asked again with is_yes when the user agrees). The
+     * wish is partial; the provider is open. */
+    int (*run)(struct mirror_job *job, const char *const *words, size_t n_words, bool is_yes,
+               bool json, struct text *out, struct err *err);
 };
 
 struct mirror_provider {
@@ -134,6 +163,21 @@ struct mirror_provider {
 
     /* After all is made: does it work? Says what it saw in a line. May be NULL. */
     int (*prove)(struct mirror_job *job, struct text *said, struct err *err);
+
+    /* What was made stays when a later step fails, and the next apply goes on from there: of
+     * clouds, where hundreds of steps may stand before one that is refused. Else all is undone. */
+    bool keeps;
+
+    const struct mirror_verb *verbs; /* ended by one without a name; may be NULL */
+
+    /* After want() and find() of `status`. May be NULL. */
+    int (*cover)(struct mirror_job *job, const struct mirror_set *found,
+                 struct mirror_coverage *out, struct err *err);
+
+    /* What the cloud's own log says of whoever took things of `missing` away: a line each in `out`,
+     * "session tms-1 of web-1 was deleted by arn:… at 2026-11-22T10:00:00Z". May be NULL. */
+    int (*blame)(struct mirror_job *job, const struct mirror_set *missing, struct text *out,
+                 struct err *err);
 
     int (*measure)(struct mirror_job *job, const struct mirror_set *found,
                    struct mirror_measures *out, struct err *err);

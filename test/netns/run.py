@@ -11,8 +11,9 @@ import sys
 import time
 import traceback
 
-# The packets and messages of the other tests.
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+# The packets and messages of the other tests; stand-ins for clouds.
+for folder in ("..", "../cloud"):
+    sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), folder))
 
 import lab  # noqa: E402
 import scenario  # noqa: E402

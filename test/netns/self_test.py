@@ -8,7 +8,8 @@ import re
 import sys
 import tempfile
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+for place in ("..", "../cloud"):
+    sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), place))
 
 import lab  # noqa: E402
 import logs  # noqa: E402
