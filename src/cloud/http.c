@@ -427,8 +427,8 @@ static enum cloud_verdict usual_verdict(const struct cloud_response *response)
     }
 }
 
-/* Seconds, or a date; 0: it does not say. */
-static uint32_t retry_after_ms(const struct cloud_http *http, const struct cloud_response *response)
+uint32_t cloud_http_retry_after(const struct cloud_http *http,
+                                const struct cloud_response *response)
 {
     const char *value = cloud_response_header(response, "retry-after");
     char *end;
@@ -479,7 +479,7 @@ int cloud_http_call(struct cloud_http *http, struct cloud_request *request, bool
         result = cloud_http_send(http, request, out, err);
         if (result == 0) {
             verdict = manners->judge ? manners->judge(out, manners->with) : usual_verdict(out);
-            ms = retry_after_ms(http, out);
+            ms = cloud_http_retry_after(http, out);
         } else if (is_passing(result) &&
                    (is_safe || result == -ECONNREFUSED || result == -EHOSTUNREACH)) {
             verdict = CLOUD_RETRY;
