@@ -10,7 +10,7 @@
 #include "cloud/azure_token.h"
 
 #define PAGES_MAX    1000
-#define POLL_MS      1000 /* at first; later, and where it doesn't say, longer */
+#define POLL_MS      100 /* at first; later, where it does not say, twice as long each time */
 #define POLL_MAX_MS  15000
 #define OPERATION_MS (30 * 60 * 1000) /* that an operation may take */
 #define BUSY_MS      (5 * 60 * 1000)  /* that another one on the same thing is waited for */
