@@ -268,7 +268,7 @@ static int code_of_failure(const struct cloud_refusal *why)
         return -ENOENT;
     if (strcasestr(why->code, "InUse"))
         return -EBUSY;
-    return is_code(why, unable) ? -EOPNOTSUPP : -EIO;
+    return is_code(why, unable) ? -EOPNOTSUPP : -EBUSY;
 }
 
 static int fail(const char *method, const char *path, const struct cloud_refusal *why,

@@ -37,8 +37,8 @@ int azure_call(struct azure *azure, const char *method, const char *path, const 
 /* All pages of a list: one array (owned by the caller). */
 int azure_all(struct azure *azure, const char *path, json_t **out, struct err *err) MUST_CHECK;
 
-/* A PUT, PATCH or DELETE, to its end: until the operation has succeeded, or has failed (-EIO, or
- * what its code means). While another operation on the same thing goes on, it is asked again.
+/* A PUT, PATCH or DELETE, to its end: until the operation has succeeded, or has failed (-EBUSY,
+ * or what its code means). While another operation on the same thing goes on, it is asked again.
  * `if_match`: the etag that it must still have (else -ESTALE); NULL: any. A DELETE of what is gone
  * is 0. */
 int azure_finish(struct azure *azure, const char *method, const char *path, const json_t *body,

@@ -64,15 +64,15 @@ void azure_put_name(const char *mirror, char out[64])
 
 /* ---- the mirror's ---- */
 
-/* NULL: it is on its way out. What is being made or changed counts as made: who works on it waits
- * for that. */
+/* What is being made or changed counts as made: who works on it waits for that. What is being
+ * deleted is there until it is gone: what it hangs on can't be deleted before. */
 static const char *state_of(const json_t *thing)
 {
     const char *state = json_string_value(azure_property(thing, "provisioningState"));
     if (!state)
         return "ok";
     if (strcasecmp(state, "Deleting") == 0)
-        return NULL;
+        return "deleting";
     return strcasecmp(state, "Failed") == 0 || strcasecmp(state, "Canceled") == 0 ? "failed" : "ok";
 }
 
@@ -82,8 +82,6 @@ static int add_tap(const json_t *tap, struct mirror_set *out, struct err *err)
     const char *id = azure_text(tap, "id"), *state = state_of(tap);
     const json_t *to = azure_property(tap, "destinationNetworkInterfaceIPConfiguration");
     const json_t *port = azure_property(tap, "destinationPort");
-    if (!state)
-        return 0;
     if (!json_is_object(to))
         to = azure_property(tap, "destinationLoadBalancerFrontEndIPConfiguration");
     if (!azure_key(id, "virtualNetworkTaps", key))
@@ -115,12 +113,11 @@ static int add_config(struct azure_place *place, const json_t *config, struct mi
         result = azure_call(place->azure, "GET", path, NULL, &reply, err);
         config = reply.body;
     }
-    const char *state = result == 0 ? state_of(config) : NULL;
-    if (state) {
+    if (result == 0) {
         azure_put_lower(tap, sizeof tap,
                         azure_text(azure_property(config, "virtualNetworkTap"), "id"));
         struct mirror_object *object = mirror_set_add(
-            out, "tap-config", key, json_pack("{s:s, s:s}", "tap", tap, "state", state));
+            out, "tap-config", key, json_pack("{s:s, s:s}", "tap", tap, "state", state_of(config)));
         if (object)
             object->also = json_pack("{s:s, s:s}", "id", id, "etag", azure_text(config, "etag"));
     }

@@ -110,7 +110,8 @@ static int put_config(struct mirror_job *job, const struct mirror_object *want, 
     int result = body ? azure_finish(place->azure, "PUT", path, body, etag, err)
                       : err_set(err, -ENOMEM, "out of memory");
     json_decref(body);
-    return explain(result, err);
+    /* One group's interfaces may be none of these credentials' business: the others' are. */
+    return explain(result == -EACCES ? -EOPNOTSUPP : result, err);
 }
 
 /* ---- both ---- */
@@ -123,9 +124,11 @@ int azure_make(struct mirror_job *job, const struct mirror_object *want, struct 
                                           : put_config(job, want, NULL, err);
 }
 
-/* All but where it is. */
+/* All but where it is; not what is on its way out. */
 bool azure_may_change(const struct mirror_object *have, const struct mirror_object *want)
 {
+    if (strcmp(text_of(have->is, "state"), "deleting") == 0)
+        return false;
     return json_equal(json_object_get(have->is, "location"),
                       json_object_get(want->is, "location")) ||
            strcmp(want->kind, "tap") != 0;

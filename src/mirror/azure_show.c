@@ -44,6 +44,8 @@ void azure_describe(const struct mirror_object *object, struct text *out)
     }
     if (strcmp(state, "failed") == 0)
         text_put(out, ", which failed");
+    else if (strcmp(state, "deleting") == 0)
+        text_put(out, ", which is being deleted");
 }
 
 /* ---- commands ---- */
@@ -135,7 +137,10 @@ static bool has_config(const struct cloud_nic *nic, char why[200], void *with)
     bool ok = config && strcmp(text_of(config->is, "state"), "ok") == 0;
     if (!ok)
         (void)snprintf(why, 200, "%s",
-                       config ? "its tap configuration failed" : "it has no tap configuration");
+                       !config ? "it has no tap configuration"
+                       : strcmp(text_of(config->is, "state"), "deleting") == 0
+                           ? "its tap configuration is being deleted"
+                           : "its tap configuration failed");
     return ok;
 }
 

@@ -7,7 +7,7 @@ import subprocess
 
 from lab import Failed
 
-DONE, FAILED, MISUSED, UNHEALTHY, CHANGES = 0, 1, 2, 4, 2
+DONE, FAILED, MISUSED, LACKING, UNHEALTHY, CHANGES = 0, 1, 2, 3, 4, 2
 KILLED = -signal.SIGKILL
 
 
