@@ -1,5 +1,6 @@
 /* One line for each provider of mirrors; no guard: included with different PROVIDER. */
 PROVIDER(azure)
+PROVIDER(google)
 PROVIDER(linux)
 PROVIDER(ovs)
 PROVIDER(vm)
