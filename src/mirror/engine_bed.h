@@ -333,18 +333,18 @@ static inline int bed_apply(const char *folder, const char *name, const char *wa
     struct mirror_job job = bed_job(name, wanted);
     struct mirror_journal *journal = NULL;
     struct mirror_planned planned = {0};
-    struct text said;
+    struct mirror_outcome outcome = {0};
     json_t *arguments = json_pack("[ss]", "--interface=eth0", "--id=7");
-    text_init(&said, 4096);
     int result = mirror_journal_open(folder, true, &journal, err);
     if (result == 0)
         result = mirror_job_begin(&job, journal, err);
     if (result == 0)
         result = mirror_engine_plan(&job, &planned, err);
     if (result == 0)
-        result = mirror_engine_apply(&job, journal, &planned, arguments, &bed_watcher, &said, err);
+        result =
+            mirror_engine_apply(&job, journal, &planned, arguments, &bed_watcher, &outcome, err);
     json_decref(arguments);
-    text_done(&said);
+    mirror_outcome_done(&outcome);
     mirror_planned_done(&planned);
     mirror_job_end(&job);
     mirror_journal_close(journal);
