@@ -2,3 +2,4 @@
 PROVIDER(linux)
 PROVIDER(ovs)
 PROVIDER(vm)
+PROVIDER(nsx)
