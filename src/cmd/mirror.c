@@ -255,6 +255,7 @@ static int run_verb(const struct command *command, struct mirror_settings *s)
     if (!s->job.provider && (one || s->takes_words))
         return command_misused(command, "which provider? (see --help)");
     if (s->job.provider) {
+        s->job.verb = s->verb;
         int result = answer(s);
         if (result >= 0)
             return result;

@@ -196,7 +196,11 @@ static const char *column(sqlite3_stmt *row, int i)
 
 static json_t *column_json(sqlite3_stmt *row, int i)
 {
-    return json_loads(column(row, i), JSON_DECODE_ANY, NULL);
+    json_t *json = json_loads(column(row, i), JSON_DECODE_ANY, NULL);
+    if (!json_is_null(json))
+        return json;
+    json_decref(json);
+    return NULL;
 }
 
 static void put_now(char out[24])

@@ -184,6 +184,7 @@ const struct mirror_provider provider_nsx = {
     .may_change = may_change,
     .change = nsx_change,
     .unmake = nsx_unmake,
+    .keeps = true,
     .cover = nsx_cover,
     .measure = nsx_measure,
     .sources = nsx_sources,
