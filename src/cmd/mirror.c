@@ -58,7 +58,7 @@ static void help(const struct command *command, const struct mirror_provider *pr
     if (!provider) {
         const struct mirror_provider *const *list = mirror_providers();
         for (; *list; list++)
-            printf("  %-10s %s\n", (*list)->name, (*list)->summary);
+            printf("  %-12s %s\n", (*list)->name, (*list)->summary);
         printf("\n");
         for (list = mirror_providers(); *list; list++)
             if ((*list)->verbs) {

@@ -13,6 +13,7 @@
 
 #define TARGETS       (1u << MIRROR_VXLAN)
 #define INTERFACE_MAX 15
+#define OWN_PRIO      40001 /* and the next: filters of others may stand beside */
 
 enum row { ROW_TO, ROW_ID, ROW_INTERFACE, N_ROWS };
 
@@ -74,54 +75,69 @@ static void put_exclusion(const struct none_wish *wish, const char *address, str
     const char *protocol = v6 ? "ipv6" : "ip", *match = v6 ? "ip6" : "ip";
     int bits = v6 ? 128 : 32, icmp = v6 ? 58 : 1;
     text_format(out,
-                "tc filter add dev \"$IF\" egress protocol %s prio 1 u32 match %s dst %s/%d match "
+                "tc filter add dev \"$IF\" egress protocol %s prio %d u32 match %s dst %s/%d match "
                 "%s protocol 17 0xff flowid 1:1\n",
-                protocol, match, address, bits, match);
+                protocol, OWN_PRIO, match, address, bits, match);
+    text_format(
+        out,
+        "tc filter add dev \"$IF\" ingress protocol %s prio %d u32 match %s src %s/%d match "
+        "%s protocol %d 0xff flowid 1:1\n",
+        protocol, OWN_PRIO, match, address, bits, match, icmp);
+}
+
+static void put_start(const struct none_wish *wish, const char *address, struct text *out)
+{
+    bool v6 = !addr_is_v4(&wish->to.addr);
+    text_put(out, "modprobe vxlan 2>/dev/null || true\n");
+    text_format(out, "LOCAL=$(ip -o route get %s | sed -n 's/.* src \\([^ ]*\\).*/\\1/p')\n",
+                address);
+    if (wish->has_id)
+        text_format(out, "ID=%u\n", wish->id);
+    else if (v6) /* a shell can't read the end of such an address: of the MAC then */
+        text_put(out, "ID=$((0x$(cut -d: -f4-6 /sys/class/net/\"$IF\"/address | tr -d :)))\n");
+    else
+        text_put(out, "ID=$(echo \"$LOCAL\" | { IFS=. read -r a b c d; echo $((b * 65536 + c * 256 "
+                      "+ d)); })\n");
     text_format(out,
-                "tc filter add dev \"$IF\" ingress protocol %s prio 1 u32 match %s src %s/%d match "
-                "%s protocol %d 0xff flowid 1:1\n",
-                protocol, match, address, bits, match, icmp);
+                "ip link add cs-mirror type vxlan id \"$ID\" local \"$LOCAL\" remote %s dstport %u "
+                "ttl 64 nolearning%s\n",
+                address, wish->to.port, v6 ? " udp6zerocsumtx" : "");
+    text_put(out, "ip link set cs-mirror alias 'cloudspan mirror' addrgenmode none\n"
+                  "ip link set cs-mirror arp off up\n"
+                  "tc qdisc show dev \"$IF\" | grep -q clsact || tc qdisc add dev \"$IF\" "
+                  "clsact\n");
+    put_exclusion(wish, address, out);
+    text_format(
+        out,
+        "for WAY in ingress egress; do\n"
+        "  tc filter add dev \"$IF\" $WAY protocol all prio %d matchall action mirred egress "
+        "mirror dev cs-mirror continue 2>/dev/null ||\n"
+        "    tc filter add dev \"$IF\" $WAY protocol all prio %d u32 match u8 0 0 action "
+        "mirred egress mirror dev cs-mirror continue\n"
+        "done\n",
+        OWN_PRIO + 1, OWN_PRIO + 1);
 }
 
 static void put_script(const struct none_wish *wish, struct text *out)
 {
     char address[ADDR_TEXT_MAX + 1] = "";
-    bool v6 = !addr_is_v4(&wish->to.addr);
     (void)addr_format(&wish->to.addr, address);
     address[sizeof address - 1] = '\0';
     text_put(out, "#!/bin/sh\nset -e\n");
-    text_put(out, "modprobe vxlan 2>/dev/null || true\n");
-    text_format(out, "LOCAL=$(ip -o route get %s | sed -n 's/.* src \\([^ ]*\\).*/\\1/p')\n",
-                address);
     if (wish->interface)
         text_format(out, "IF=%s\n", wish->interface);
     else
         text_put(out, "IF=$(ip -o route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | "
                       "head -n 1)\n");
-    text_put(out, "MAC=$(cat /sys/class/net/\"$IF\"/address)\n");
-    if (wish->has_id)
-        text_format(out, "ID=%u\n", wish->id);
-    else if (v6) /* of an address whose end is not plain to a shell: of the MAC then */
-        text_put(out, "ID=$((0x$(echo \"$MAC\" | cut -d: -f4-6 | tr -d :)))\n");
-    else
-        text_put(out, "ID=$(echo \"$LOCAL\" | { IFS=. read -r a b c d; echo $((b * 65536 + c * 256 "
-                      "+ d)); })\n");
+    /* Also before it is started: as often as one likes. */
     text_format(out,
-                "ip link show cs-mirror >/dev/null 2>&1 || ip link add cs-mirror type vxlan id "
-                "\"$ID\" local \"$LOCAL\" remote %s dstport %u nolearning%s\n",
-                address, wish->to.port, v6 ? " udp6zerocsumtx" : "");
-    text_put(out, "ip link set cs-mirror alias 'cloudspan mirror' arp off up\n");
-    text_put(out, "tc qdisc show dev \"$IF\" clsact | grep -q clsact || tc qdisc add dev \"$IF\" "
-                  "clsact\n");
-    text_put(out, "for WAY in ingress egress; do tc filter del dev \"$IF\" $WAY prio 1 2>/dev/null "
-                  "|| true; tc filter del dev \"$IF\" $WAY prio 2 2>/dev/null || true; done\n");
-    put_exclusion(wish, address, out);
-    text_put(out, "for WAY in ingress egress; do\n"
-                  "  tc filter add dev \"$IF\" $WAY protocol all prio 2 matchall action mirred "
-                  "egress mirror dev cs-mirror 2>/dev/null ||\n"
-                  "    tc filter add dev \"$IF\" $WAY protocol all prio 2 u32 match u8 0 0 action "
-                  "mirred egress mirror dev cs-mirror\n"
-                  "done\n");
+                "for WAY in ingress egress; do for PRIO in %d %d; do\n"
+                "  tc filter del dev \"$IF\" $WAY prio $PRIO 2>/dev/null || true\n"
+                "done; done\n"
+                "ip link del cs-mirror 2>/dev/null || true\n"
+                "[ \"$1\" != stop ] || exit 0\n",
+                OWN_PRIO, OWN_PRIO + 1);
+    put_start(wish, address, out);
 }
 
 static void put_indented(const struct text *script, struct text *out)
@@ -154,8 +170,8 @@ static void put_user_data(const struct none_wish *wish, struct text *out)
                   "      [Service]\n"
                   "      Type=oneshot\n"
                   "      RemainAfterExit=yes\n"
-                  "      ExecStart=/usr/local/sbin/cloudspan-mirror\n"
-                  "      ExecStop=/bin/sh -c 'ip link del cs-mirror'\n"
+                  "      ExecStart=/usr/local/sbin/cloudspan-mirror start\n"
+                  "      ExecStop=/usr/local/sbin/cloudspan-mirror stop\n"
                   "      [Install]\n"
                   "      WantedBy=multi-user.target\n"
                   "runcmd:\n"
