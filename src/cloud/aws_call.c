@@ -67,7 +67,9 @@ static enum cloud_verdict judge(const struct cloud_response *response, void *wit
         return CLOUD_RETRY;
     case AWS_FAULT_EXPIRED:
         calling->clock_was_set = set_clock(calling->aws, response);
-        return calling->source ? CLOUD_RENEW : CLOUD_DONE;
+        return calling->clock_was_set || (calling->source && aws_source_can_renew(calling->source))
+                   ? CLOUD_RENEW
+                   : CLOUD_DONE;
     case AWS_FAULT_CLOCK:
         calling->clock_was_set = set_clock(calling->aws, response);
         return calling->source && calling->clock_was_set ? CLOUD_RENEW : CLOUD_DONE;
