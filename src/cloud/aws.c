@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cloud/aws_impl.h"
 
@@ -138,6 +139,20 @@ static int find_attempts(struct aws *aws, struct err *err)
     return 0;
 }
 
+static int find_trust(struct aws *aws, struct err *err)
+{
+    const char *path = aws_setting(aws, "AWS_CA_BUNDLE", "ca_bundle");
+    if (!path)
+        return 0;
+    if (access(path, R_OK) < 0)
+        return err_set(err, -errno, "%.300s (AWS_CA_BUNDLE, ca_bundle): %s", path, strerror(errno));
+    aws->trust = strdup(path);
+    if (!aws->trust)
+        return err_set(err, -ENOMEM, "no memory for the AWS client");
+    cloud_http_trust(aws->http, aws->trust, NULL, NULL);
+    return 0;
+}
+
 static int set_up(struct aws *aws, const struct aws_options *options, struct err *err)
 {
     if (options->endpoint && !(aws->endpoint = strdup(options->endpoint)))
@@ -147,6 +162,8 @@ static int set_up(struct aws *aws, const struct aws_options *options, struct err
         result = find_profile(aws, options->profile, err);
     if (result == 0)
         result = find_attempts(aws, err);
+    if (result == 0)
+        result = find_trust(aws, err);
     if (result == 0)
         result = find_region(aws, options->region, err);
     if (result == 0)
@@ -186,6 +203,9 @@ void aws_close(struct aws *aws)
     aws_source_free(aws->source);
     aws_files_free(aws->files);
     cloud_forget(aws->metadata_token);
+    if (aws->trust)
+        cloud_http_trust(aws->http, NULL, NULL, NULL);
+    free(aws->trust);
     free(aws->own_profile);
     free(aws->endpoint);
     free(aws);

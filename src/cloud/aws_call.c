@@ -49,7 +49,14 @@ static bool set_clock(struct aws *aws, const struct cloud_response *response)
     int64_t theirs = (int64_t)timegm(&tm) * NS, off = theirs - aws_now(aws);
     if (off > -SKEW_MIN && off < SKEW_MIN)
         return false;
+    char line[160];
     aws->skew += off;
+    (void)snprintf(line, sizeof line,
+                   "this machine's clock is %lld s %s AWS's; requests are signed by AWS's from now "
+                   "on",
+                   (long long)(aws->skew < 0 ? -aws->skew : aws->skew) / (long long)NS,
+                   aws->skew < 0 ? "ahead of" : "behind");
+    cloud_http_note(aws->http, line);
     return true;
 }
 
