@@ -49,7 +49,14 @@ static bool set_clock(struct aws *aws, const struct cloud_response *response)
     int64_t theirs = (int64_t)timegm(&tm) * NS, off = theirs - aws_now(aws);
     if (off > -SKEW_MIN && off < SKEW_MIN)
         return false;
+    char line[160];
     aws->skew += off;
+    (void)snprintf(line, sizeof line,
+                   "this machine's clock is %lld s %s AWS's; requests are signed by AWS's from now "
+                   "on",
+                   (long long)(aws->skew < 0 ? -aws->skew : aws->skew) / (long long)NS,
+                   aws->skew < 0 ? "ahead of" : "behind");
+    cloud_http_note(aws->http, line);
     return true;
 }
 
@@ -67,7 +74,9 @@ static enum cloud_verdict judge(const struct cloud_response *response, void *wit
         return CLOUD_RETRY;
     case AWS_FAULT_EXPIRED:
         calling->clock_was_set = set_clock(calling->aws, response);
-        return calling->source ? CLOUD_RENEW : CLOUD_DONE;
+        return calling->clock_was_set || (calling->source && aws_source_can_renew(calling->source))
+                   ? CLOUD_RENEW
+                   : CLOUD_DONE;
     case AWS_FAULT_CLOCK:
         calling->clock_was_set = set_clock(calling->aws, response);
         return calling->source && calling->clock_was_set ? CLOUD_RENEW : CLOUD_DONE;

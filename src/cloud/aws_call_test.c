@@ -200,6 +200,7 @@ static void test_clock(void **state)
     assert_int_equal(aws_call(aws, "ec2", "DescribeVpcs", NULL, &out, &refusal, &err), 0);
     json_decref(out);
     assert_int_equal(bed->n_asked, 2);
+    assert_non_null(strstr(bed->traced.at, "clock is 7200 s behind"));
     assert_int_equal(aws_call(aws, "ec2", "DescribeVpcs", NULL, &out, &refusal, &err), 0);
     json_decref(out);
     assert_int_equal(bed->n_asked, 3);

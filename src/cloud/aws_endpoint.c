@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "cloud/aws_impl.h"
 
 static const struct aws_service services[] = {
@@ -58,19 +59,28 @@ static const struct partition *partition_of(const char *region)
     return &partitions[i];
 }
 
-/* What the user put in the place of AWS's own: the option, the environment, the profile. */
+/* What the user put in the place of AWS's own: the option, the environment, the profile; each for
+ * the service before that for all. */
 static const char *given(const struct aws *aws, const struct aws_service *service)
 {
-    char name[80];
+    char name[80], key[96];
     if (aws->endpoint)
         return aws->endpoint;
-    if (aws_env_is_true(&aws->env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
+    if (aws_is_true(aws_setting(aws, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+                                "ignore_configured_endpoint_urls")))
         return NULL;
     (void)snprintf(name, sizeof name, "AWS_ENDPOINT_URL_%s", service->id);
     const char *url = aws_env_get(&aws->env, name);
     if (!url)
         url = aws_env_get(&aws->env, "AWS_ENDPOINT_URL");
-    return url;
+    const char *set = aws_files_get(aws->files, "profile", aws->profile, "services");
+    if (!url && set) {
+        (void)snprintf(key, sizeof key, "%s.endpoint_url", service->id);
+        for (char *at = key; *at; at++)
+            *at = str_lower_char(*at);
+        url = aws_files_get(aws->files, "services", set, key);
+    }
+    return url ? url : aws_files_get(aws->files, "profile", aws->profile, "endpoint_url");
 }
 
 static bool is_url(const char *url)
@@ -83,8 +93,9 @@ int aws_endpoint(const struct aws *aws, const struct aws_service *service, const
                  char *out, size_t size, struct err *err)
 {
     const struct partition *partition = partition_of(region);
-    bool fips = aws_env_is_true(&aws->env, "AWS_USE_FIPS_ENDPOINT");
-    bool dual = aws_env_is_true(&aws->env, "AWS_USE_DUALSTACK_ENDPOINT");
+    bool fips = aws_is_true(aws_setting(aws, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"));
+    bool dual =
+        aws_is_true(aws_setting(aws, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"));
     const char *url = given(aws, service);
     int len;
     if (url && !is_url(url))

@@ -3,19 +3,9 @@
 #define CLOUD_AWS_IMPL_H
 
 #include "cloud/aws.h"
+#include "cloud/aws_env.h"
 #include "cloud/aws_files.h"
 #include "cloud/aws_sign.h"
-
-/* The environment; tests put their own in place. */
-struct aws_env {
-    const char *(*get)(const char *name, void *with); /* NULL: getenv */
-    void *with;
-};
-
-/* NULL: it is not there, or empty. */
-const char *aws_env_get(const struct aws_env *env, const char *name);
-/* "true", "1" … as AWS's tools read switches. */
-bool aws_env_is_true(const struct aws_env *env, const char *name);
 
 enum aws_kind {
     AWS_KIND_STATIC,       /* its keys are there from the beginning */
@@ -32,24 +22,29 @@ struct aws_source {
     enum aws_kind kind;
     char origin[256]; /* for the user */
     struct aws_keys keys;
+    int64_t renew_at;        /* ns since the epoch by AWS's clock; 0: never */
     struct aws_source *base; /* owned; for AWS_KIND_ROLE */
+    char *profile;           /* its name; NULL: none */
+    enum aws_file file;      /* of AWS_KIND_STATIC with a profile */
     char *role;              /* ARN; for SSO the role's name */
     char *session;           /* the role session's name; for SSO the account */
     char *external_id;       /* or NULL */
     char *from;              /* the token's file; the command line; the container's URL; for SSO
-                              * the cached token's file */
+                              * what its cached token goes by */
     char *region;            /* of SSO; else NULL */
-    char *login;             /* what the user types when SSO's token is over */
+    bool has_sso_session;    /* `from` is its name, not a URL */
     uint32_t duration;       /* seconds; 0: AWS's default */
-    bool is_fresh;           /* the keys were put since they were asked for the last time */
 };
 
 struct aws {
     struct cloud_http *http;
     struct aws_env env;
     struct aws_files *files;
-    char *profile;  /* NULL: none was chosen by name */
-    char *endpoint; /* NULL */
+    const char *profile;   /* its name, of the options, the environment, or "default" */
+    char *own_profile;     /* the option's */
+    bool profile_is_given; /* by the option: the environment's keys do not count then */
+    char *endpoint;        /* NULL */
+    char *trust;           /* a file of certificates; NULL */
     char region[64];
     struct aws_source *source;
     int64_t skew; /* ns that AWS's clock is ahead of ours */
@@ -81,6 +76,9 @@ int aws_endpoint(const struct aws *aws, const struct aws_service *service, const
                  char *out, size_t size, struct err *err) MUST_CHECK;
 bool aws_region_is_valid(const char *region);
 
+/* The variable's value, or what the profile has under `key`; NULL: neither. */
+const char *aws_setting(const struct aws *aws, const char *variable, const char *key);
+
 /* aws_call.c: as aws_call, with the keys of `source` (NULL: unsigned). */
 int aws_call_as(struct aws *aws, struct aws_source *source, const struct aws_service *service,
                 const char *action, const json_t *parameters, json_t **out,
@@ -89,14 +87,40 @@ int aws_call_as(struct aws *aws, struct aws_source *source, const struct aws_ser
 /* aws_chain.c: finds where credentials come from, in the order of AWS's tools. The metadata service
  * is asked only at last. */
 int aws_find_source(struct aws *aws, struct aws_source **out, struct err *err) MUST_CHECK;
+/* *in_out becomes the base of a role that is assumed with it. */
 int aws_assume(struct aws *aws, const char *role, struct aws_source **in_out,
                struct err *err) MUST_CHECK;
-void aws_source_free(struct aws_source *source);
 struct aws_source *aws_source_new(enum aws_kind kind, struct err *err);
+void aws_source_free(struct aws_source *source);
 
 /* aws_credentials.c: its keys, fetched anew where they are about to expire; `renew`: these were
  * refused. */
 int aws_source_keys(struct aws *aws, struct aws_source *source, bool renew,
                     const struct aws_keys **out, struct err *err) MUST_CHECK;
+/* Whether asking again may give others than those that were refused. */
+bool aws_source_can_renew(const struct aws_source *source);
+/* The keys in an object with members of these names; the last two may be missing there. -EPROTO: it
+ * has none, and `whose` has the sentence. */
+struct aws_key_names {
+    const char *id, *secret, *token, *expires;
+};
+int aws_keys_of_json(const json_t *json, const struct aws_key_names *names, const char *whose,
+                     struct aws_keys *out, struct err *err) MUST_CHECK;
+
+/* Each fetches keys of a source of its kind. */
+int aws_fetch_role(struct aws *aws, struct aws_source *source, struct aws_keys *out,
+                   struct err *err) MUST_CHECK; /* aws_sts.c */
+int aws_fetch_web_identity(struct aws *aws, struct aws_source *source, struct aws_keys *out,
+                           struct err *err) MUST_CHECK;
+int aws_fetch_sso(struct aws *aws, struct aws_source *source, struct aws_keys *out,
+                  struct err *err) MUST_CHECK; /* aws_sso.c */
+int aws_fetch_process(struct aws *aws, struct aws_source *source, struct aws_keys *out,
+                      struct err *err) MUST_CHECK; /* aws_process.c */
+int aws_fetch_container(struct aws *aws, struct aws_source *source, struct aws_keys *out,
+                        struct err *err) MUST_CHECK; /* aws_metadata.c */
+int aws_fetch_instance(struct aws *aws, struct aws_source *source, struct aws_keys *out,
+                       struct err *err) MUST_CHECK;
+/* Whether its URL is one that credentials may be asked of. */
+int aws_container_check(const char *url, struct err *err) MUST_CHECK;
 
 #endif
