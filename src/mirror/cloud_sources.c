@@ -111,6 +111,14 @@ static bool has_room(const char *list, size_t size, size_t max, size_t n)
     return used + n <= max;
 }
 
+static bool is_plain(const char *id)
+{
+    size_t n = 0;
+    while (id[n] > ' ' && id[n] < 0x7f)
+        n++;
+    return !id[n] && n <= 48;
+}
+
 /* Ids that are paths are long: then a digest does. Each part of a machine is one for itself. */
 static void put_id(const char *id, unsigned number, char out[64])
 {
@@ -118,7 +126,7 @@ static void put_id(const char *id, unsigned number, char out[64])
     char end[16] = "";
     if (number > 1)
         (void)snprintf(end, sizeof end, "#%u", number);
-    if (strlen(id) <= 48) {
+    if (is_plain(id)) {
         (void)snprintf(out, 64, "%.48s%s", id, end);
         return;
     }
