@@ -18,6 +18,9 @@ struct network_list;
 /* In the state folder (base/state.h): what `cloudspan mirror apply` recorded, here or elsewhere. */
 #define CONFIG_RECORDS "sources"
 
+/* In a record: it is for every collector that has it in its state folder. */
+#define CONFIG_ANY_COLLECTOR "any"
+
 #define CONFIG_NAME_MAX      64 /* of a source, with its NUL */
 #define CONFIG_INTERFACE_MAX 16 /* of an interface, with its NUL */
 #define CONFIG_MAX_SOURCES   16384
@@ -114,6 +117,12 @@ struct config_network {
 
 enum config_direction { CONFIG_BOTH, CONFIG_IN, CONFIG_OUT };
 
+/* A count that need not be there. */
+struct config_lost {
+    bool has;
+    uint64_t n;
+};
+
 /* A monitored machine. */
 struct config_source {
     char *name;
@@ -123,6 +132,8 @@ struct config_source {
     bool filtered;          /* its mirror has a filter: missing copies prove nothing */
     bool canary, drop_vlan; /* of config->canary.enabled; as a listener's */
     uint32_t truncate;      /* bytes its mirror cuts packets to on purpose; 0: it does not */
+    struct config_lost lost_before; /* packets that the cloud says it could not mirror */
+    char *collector;                /* of a record: whose machine this is; NULL: the record's */
     struct config_channel *channels;
     size_t n_channels;
     struct config_address *addresses;

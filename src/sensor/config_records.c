@@ -17,9 +17,13 @@ static int no_memory(struct err *err)
     return err_set(err, -ENOMEM, "no memory for the configuration");
 }
 
+/* "any": whoever made the record does not know which of this machine's addresses the copies go to;
+ * a load balancer's is none of them. */
 static bool is_own(const char *text, const struct addr *own, size_t n)
 {
     struct addr addr;
+    if (text && strcmp(text, CONFIG_ANY_COLLECTOR) == 0)
+        return true;
     if (!text || !addr_parse(text, &addr))
         return false;
     for (size_t i = 0; i < n; i++)
@@ -113,6 +117,8 @@ static bool join(struct config_source *to, const struct config_source *from)
     if (to->direction != from->direction)
         to->direction = CONFIG_BOTH;
     to->filtered |= from->filtered;
+    to->lost_before.has |= from->lost_before.has;
+    to->lost_before.n += from->lost_before.n;
     if (!to->truncate || (from->truncate && from->truncate < to->truncate))
         to->truncate = from->truncate;
     return true;
@@ -153,7 +159,7 @@ static int take_source(struct config *config, size_t n_named, struct config_sour
 }
 
 static int take_record(struct config *config, size_t n_named, struct config *record,
-                       const char *path, struct err *err)
+                       const char *path, const struct addr *own, size_t n_own, struct err *err)
 {
     if (config->n_files == UINT16_MAX)
         return err_set(err, -E2BIG, "%s: there are too many records", path);
@@ -165,10 +171,21 @@ static int take_record(struct config *config, size_t n_named, struct config *rec
     uint16_t file = (uint16_t)config->n_files++;
     int result = 0;
     for (size_t i = 0; i < record->n_sources && result == 0; i++) {
+        const char *for_whom = record->sources[i].collector;
+        if (!is_own(for_whom ? for_whom : record->collector, own, n_own))
+            continue;
         set_file(&record->sources[i], file);
         result = take_source(config, n_named, &record->sources[i], err);
     }
     return result;
+}
+
+static bool has_own(const struct config *record, const struct addr *own, size_t n_own)
+{
+    bool any = is_own(record->collector, own, n_own);
+    for (size_t i = 0; i < record->n_sources && !any; i++)
+        any = is_own(record->sources[i].collector, own, n_own);
+    return any;
 }
 
 static int add_record(struct config *config, size_t n_named, const char *path,
@@ -178,8 +195,8 @@ static int add_record(struct config *config, size_t n_named, const char *path,
     int result = config_new(&record, err);
     if (result == 0)
         result = config_add_file(record, path, err);
-    if (result == 0 && is_own(record->collector, own, n_own))
-        result = take_record(config, n_named, record, path, err);
+    if (result == 0 && has_own(record, own, n_own))
+        result = take_record(config, n_named, record, path, own, n_own, err);
     config_free(record);
     return result;
 }
