@@ -64,7 +64,8 @@ static int ask(struct aws_mirror *state, const char *event, json_t *out, struct 
 static void put_time(const json_t *event, char out[40])
 {
     const json_t *at = json_object_get(event, "EventTime");
-    time_t seconds = (time_t)json_number_value(at);
+    double number = json_number_value(at);
+    time_t seconds = number > 0 && number < 1e11 ? (time_t)number : 0;
     struct tm tm;
     if (json_is_string(at))
         (void)snprintf(out, 40, "%s", json_string_value(at));

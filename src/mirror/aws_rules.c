@@ -69,7 +69,7 @@ static int take_cidr(const char *word, char out[48], struct err *err)
         prefix.addr.b[i / 8] &= (uint8_t) ~(0x80u >> (i % 8));
     text[addr_format(&prefix.addr, text)] = '\0';
     /* ::ffff:0.0.0.0/0 of IPv4 is what the mask above leaves. */
-    (void)snprintf(out, 48, "%s/%u", text, prefix.is_v6 ? prefix.bits : prefix.bits - 96);
+    (void)snprintf(out, 48, "%.43s/%u", text, prefix.is_v6 ? prefix.bits : prefix.bits - 96);
     return 0;
 }
 

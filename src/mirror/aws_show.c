@@ -231,11 +231,8 @@ static void unmake(const struct mirror_job *job, const struct mirror_object *obj
         return;
     }
     const char *what = strcmp(object->kind, "rule") == 0 ? "filter-rule" : object->kind;
-    char command[128];
-    (void)snprintf(command, sizeof command,
-                   "delete-traffic-mirror-%s --traffic-mirror-%s-id %.40s\n", what, what,
-                   text_or(id, "\"$ID\""));
-    put_aws(job, command, out);
+    put_aws(job, "delete-traffic-mirror-", out);
+    text_format(out, "%s --traffic-mirror-%s-id %s\n", what, what, text_or(id, "\"$ID\""));
 }
 
 void aws_command(const struct mirror_job *job, const struct mirror_object *object, bool is_unmake,

@@ -269,6 +269,7 @@ int aws_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
     struct aws_mirror *state = job->state;
     const struct aws_wish *wish = job->wish;
     struct mirror_source like = {.filtered = wish->n_words > 0, .truncate = wish->length};
+    (void)snprintf(like.network, sizeof like.network, "%s", job->network);
     (void)snprintf(like.direction, sizeof like.direction, "%s",
                    wish->direction == AWS_IN    ? "in"
                    : wish->direction == AWS_OUT ? "out"
@@ -279,7 +280,7 @@ int aws_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
     for (size_t i = 0; i < state->nics.n; i++) /* one that has no place sends nothing */
         if (state->spots[i].place == SIZE_MAX)
             state->nics.at[i].has_id = false;
-    int result = cloud_sources(&state->nics, "vxlan", job->network, &like, out, err);
+    int result = cloud_sources(&state->nics, "vxlan", &like, out, err);
     if (result == 0)
         take_losses(job, wanted, out);
     return result;
