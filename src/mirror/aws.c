@@ -48,7 +48,7 @@ static const struct option_row rows[N_ROWS + 1] = {
                       "where the instance's type is known to take them)"},
     [ROW_OPEN] = {0, "open-security-group", NULL, false,
                   "also allow the copies (UDP 4789) in the target's security group"},
-    [ROW_CANARY] = {0, "allow-canary", "PORT[-PORT]", true,
+    [ROW_CANARY] = {0, "allow-canary", "PORTS", true,
                     "also allow UDP from the collector in the sources' security groups, so\n"
                     "that watch can prove that a mirror is alive"},
     [ROW_REGION] = {0, "region", "NAME", false, "default: as for AWS's own tools"},
@@ -105,19 +105,10 @@ static int take_direction(const char *value, struct aws_wish *wish, struct err *
 
 static int take_canary(const char *value, struct aws_wish *wish, struct err *err)
 {
-    unsigned min = 0, max = 65535;
-    int used = 0;
     wish->lets_canary = true;
-    if (value && sscanf(value, "%5u-%5u%n", &min, &max, &used) == 2 && !value[used])
-        ; /* both */
-    else if (value && sscanf(value, "%5u%n", &min, &used) == 1 && !value[used])
-        max = min;
-    else if (value)
-        min = 1, max = 0;
-    if (min > max || max > 65535)
+    wish->canary_max = UINT16_MAX;
+    if (value && !aws_take_range(value, &wish->canary_min, &wish->canary_max))
         return err_set(err, -EINVAL, "--allow-canary: '%s' is neither a port nor PORT-PORT", value);
-    wish->canary_min = (uint16_t)min;
-    wish->canary_max = (uint16_t)max;
     return 0;
 }
 
@@ -312,9 +303,9 @@ static void close_cloud(struct mirror_job *job)
 }
 
 static const struct mirror_verb verbs[] = {
-    {"adopt", "aws SESSION… [--name NAME] [OPTION]…",
+    {"adopt", "SESSION… [--name NAME] [OPTION]…",
      "Takes sessions that were made by hand into a mirror", aws_adopt},
-    {"target", "aws create SUBNET | attach ENI [INSTANCE] | move ENI INSTANCE | delete ENI",
+    {"target", "create SUBNET | attach ENI [INSTANCE] | move ENI INSTANCE | delete ENI",
      "A collector's interface of its own, that can change its machine", aws_target_verb},
     {0},
 };

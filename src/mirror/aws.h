@@ -204,6 +204,8 @@ int aws_want_rules(const struct aws_wish *wish, struct mirror_set *out, struct t
                    struct err *err) MUST_CHECK;
 /* "web-1 (eni-1)" */
 void aws_put_nic(const struct cloud_nic *nic, char out[160]);
+/* "80" or "80-90" */
+bool aws_take_range(const char *text, uint16_t *out_from, uint16_t *out_to);
 /* Whether `cidr` has `other`, a prefix or an address, in it. */
 bool aws_cidr_has(const char *cidr, const char *other);
 

@@ -27,8 +27,8 @@ static void put(json_t *parameters, const char *name, json_t *value)
 
 static json_t *range_of(const char *text)
 {
-    unsigned from = 0, to = 0;
-    return sscanf(text, "%5u-%5u", &from, &to) == 2
+    uint16_t from, to;
+    return text[0] && aws_take_range(text, &from, &to)
                ? json_pack("{s:i, s:i}", "FromPort", (int)from, "ToPort", (int)to)
                : NULL;
 }

@@ -83,17 +83,31 @@ struct filter {
     char source_ports[16], destination_ports[16], either_ports[16];
 };
 
+bool aws_take_range(const char *text, uint16_t *out_from, uint16_t *out_to)
+{
+    const char *dash = strchr(text, '-');
+    size_t len = dash ? (size_t)(dash - text) : strlen(text);
+    char first[8];
+    uint64_t from, to;
+    if (len >= sizeof first)
+        return false;
+    memcpy(first, text, len);
+    first[len] = '\0';
+    if (!options_number(first, UINT16_MAX, &from) ||
+        !options_number(dash ? dash + 1 : first, UINT16_MAX, &to) || from > to)
+        return false;
+    *out_from = (uint16_t)from;
+    *out_to = (uint16_t)to;
+    return true;
+}
+
 static int take_ports(const char *word, char out[16], struct err *err)
 {
-    unsigned min = 0, max = 0;
-    int used = 0;
-    bool good =
-        word && ((sscanf(word, "%5u-%5u%n", &min, &max, &used) == 2 && !word[used]) ||
-                 (sscanf(word, "%5u%n", &min, &used) == 1 && !word[used] && (max = min, 1)));
-    if (!good || min > max || max > 65535)
+    uint16_t from, to;
+    if (!word || !aws_take_range(word, &from, &to))
         return err_set(err, -EINVAL, "--filter: '%s' is neither a port nor PORT-PORT",
                        word ? word : "");
-    (void)snprintf(out, 16, "%u-%u", min, max);
+    (void)snprintf(out, 16, "%u-%u", from, to);
     return 0;
 }
 

@@ -123,8 +123,8 @@ static void put_variable(const char *prefix, const char *key, struct text *out)
 
 static void put_ports(const char *option, const char *ports, struct text *out)
 {
-    unsigned from, to;
-    if (sscanf(ports, "%5u-%5u", &from, &to) == 2)
+    uint16_t from, to;
+    if (ports[0] && aws_take_range(ports, &from, &to))
         text_format(out, " --%s FromPort=%u,ToPort=%u", option, from, to);
 }
 

@@ -121,14 +121,26 @@ static uint64_t sum_of(const json_t *values)
     return sum < 1e19 ? (uint64_t)sum : UINT64_MAX - 1;
 }
 
+/* "m12_3": of which machine, which counter. */
+static bool read_id(const char *id, size_t *out_at, size_t *out_counter)
+{
+    char *end = NULL;
+    unsigned long at = id[0] == 'm' ? strtoul(id + 1, &end, 10) : 0;
+    if (!end || end[0] != '_' || end[1] < '0' || end[1] >= '0' + N_COUNTERS || end[2])
+        return false;
+    *out_at = at;
+    *out_counter = (size_t)(end[1] - '0');
+    return true;
+}
+
 static void take_counts(const json_t *results, struct counted *list, size_t n, bool lately)
 {
     for (size_t i = 0; i < json_array_size(results); i++) {
         const json_t *result = json_array_get(results, i);
         const json_t *values = aws_list(result, "Values");
-        unsigned at, counter;
-        if (sscanf(aws_text(result, "Id"), "m%5u_%1u", &at, &counter) != 2 || at >= n ||
-            counter >= N_COUNTERS || json_array_size(values) == 0)
+        size_t at, counter;
+        if (!read_id(aws_text(result, "Id"), &at, &counter) || at >= n ||
+            json_array_size(values) == 0)
             continue;
         uint64_t sum = sum_of(values);
         if (lately) {
