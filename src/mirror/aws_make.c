@@ -212,13 +212,12 @@ int aws_make(struct mirror_job *job, const struct mirror_object *want, struct er
 {
     struct aws_mirror *state = job->state;
     const struct maker *maker = maker_of(want->kind);
-    bool is_inherited = aws_text(state->notes, "attempt")[0] != '\0';
     char id[64];
     state->is_fresh = false;
     int result = create(job, maker, want, id, err);
     if (is_made_already(maker, result))
         return 0;
-    if (result == 0 && is_inherited && !is_there(state, maker, id)) {
+    if (result == 0 && state->inherited && !is_there(state, maker, id)) {
         aws_notes_attempt_over(job);
         result = create(job, maker, want, id, err);
     }
