@@ -45,6 +45,7 @@ struct aws {
     bool profile_is_given; /* by the option: the environment's keys do not count then */
     char *endpoint;        /* NULL */
     char region[64];
+    char *trust;
     struct aws_source *source;
     int64_t skew; /* ns that AWS's clock is ahead of ours */
     uint32_t n_attempts;
