@@ -46,7 +46,6 @@ struct aws {
     char *endpoint;        /* NULL */
     char *trust;           /* a file of certificates; NULL */
     char region[64];
-    char *trust;
     struct aws_source *source;
     int64_t skew; /* ns that AWS's clock is ahead of ours */
     uint32_t n_attempts;
