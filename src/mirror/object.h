@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define MIRROR_KIND_MAX 24  /* with the NUL */
 #define MIRROR_KEY_MAX  160 /* with the NUL */
@@ -39,6 +40,9 @@ struct mirror_object {
 struct mirror_set {
     struct mirror_object *at;
     size_t n, capacity;
+    uint32_t *slots; /* owned: a hash table of positions in `at`, plus 1; 0: free. NULL: none, and
+                      * all are looked through */
+    size_t n_slots;
     bool failed; /* memory, or MIRROR_SET_MAX; asked once, at the end */
 };
 
