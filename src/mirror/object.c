@@ -14,44 +14,55 @@ void mirror_set_done(struct mirror_set *set)
         json_decref(set->at[i].also);
     }
     free(set->at);
-    free(set->slots);
+    free(set->index);
     *set = (struct mirror_set){0};
 }
 
-static bool is_of(const struct mirror_object *object, const char *kind, const char *key)
+/* ---- the index ---- */
+
+/* FNV-1a, whose weakness to chosen keys is no harm here: the set is bounded. */
+static uint32_t hash_of(const char *kind, const char *key)
 {
-    return strcmp(object->key, key) == 0 && strcmp(object->kind, kind) == 0;
+    uint32_t hash = 2166136261u;
+    for (const char *at = kind; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    hash *= 16777619u; /* the end of the kind */
+    for (const char *at = key; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    return hash ^ hash >> 15;
 }
 
-/* FNV-1a: nobody who could want collisions chooses these names and ids. */
-static size_t hash_of(const char *kind, const char *key)
+static bool is_called(const struct mirror_object *object, const char *kind, const char *key)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (; *kind; kind++)
-        hash = (hash ^ (unsigned char)*kind) * 1099511628211u;
-    hash *= 1099511628211u;
-    for (; *key; key++)
-        hash = (hash ^ (unsigned char)*key) * 1099511628211u;
-    return (size_t)(hash ^ hash >> 32);
+    return strcmp(object->kind, kind) == 0 && strcmp(object->key, key) == 0;
 }
 
-/* The slot of this object, or the free one where it would be; there is always a free one. */
-static uint32_t *slot_of(const struct mirror_set *set, const char *kind, const char *key)
+/* Of several with one key the first is found. */
+static void put_in_index(struct mirror_set *set, size_t number)
 {
-    for (size_t i = hash_of(kind, key);; i++) {
-        uint32_t *slot = &set->slots[i & (set->n_slots - 1)];
-        if (*slot == 0 || is_of(&set->at[*slot - 1], kind, key))
-            return slot;
-    }
+    const struct mirror_object *object = &set->at[number];
+    size_t i = hash_of(object->kind, object->key) & (set->index_size - 1);
+    for (; set->index[i]; i = (i + 1) & (set->index_size - 1))
+        if (set->index[i] <= number &&
+            is_called(&set->at[set->index[i] - 1], object->kind, object->key))
+            return;
+    set->index[i] = (uint32_t)number + 1;
 }
 
-/* Of two with the same name the first one is found. */
-static void put_slot(struct mirror_set *set, size_t i)
+static bool make_index(struct mirror_set *set, size_t size)
 {
-    uint32_t *slot = slot_of(set, set->at[i].kind, set->at[i].key);
-    if (*slot == 0)
-        *slot = (uint32_t)i + 1;
+    uint32_t *index = calloc(size, sizeof *index);
+    if (!index)
+        return false;
+    free(set->index);
+    set->index = index;
+    set->index_size = size;
+    for (size_t i = 0; i < set->n; i++)
+        put_in_index(set, i);
+    return true;
 }
+
+/* ---- objects ---- */
 
 static bool make_room(struct mirror_set *set)
 {
@@ -65,15 +76,7 @@ static bool make_room(struct mirror_set *set)
         return false;
     set->at = at;
     set->capacity = capacity;
-    uint32_t *slots = calloc(capacity * 2, sizeof *slots); /* at most half full */
-    if (!slots)
-        return false;
-    free(set->slots);
-    set->slots = slots;
-    set->n_slots = capacity * 2;
-    for (size_t i = 0; i < set->n; i++)
-        put_slot(set, i);
-    return true;
+    return make_index(set, 4 * capacity);
 }
 
 struct mirror_object *mirror_set_add(struct mirror_set *set, const char *kind, const char *key,
@@ -88,7 +91,7 @@ struct mirror_object *mirror_set_add(struct mirror_set *set, const char *kind, c
     *object = (struct mirror_object){.is = is};
     (void)snprintf(object->kind, sizeof object->kind, "%s", kind);
     (void)snprintf(object->key, sizeof object->key, "%s", key);
-    put_slot(set, set->n - 1);
+    put_in_index(set, set->n - 1);
     return object;
 }
 
@@ -116,12 +119,14 @@ void mirror_object_why(struct mirror_object *object, const char *format, ...)
 struct mirror_object *mirror_set_get(const struct mirror_set *set, const char *kind,
                                      const char *key)
 {
-    if (set->slots) {
-        uint32_t position = *slot_of(set, kind, key);
-        return position ? &set->at[position - 1] : NULL;
+    if (!set->index)
+        return NULL;
+    for (size_t i = hash_of(kind, key) & (set->index_size - 1); set->index[i];
+         i = (i + 1) & (set->index_size - 1)) {
+        struct mirror_object *object = &set->at[set->index[i] - 1];
+        /* The last ones may have been taken out again. */
+        if (set->index[i] <= set->n && is_called(object, kind, key))
+            return object;
     }
-    for (size_t i = 0; i < set->n; i++)
-        if (is_of(&set->at[i], kind, key))
-            return &set->at[i];
     return NULL;
 }

@@ -40,10 +40,9 @@ struct mirror_object {
 struct mirror_set {
     struct mirror_object *at;
     size_t n, capacity;
-    uint32_t *slots; /* owned: a hash table of positions in `at`, plus 1; 0: free. NULL: none, and
-                      * all are looked through */
-    size_t n_slots;
-    bool failed; /* memory, or MIRROR_SET_MAX; asked once, at the end */
+    bool failed;       /* memory, or MIRROR_SET_MAX; asked once, at the end */
+    uint32_t *index;   /* numbers + 1 of objects, by the hashes of kind and key; 0: free */
+    size_t index_size; /* a power of two, more than twice as many as there are objects */
 };
 
 void mirror_set_done(struct mirror_set *set);
