@@ -44,6 +44,7 @@ struct aws {
     char *own_profile;     /* the option's */
     bool profile_is_given; /* by the option: the environment's keys do not count then */
     char *endpoint;        /* NULL */
+    char *trust;           /* a file of certificates; NULL */
     char region[64];
     struct aws_source *source;
     int64_t skew; /* ns that AWS's clock is ahead of ours */

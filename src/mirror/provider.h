@@ -33,6 +33,7 @@
 /* One mirror that is worked on. */
 struct mirror_job {
     const struct mirror_provider *provider;
+    const char *verb;           /* "plan", "apply" …: what the user typed; NULL: not known */
     char name[MIRROR_NAME_MAX]; /* which one of those of this provider and this host */
     char machine[64];           /* what the monitored machine is called at the collector */
     char network[64];           /* "": the collector's only one */

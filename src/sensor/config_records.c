@@ -5,6 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/state.h"
 #include "linux/interface.h"
@@ -201,17 +205,23 @@ static int add_record(struct config *config, size_t n_named, const char *path,
     return result;
 }
 
-int config_add_records(struct config *config, struct err *err)
+/* Who has no state folder has no mirrors; and one may not be ours to read. */
+static size_t list_records(char ***out)
 {
-    char state[STATE_FOLDER_MAX], folder[STATE_FOLDER_MAX + 16], **paths = NULL;
-    size_t n = 0, n_named = config->n_sources;
+    char state[STATE_FOLDER_MAX], folder[STATE_FOLDER_MAX + 16];
+    size_t n = 0;
     struct err none;
-    /* Who has no state folder has no mirrors; and one may not be ours to read. */
+    *out = NULL;
     if (state_folder(NULL, state, &none) < 0)
         return 0;
     (void)snprintf(folder, sizeof folder, "%s/" CONFIG_RECORDS, state);
-    if (config_list_files(folder, &paths, &n, &none) < 0)
-        return 0;
+    return config_list_files(folder, out, &n, &none) < 0 ? 0 : n;
+}
+
+int config_add_records(struct config *config, struct err *err)
+{
+    char **paths;
+    size_t n = list_records(&paths), n_named = config->n_sources;
     struct addr *own = calloc(OWN_MAX, sizeof *own);
     int result = own ? 0 : no_memory(err);
     size_t n_own = own && n ? linux_own_addresses(own, OWN_MAX) : 0;
@@ -223,4 +233,53 @@ int config_add_records(struct config *config, struct err *err)
     free(paths);
     free(own);
     return result;
+}
+
+/* ---- changes ---- */
+
+static uint64_t mark_of(uint64_t mark, const char *path)
+{
+    struct stat st;
+    struct {
+        uint64_t mark, device, inode, size, seconds, nanoseconds;
+    } all = {.mark = XXH3_64bits_withSeed(path, strlen(path), mark)};
+    if (stat(path, &st) == 0) {
+        all.device = st.st_dev;
+        all.inode = st.st_ino;
+        all.size = (uint64_t)st.st_size;
+        all.seconds = (uint64_t)st.st_mtim.tv_sec;
+        all.nanoseconds = (uint64_t)st.st_mtim.tv_nsec;
+    }
+    return XXH3_64bits(&all, sizeof all);
+}
+
+uint64_t config_records_mark(void)
+{
+    char **paths;
+    size_t n = list_records(&paths);
+    uint64_t mark = n;
+    for (size_t i = 0; i < n; i++) {
+        mark = mark_of(mark, paths[i]);
+        free(paths[i]);
+    }
+    free(paths);
+    struct addr own[OWN_MAX];
+    size_t n_own = n ? linux_own_addresses(own, OWN_MAX) : 0;
+    return XXH3_64bits_withSeed(own, n_own * sizeof own[0], mark);
+}
+
+bool config_source_is_same(const struct config_source *a, const struct config_source *b)
+{
+    bool same = a->n_channels == b->n_channels && a->n_addresses == b->n_addresses &&
+                a->n_macs == b->n_macs && is_same_text(a->network_name, b->network_name) &&
+                a->direction == b->direction && a->filtered == b->filtered &&
+                a->truncate == b->truncate && a->drop_vlan == b->drop_vlan &&
+                a->canary == b->canary;
+    for (size_t i = 0; same && i < b->n_channels; i++)
+        same = has_channel(a, &b->channels[i]);
+    for (size_t i = 0; same && i < b->n_addresses; i++)
+        same = has_address(a, &b->addresses[i]);
+    for (size_t i = 0; same && i < b->n_macs; i++)
+        same = has_mac(a, &b->macs[i]);
+    return same;
 }
