@@ -126,6 +126,7 @@ struct aws_mirror {
 
     json_t *ids;     /* "session/eni-1" -> "tms-1": of what was found or made */
     json_t *pending; /* ids of targets that go when no session uses them any more */
+    bool inherited;  /* an apply before this run did not come to its end */
     json_t *notes;   /* kept in a file between runs: see aws_notes.c */
 };
 
@@ -163,7 +164,8 @@ const json_t *aws_result(const json_t *answer, const char *action);
 
 /* ---- what is there (aws_find.c, aws_list.c, aws_place.c) ---- */
 
-int aws_mirror_look(struct aws_mirror *state, struct err *err) MUST_CHECK;
+/* Looks again for a while where something that was made a moment ago does not show yet. */
+int aws_mirror_look(struct mirror_job *job, struct err *err) MUST_CHECK;
 /* The item with this id; NULL: there is none. `member`: "trafficMirrorTargetId" … */
 const json_t *aws_by_id(const json_t *list, const char *member, const char *id);
 bool aws_is_ours(const json_t *item, const char *mirror);
@@ -180,10 +182,12 @@ int aws_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out
 /* All interfaces of the wish's networks, with the reason of those that can't be mirrored, and of
  * those that were not asked for. */
 int aws_mirror_list(struct mirror_job *job, struct text *remarks, struct err *err) MUST_CHECK;
-/* Types of which AWS says that they can't be mirrored, and those that take 100 sources. */
+/* Types of before the Nitro system that can't be mirrored: there will be no more of them. Types of
+ * which AWS says that they can't, for now. And those that take 100 sources. */
+bool aws_type_is_old(const char *type);
 bool aws_type_is_unfit(const char *type);
 bool aws_type_is_large(const char *type);
-#define AWS_TYPES_AS_OF "2025-11"
+#define AWS_TYPES_AS_OF "2026-11"
 
 /* The places of --to. In `facts` of one: the cloud's item ("interface", "endpoint"); of a load
  * balancer "listens" (a UDP listener on 4789), "healthy" and "registered" (numbers); "unknown": the

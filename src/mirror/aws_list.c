@@ -52,6 +52,11 @@ static void refuse(struct cloud_nic *nic, enum cloud_fate fate, const char *why)
     (void)snprintf(nic->why, sizeof nic->why, "%s", why);
 }
 
+static bool is_target(const struct aws_mirror *state, const char *id)
+{
+    return aws_by_id(state->targets, "networkInterfaceId", id) != NULL;
+}
+
 static void judge(const struct aws_mirror *state, const json_t *item, struct cloud_nic *nic)
 {
     const json_t *attachment = json_object_get(item, "attachment");
@@ -72,6 +77,12 @@ static void judge(const struct aws_mirror *state, const json_t *item, struct clo
         refuse(nic, CLOUD_UNFIT, "it is attached to no instance");
     else if (strcmp(status, "detaching") == 0 || strcmp(status, "detached") == 0)
         refuse(nic, CLOUD_UNFIT, "it is being detached");
+    else if (aws_type_is_old(nic->type)) {
+        nic->fate = CLOUD_UNFIT;
+        (void)snprintf(nic->why, sizeof nic->why, "AWS mirrors no instances of the type %.40s",
+                       nic->type);
+    } else if (is_target(state, nic->id))
+        refuse(nic, CLOUD_UNFIT, "it is a target of mirrors itself");
     else if (!nic->outer[0])
         refuse(nic, CLOUD_UNFIT, "it has no IPv4 address: AWS mirrors none of IPv6-only subnets");
 }

@@ -37,6 +37,7 @@ void aws_notes_read(struct mirror_job *job)
     state->notes = json_is_object(read) ? read : json_object();
     if (state->notes != read)
         json_decref(read);
+    state->inherited = aws_text(state->notes, "attempt")[0] != '\0';
 }
 
 /* Whole or not at all; who can't write it goes on without. */
@@ -98,6 +99,7 @@ void aws_put_client_token(struct mirror_job *job, const char *what, const json_t
 void aws_notes_attempt_over(struct mirror_job *job)
 {
     struct aws_mirror *state = job->state;
+    state->inherited = false;
     if (json_object_del(state->notes, "attempt") == 0)
         save(job);
 }

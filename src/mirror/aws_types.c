@@ -1,8 +1,11 @@
 /* What AWS says of instance types: as of AWS_TYPES_AS_OF, in its guide to Traffic Mirroring. The
- * lists grow: nothing is refused because of them. See aws.h. */
+ * list of newer ones changes: nothing is refused because of it. See aws.h. */
 #include <string.h>
 
 #include "mirror/aws.h"
+
+static const char *const old[] = {"c1", "c3", "cc2", "cg1", "cr1", "g2", "hi1", "hs1",
+                                  "i2", "m1", "m2",  "m3",  "r3",  "t1", "t2",  NULL};
 
 /* "can't be mirrored", by family: what stands before the point. */
 static const char *const unfit[] = {
@@ -10,8 +13,8 @@ static const char *const unfit[] = {
     "c7gn",  "c7i",   "c8g",    "hpc6a",    "hpc6id", "hpc7a", "hpc7g", "i4g",  "i4i",
     "im4gn", "inf2",  "is4gen", "m6a",      "m6i",    "m6id",  "m6idn", "m6in", "m7a",
     "m7g",   "m7gd",  "m7i",    "m7i-flex", "m8g",    "p5",    "r6a",   "r6i",  "r6id",
-    "r6idn", "r6in",  "r7a",    "r7g",      "r7gd",   "r7i",   "r7iz",  "r8g",  "t2",
-    "trn1",  "trn1n", "x2idn",  "x2iedn",   "x2iezn", "x8g",   NULL};
+    "r6idn", "r6in",  "r7a",    "r7g",      "r7gd",   "r7i",   "r7iz",  "r8g",  "trn1",
+    "trn1n", "x2idn", "x2iedn", "x2iezn",   "x8g",    NULL};
 
 /* Take 100 sources as a target, by type; all others 10. */
 static const char *const large[] = {
@@ -24,15 +27,23 @@ static const char *const large[] = {
     "r5ad.24xlarge", "r5b.24xlarge", "r5d.24xlarge",  "r5dn.24xlarge", "r5n.24xlarge",
     "r6g.16xlarge",  "x1.32xlarge",  "x1e.32xlarge",  "z1d.12xlarge",  NULL};
 
-bool aws_type_is_unfit(const char *type)
+static bool has_family(const char *const *families, const char *type)
 {
     size_t len = strcspn(type, ".");
-    if (strncmp(type + len, ".metal", 6) == 0)
-        return true;
-    for (size_t i = 0; unfit[i]; i++)
-        if (strlen(unfit[i]) == len && strncmp(unfit[i], type, len) == 0)
+    for (size_t i = 0; families[i]; i++)
+        if (strlen(families[i]) == len && strncmp(families[i], type, len) == 0)
             return true;
     return false;
+}
+
+bool aws_type_is_old(const char *type)
+{
+    return has_family(old, type);
+}
+
+bool aws_type_is_unfit(const char *type)
+{
+    return has_family(unfit, type) || strncmp(type + strcspn(type, "."), ".metal", 6) == 0;
 }
 
 bool aws_type_is_large(const char *type)
