@@ -37,6 +37,9 @@ struct cloud_world {
 int cloud_http_open(const struct cloud_world *world, struct cloud_http **out,
                     struct err *err) MUST_CHECK;
 void cloud_http_close(struct cloud_http *http);
+/* Believes the authorities of this file (PEM) from now on, and none of the system's: of a private
+ * cloud. Whether it can be read shows with the first call. */
+int cloud_http_trust(struct cloud_http *http, const char *file, struct err *err) MUST_CHECK;
 
 struct cloud_header {
     char *name; /* owned */
