@@ -26,6 +26,10 @@
 
 #define MIRROR_NAME_MAX 32 /* of a mirror, with its NUL: letters, digits, '-', '_', '.' */
 
+/* In the environment of a cloudspan that some other program's hook has started, where nobody looks
+ * at what it says: it waits for others that are at work. */
+#define MIRROR_HOOK "CLOUDSPAN_HOOK"
+
 /* One mirror that is worked on. */
 struct mirror_job {
     const struct mirror_provider *provider;
