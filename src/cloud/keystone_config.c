@@ -39,6 +39,7 @@ static const struct {
     [KEYSTONE_INTERFACE] = {{"INTERFACE", "ENDPOINT_TYPE"}, {"interface", "endpoint_type"}},
     [KEYSTONE_CACERT] = {{"CACERT"}, {"cacert"}},
     [KEYSTONE_CERT] = {{"CERT"}, {"cert"}},
+    [KEYSTONE_KEY] = {{"KEY"}, {"key"}},
     [KEYSTONE_NETWORK_OVERRIDE] = {{"NETWORK_ENDPOINT_OVERRIDE"}, {"network_endpoint_override"}},
     [KEYSTONE_COMPUTE_OVERRIDE] = {{"COMPUTE_ENDPOINT_OVERRIDE"}, {"compute_endpoint_override"}},
     [KEYSTONE_IDENTITY_VERSION] = {{"IDENTITY_API_VERSION"}, {"identity_api_version"}},
@@ -289,9 +290,6 @@ static int check(const struct keystone_config *config, struct err *err)
         return err_set(err, -EINVAL,
                        "%s: certificates are always verified here: take OS_INSECURE or 'verify: "
                        "false' away, and give the cloud's own authority by OS_CACERT or 'cacert:'",
-                       config->origin);
-    if (config->value[KEYSTONE_CERT])
-        return err_set(err, -EINVAL, "%s: certificates of clients (OS_CERT) are not supported",
                        config->origin);
     if (version && version[0] != '3')
         return err_set(err, -EINVAL, "%s: of the Identity API only version 3 is spoken here",

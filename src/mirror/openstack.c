@@ -177,7 +177,7 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     job->state = os;
     if (wish)
         options = (struct keystone_options){wish->cloud, wish->region, wish->project};
-    int result = cloud_http_open(NULL, &os->http, err);
+    int result = cloud_http_open(job->world, &os->http, err);
     if (result == 0)
         result = keystone_open(&options, os->http, &os->keystone, err);
     if (result == 0)
