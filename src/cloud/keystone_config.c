@@ -132,6 +132,19 @@ static int set(struct keystone_config *config, enum keystone_key key, const char
     return 0;
 }
 
+/* Of files, "~/" is the home. */
+static int set_path(struct keystone_config *config, enum keystone_key key, const char *value,
+                    struct err *err)
+{
+    const char *home = getenv("HOME");
+    char path[PATH_SIZE];
+    bool is_path = key == KEYSTONE_CACERT || key == KEYSTONE_CERT || key == KEYSTONE_KEY;
+    if (!is_path || strncmp(value, "~/", 2) != 0 || !home)
+        return set(config, key, value, err);
+    (void)snprintf(path, sizeof path, "%s%s", home, value + 1);
+    return set(config, key, path, err);
+}
+
 /* What a cloud's entry has; what is set already stays, unless it `wins`. */
 static int take_entry(const struct yaml_doc *doc, const struct yaml_node *entry, bool wins,
                       struct keystone_config *config, struct err *err)
@@ -147,7 +160,7 @@ static int take_entry(const struct yaml_doc *doc, const struct yaml_node *entry,
                 value = text_of(doc, entry, rows[key].keys[i]);
         }
         if (value && (wins || !config->value[key]))
-            result = set(config, (enum keystone_key)key, value, err);
+            result = set_path(config, (enum keystone_key)key, value, err);
     }
     if (result == 0 && !config->value[KEYSTONE_REGION] && regions &&
         regions->type == YAML_IS_LIST && regions->first) {
