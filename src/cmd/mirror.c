@@ -58,7 +58,7 @@ static void help(const struct command *command, const struct mirror_provider *pr
     if (!provider) {
         const struct mirror_provider *const *list = mirror_providers();
         for (; *list; list++)
-            printf("  %-10s %s\n", (*list)->name, (*list)->summary);
+            printf("  %-12s %s\n", (*list)->name, (*list)->summary);
         printf("\n");
         for (list = mirror_providers(); *list; list++)
             if ((*list)->verbs) {
@@ -255,6 +255,7 @@ static int run_verb(const struct command *command, struct mirror_settings *s)
     if (!s->job.provider && (one || s->takes_words))
         return command_misused(command, "which provider? (see --help)");
     if (s->job.provider) {
+        s->job.verb = s->verb;
         int result = answer(s);
         if (result >= 0)
             return result;

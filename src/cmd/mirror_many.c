@@ -69,7 +69,8 @@ static int add_marked(struct many *many, const struct mirror_provider *provider,
     struct mirror_job job = {.provider = provider, .partial = true, .world = &mirror_world};
     char(*names)[MIRROR_NAME_MAX] = NULL;
     size_t n = 0;
-    if (!provider->names)
+    /* A cloud is not asked by the way: that takes credentials, and seconds where there are none. */
+    if (!provider->names || (provider->keeps && asked->provider != provider))
         return 0;
     if (asked->provider == provider)
         job.wish = asked->wish;

@@ -64,7 +64,8 @@ static void put_list(const char *key, const char *many, const char *texts, size_
     text_put(out, n_there > 1 ? "]" : "");
 }
 
-static void put_source(const struct mirror_source *source, struct text *out)
+/* `collector`: the record's. */
+static void put_source(const struct mirror_source *source, const char *collector, struct text *out)
 {
     text_put(out, "  - name: ");
     put_string(source->name, sizeof source->name, out);
@@ -82,17 +83,26 @@ static void put_source(const struct mirror_source *source, struct text *out)
         text_put(out, "\n    filtered: true");
     if (source->truncate)
         text_format(out, "\n    truncate: %u", source->truncate);
+    if (source->leaks_tag)
+        text_put(out, "\n    drop-vlan: true");
+    if (source->has_lost)
+        text_format(out, "\n    lost-before: %llu", (unsigned long long)source->n_lost);
+    if (source->collector[0] && strcmp(source->collector, collector) != 0) {
+        text_put(out, "\n    collector: ");
+        put_string(source->collector, sizeof source->collector, out);
+    }
     text_put(out, "\n");
 }
 
 void mirror_record_text(const struct mirror_sources *sources, const char *title, struct text *out)
 {
+    const char *collector = sources->n ? sources->at[0].collector : "";
     text_format(out, "# %s\n", title);
-    if (sources->n && sources->at[0].collector[0])
-        text_format(out, "collector: \"%s\"\n", sources->at[0].collector);
+    if (collector[0])
+        text_format(out, "collector: \"%s\"\n", collector);
     text_put(out, "sources:\n");
     for (size_t i = 0; i < sources->n; i++)
-        put_source(&sources->at[i], out);
+        put_source(&sources->at[i], collector, out);
 }
 
 static void path_of(const char *folder, const struct mirror_job *job, const char *end,

@@ -5,6 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/state.h"
 #include "linux/interface.h"
@@ -17,9 +21,13 @@ static int no_memory(struct err *err)
     return err_set(err, -ENOMEM, "no memory for the configuration");
 }
 
+/* "any": whoever made the record does not know which of this machine's addresses the copies go to;
+ * a load balancer's is none of them. */
 static bool is_own(const char *text, const struct addr *own, size_t n)
 {
     struct addr addr;
+    if (text && strcmp(text, CONFIG_ANY_COLLECTOR) == 0)
+        return true;
     if (!text || !addr_parse(text, &addr))
         return false;
     for (size_t i = 0; i < n; i++)
@@ -113,6 +121,8 @@ static bool join(struct config_source *to, const struct config_source *from)
     if (to->direction != from->direction)
         to->direction = CONFIG_BOTH;
     to->filtered |= from->filtered;
+    to->lost_before.has |= from->lost_before.has;
+    to->lost_before.n += from->lost_before.n;
     if (!to->truncate || (from->truncate && from->truncate < to->truncate))
         to->truncate = from->truncate;
     return true;
@@ -153,7 +163,7 @@ static int take_source(struct config *config, size_t n_named, struct config_sour
 }
 
 static int take_record(struct config *config, size_t n_named, struct config *record,
-                       const char *path, struct err *err)
+                       const char *path, const struct addr *own, size_t n_own, struct err *err)
 {
     if (config->n_files == UINT16_MAX)
         return err_set(err, -E2BIG, "%s: there are too many records", path);
@@ -165,10 +175,21 @@ static int take_record(struct config *config, size_t n_named, struct config *rec
     uint16_t file = (uint16_t)config->n_files++;
     int result = 0;
     for (size_t i = 0; i < record->n_sources && result == 0; i++) {
+        const char *for_whom = record->sources[i].collector;
+        if (!is_own(for_whom ? for_whom : record->collector, own, n_own))
+            continue;
         set_file(&record->sources[i], file);
         result = take_source(config, n_named, &record->sources[i], err);
     }
     return result;
+}
+
+static bool has_own(const struct config *record, const struct addr *own, size_t n_own)
+{
+    bool any = is_own(record->collector, own, n_own);
+    for (size_t i = 0; i < record->n_sources && !any; i++)
+        any = is_own(record->sources[i].collector, own, n_own);
+    return any;
 }
 
 static int add_record(struct config *config, size_t n_named, const char *path,
@@ -178,23 +199,29 @@ static int add_record(struct config *config, size_t n_named, const char *path,
     int result = config_new(&record, err);
     if (result == 0)
         result = config_add_file(record, path, err);
-    if (result == 0 && is_own(record->collector, own, n_own))
-        result = take_record(config, n_named, record, path, err);
+    if (result == 0 && has_own(record, own, n_own))
+        result = take_record(config, n_named, record, path, own, n_own, err);
     config_free(record);
     return result;
 }
 
-int config_add_records(struct config *config, struct err *err)
+/* Who has no state folder has no mirrors; and one may not be ours to read. */
+static size_t list_records(char ***out)
 {
-    char state[STATE_FOLDER_MAX], folder[STATE_FOLDER_MAX + 16], **paths = NULL;
-    size_t n = 0, n_named = config->n_sources;
+    char state[STATE_FOLDER_MAX], folder[STATE_FOLDER_MAX + 16];
+    size_t n = 0;
     struct err none;
-    /* Who has no state folder has no mirrors; and one may not be ours to read. */
+    *out = NULL;
     if (state_folder(NULL, state, &none) < 0)
         return 0;
     (void)snprintf(folder, sizeof folder, "%s/" CONFIG_RECORDS, state);
-    if (config_list_files(folder, &paths, &n, &none) < 0)
-        return 0;
+    return config_list_files(folder, out, &n, &none) < 0 ? 0 : n;
+}
+
+int config_add_records(struct config *config, struct err *err)
+{
+    char **paths;
+    size_t n = list_records(&paths), n_named = config->n_sources;
     struct addr *own = calloc(OWN_MAX, sizeof *own);
     int result = own ? 0 : no_memory(err);
     size_t n_own = own && n ? linux_own_addresses(own, OWN_MAX) : 0;
@@ -206,4 +233,53 @@ int config_add_records(struct config *config, struct err *err)
     free(paths);
     free(own);
     return result;
+}
+
+/* ---- changes ---- */
+
+static uint64_t mark_of(uint64_t mark, const char *path)
+{
+    struct stat st;
+    struct {
+        uint64_t mark, device, inode, size, seconds, nanoseconds;
+    } all = {.mark = XXH3_64bits_withSeed(path, strlen(path), mark)};
+    if (stat(path, &st) == 0) {
+        all.device = st.st_dev;
+        all.inode = st.st_ino;
+        all.size = (uint64_t)st.st_size;
+        all.seconds = (uint64_t)st.st_mtim.tv_sec;
+        all.nanoseconds = (uint64_t)st.st_mtim.tv_nsec;
+    }
+    return XXH3_64bits(&all, sizeof all);
+}
+
+uint64_t config_records_mark(void)
+{
+    char **paths;
+    size_t n = list_records(&paths);
+    uint64_t mark = n;
+    for (size_t i = 0; i < n; i++) {
+        mark = mark_of(mark, paths[i]);
+        free(paths[i]);
+    }
+    free(paths);
+    struct addr own[OWN_MAX];
+    size_t n_own = n ? linux_own_addresses(own, OWN_MAX) : 0;
+    return XXH3_64bits_withSeed(own, n_own * sizeof own[0], mark);
+}
+
+bool config_source_is_same(const struct config_source *a, const struct config_source *b)
+{
+    bool same = a->n_channels == b->n_channels && a->n_addresses == b->n_addresses &&
+                a->n_macs == b->n_macs && is_same_text(a->network_name, b->network_name) &&
+                a->direction == b->direction && a->filtered == b->filtered &&
+                a->truncate == b->truncate && a->drop_vlan == b->drop_vlan &&
+                a->canary == b->canary;
+    for (size_t i = 0; same && i < b->n_channels; i++)
+        same = has_channel(a, &b->channels[i]);
+    for (size_t i = 0; same && i < b->n_addresses; i++)
+        same = has_address(a, &b->addresses[i]);
+    for (size_t i = 0; same && i < b->n_macs; i++)
+        same = has_mac(a, &b->macs[i]);
+    return same;
 }

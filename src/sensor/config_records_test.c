@@ -152,6 +152,59 @@ static void test_for_others(void **state)
     check_names("b");
 }
 
+/* Copies that go to a load balancer's address, and mirrors that have several collectors. */
+static void test_for_any(void **state)
+{
+    (void)state;
+    write_file("state/sources/a.yaml", "collector: any\n"
+                                       "sources:\n"
+                                       "  - {name: a, channel: vxlan:1}\n"
+                                       "  - {name: b, channel: vxlan:2, collector: 192.0.2.77}\n"
+                                       "  - {name: c, channel: vxlan:3, collector: 127.0.0.1}\n");
+    write_file("state/sources/b.yaml", THEIRS "sources:\n"
+                                              "  - {name: d, channel: vxlan:4, collector: any}\n"
+                                              "  - {name: e, channel: vxlan:5, network: theirs}\n"
+                                              "  - {name: f, channel: vxlan:6, collector: me}\n");
+    check_names("a c d");
+}
+
+/* What the cloud counts goes on to the process that shows it. */
+static void test_lost(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size = 0;
+    struct config *config, *again = NULL;
+    struct err err = {""};
+    write_file("state/sources/a.yaml",
+               OURS "sources:\n  - {name: a, channel: vxlan:1, lost-before: 18446744073709551615}\n"
+                    "  - {name: b, channel: vxlan:2}\n"
+                    "  - {name: c, channel: vxlan:3, lost-before: 0, drop-vlan: true}\n");
+    write_file("state/sources/b.yaml",
+               OURS "sources:\n  - {name: c, channel: vxlan:4, lost-before: 7}\n");
+    config = load();
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    config_dump(config, out);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(config_load_text(text, size, "again", &again, &err), 0);
+    free(text);
+    struct config *both[] = {config, again};
+    for (size_t i = 0; i < 2; i++) {
+        const struct config_source *s = both[i]->sources;
+        assert_true(s[0].lost_before.has && s[0].lost_before.n == UINT64_MAX);
+        assert_false(s[1].lost_before.has);
+        assert_true(s[2].lost_before.has && s[2].lost_before.n == 7 && s[2].drop_vlan);
+        config_free(both[i]);
+    }
+    write_file("state/sources/b.yaml",
+               OURS "sources:\n  - {name: c, channel: vxlan:4, lost-before: -7}\n");
+    refused("'-7' is no number of packets");
+    write_file("state/sources/b.yaml", OURS
+               "sources:\n  - {name: c, channel: vxlan:4, lost-before: 18446744073709551616}\n");
+    refused("is no number of packets");
+}
+
 /* What the configuration says itself counts, by whatever the machine is known. */
 static void test_named(void **state)
 {
@@ -323,9 +376,9 @@ static void test_folders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_taken),   TEST(test_for_others), TEST(test_named),
-        TEST(test_network), TEST(test_joined),     TEST(test_only_sources),
-        TEST(test_broken),  TEST(test_many),       TEST(test_folders),
+        TEST(test_taken),  TEST(test_for_any), TEST(test_lost),    TEST(test_for_others),
+        TEST(test_named),  TEST(test_network), TEST(test_joined),  TEST(test_only_sources),
+        TEST(test_broken), TEST(test_many),    TEST(test_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

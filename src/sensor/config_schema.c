@@ -200,6 +200,20 @@ static const struct yaml_row source_rows[] = {
      .help = "as in listen, for this machine",
      .kind = YAML_BOOL,
      .at = offsetof(struct config_source, drop_vlan)},
+    {.key = "lost-before",
+     .value = "PACKETS",
+     .help = "how many packets its cloud says it could not mirror, up to now: shown\n"
+             "beside what is measured here",
+     .kind = YAML_FORM,
+     .at = offsetof(struct config_source, lost_before),
+     .form = &config_form_lost},
+    {.key = "collector",
+     .value = "ADDRESS|any",
+     .help = "in a record of mirrors: the collector that this machine's copies go\n"
+             "to, where it is another one than that of the record",
+     .kind = YAML_TEXT,
+     .at = offsetof(struct config_source, collector),
+     .max = 47},
     END_ROW,
 };
 
@@ -527,13 +541,12 @@ const struct yaml_row config_rows[] = {
      .max = 32,
      .zero = "none"},
     {.key = "collector",
-     .value = "ADDRESS",
+     .value = "ADDRESS|any",
      .help = "in files that `cloudspan mirror apply` wrote: the collector that they are\n"
              "for",
      .kind = YAML_TEXT,
      .at = offsetof(struct config, collector),
-     .max = 47,
-     .zero = "any"},
+     .max = 47},
     {.key = "x-",
      .help = "left alone: a place for anchors that are used below",
      .kind = YAML_IGNORE},

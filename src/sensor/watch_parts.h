@@ -42,6 +42,7 @@ struct watch {
 
     bool ends, interrupted;
     int64_t started, started_ticks;
+    int64_t next_look; /* at the records of mirrors */
     int64_t next_update, next_open, next_show, next_host, next_report, next_stats, next_loss;
     uint64_t last_packets, last_bytes, last_lost; /* of the rates */
     int64_t last_rates;

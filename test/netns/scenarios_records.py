@@ -1,0 +1,164 @@
+"""Records of mirrors, as `mirror apply` writes them, while watch runs: it takes what comes, changes
+and goes by itself."""
+import os
+import re
+import time
+
+import packets as p
+import senders
+from collector import Watch
+from lab import Failed, wait_until
+from scenario import scenario
+from scenarios_machines import frames_below, tagged
+from scenarios_receive import Net
+from scenarios_storage import Stream, connections_of, none_twice
+
+
+class Records:
+    """A state folder, and what is in it."""
+
+    def __init__(self, lab):
+        self.folder = lab.folder("state")
+        self.env = {**os.environ, "CLOUDSPAN_STATE": self.folder}
+
+    def path(self, name):
+        return os.path.join(self.folder, "sources", name + ".yaml")
+
+    def write(self, name, *sources, collector="10.9.0.2"):
+        """Whole or not at all, as the program does it."""
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        with open(self.path(name) + ".new", "w", encoding="utf-8") as file:
+            file.write(f"# Made by a test.\ncollector: {collector}\nsources:\n")
+            file.writelines(f"  - {{{source}}}\n" for source in sources)
+        os.rename(self.path(name) + ".new", self.path(name))
+
+    def remove(self, name):
+        os.unlink(self.path(name))
+
+
+def source(name, vni, more=""):
+    return f'name: {name}, channel: "vxlan:{vni}@10.9.0.1"{more}'
+
+
+def names_of(watch):
+    return sorted(row["source"] for row in watch.snapshot().get("sources", ()) if row["configured"])
+
+
+def wait_names(watch, *names):
+    wait_until(lambda: names_of(watch) == sorted(names),
+               lambda: f"watch knows {names_of(watch)}, not {sorted(names)}:\n{watch.said()[-1500:]}")
+
+
+def said_once(watch, pattern):
+    n = len(re.findall(pattern, watch.said()))
+    if n != 1:
+        raise Failed(f"'{pattern}' was said {n} times:\n{watch.said()[-3000:]}")
+
+
+@scenario("records-follow")
+def records_follow(lab):
+    """Records that come, change and go under load: known by their names at once, no packet lost."""
+    net = Net(lab)
+    records = Records(lab)
+    config = "admit: all\nsources:\n  - {name: own, channel: \"vxlan:9\"}\n"
+    watch = Watch(lab, net.col, "-l", "vxlan", config=config, env=records.env)
+    stream = Stream(net, per_second=3000)
+    wait_names(watch, "own")
+    records.write("aws-prod", source("web", 5), source("db", 6))
+    wait_names(watch, "own", "web", "db")
+    said_once(watch, "records of mirrors: 2 machines are new, 0 gone, 0 changed; 3 now")
+    wait_until(lambda: watch.machine("web").get("packets"), "nothing is counted under the name")
+    # What is edited is not taken along: it may be half done.
+    with open(watch.config, "a", encoding="utf-8") as file:
+        file.write("  - {name: half, channel: \"vxl")
+    records.write("aws-test", source("lab", 7))
+    wait_names(watch, "own", "web", "db", "lab")
+    said_once(watch, "lab is new; 4 machines now")
+    before = watch.machine("web")["packets"]
+    records.write("aws-prod", source("web", 5, ", addresses: [10.0.0.2]"), source("cache", 8))
+    wait_names(watch, "own", "web", "cache", "lab")
+    said_once(watch, "1 machines are new, 1 gone, 1 changed; 4 now")
+    if watch.machine("db"):
+        raise Failed(f"who is gone is still there: {watch.machine('db')}")
+    if watch.machine("web")["packets"] < before:
+        raise Failed("the count of a machine that stayed began anew")
+    # For another collector, and half a file.
+    records.write("theirs", source("other", 10), collector="10.9.0.77")
+    with open(records.path("half") + ".new", "w", encoding="utf-8") as file:
+        file.write("collector: 10.9.0.2\nsources: [{")
+    # A broken one is said once, and changes nothing; mended, it counts.
+    records.write("broken", "nam: oops")
+    watch.must_say("the records of mirrors before stay in force")
+    time.sleep(6)
+    said_once(watch, "stay in force")
+    records.write("broken", source("mended", 11))
+    wait_names(watch, "own", "web", "cache", "lab", "mended")
+    for name in ("aws-prod", "aws-test", "broken"):
+        records.remove(name)
+    wait_names(watch, "own")
+    stream.stop()
+    watch.settle(at_least=stream.n_packets)
+    packets = watch.packets()
+    rows = connections_of(watch.stop())
+    none_twice(rows)
+    if packets != stream.n_packets or len(rows) != stream.n_connections:
+        raise Failed(f"{packets} packets of {stream.n_packets}, {len(rows)} connections of "
+                     f"{stream.n_connections}")
+
+
+def send(net, vni, n, tags=()):
+    frames = [p.udp(f"10.20.{vni}.1", "10.0.0.2", 1024 + i, 9000, b"x" * 100) for i in range(n)]
+    senders.send_udp(net.mon, "10.9.0.1", "10.9.0.2", 4789,
+                     [senders.vxlan_header(vni) + p.ether(frame, tags) for frame in frames])
+
+
+@scenario("records-any")
+def records_any(lab):
+    """From nothing: a record for any collector admits its machines, and its end lets all in again."""
+    net = Net(lab)
+    records = Records(lab)
+    watch = Watch(lab, net.col, "-l", "vxlan", env=records.env)
+    send(net, 5, 10)
+    wait_until(lambda: watch.packets() == 10, "who sends is not heard")
+    records.write("aws-nlb", source("web", 5), collector="any")
+    wait_names(watch, "web")
+    send(net, 5, 10)
+    send(net, 6, 7)
+    # What came before stays with whom it was of then.
+    wait_until(lambda: watch.machine("web").get("packets", 0) == 10 and
+               watch.snapshot()["refused_packets"] == 7,
+               lambda: f"{watch.machine('web')}, {watch.snapshot()['refused_packets']} refused")
+    records.write("aws-nlb", source("web", 5, ", collector: 10.9.0.77"), source("app", 6),
+                  collector="any")
+    wait_names(watch, "app")
+    records.remove("aws-nlb")
+    wait_names(watch)
+    # Another address of this machine: the records for it are ours now.
+    records.write("moved", source("web", 5), source("app", 6), collector="10.9.0.88")
+    time.sleep(5)
+    wait_names(watch)
+    net.col.address("eth0", "10.9.0.88/24")
+    wait_names(watch, "app", "web")
+    watch.stop()
+
+
+@scenario("records-tag")
+def records_tag(lab):
+    """A record that says so has the leaked tag taken off, of its machine alone."""
+    net = Net(lab)
+    records = Records(lab)
+    folder = lab.folder("packets")
+    watch = Watch(lab, net.col, "-l", "vxlan", "--pcap", folder, config="admit: all\n",
+                  env=records.env)
+    records.write("openstack-a", source("leaky", 5, ", drop-vlan: true"), source("sound", 6))
+    wait_names(watch, "leaky", "sound")
+    for tag in (1, 7):
+        send(net, 5, 20, [(0x8100, tag)])
+    send(net, 5, 10)
+    send(net, 6, 15, [(0x8100, 3)])
+    watch.settle(at_least=65)
+    watch.stop()
+    frames = frames_below(folder)
+    n = sum(tagged(frame) for frame in frames)
+    if len(frames) != 65 or n != 15:
+        raise Failed(f"{n} of {len(frames)} frames have a tag, not 15 of 65")
