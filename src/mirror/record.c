@@ -85,6 +85,10 @@ static void put_source(const struct mirror_source *source, const char *collector
         text_format(out, "\n    truncate: %u", source->truncate);
     if (source->leaks_tag)
         text_put(out, "\n    drop-vlan: true");
+    if (source->machine[0]) {
+        text_put(out, "\n    machine: ");
+        put_string(source->machine, sizeof source->machine, out);
+    }
     if (source->has_lost)
         text_format(out, "\n    lost-before: %llu", (unsigned long long)source->n_lost);
     if (source->collector[0] && strcmp(source->collector, collector) != 0) {
