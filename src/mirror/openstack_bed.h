@@ -42,7 +42,7 @@ static inline json_t *os_bed_list(const char *name)
 static inline void os_bed_say(const struct http_bed_conn *conn, int status, const char *headers,
                               json_t *body)
 {
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = body ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     struct http_bed_answer answer = {
         .status = status, .headers = (char *)(uintptr_t)headers, .body = text};
     http_bed_give(os_bed.http, conn, &answer);
@@ -278,7 +278,9 @@ static inline void os_bed_answer(const struct http_bed_conn *conn, const char *m
             os_bed_say(conn, 404, NULL, os_bed_error("NotFound", "there is none"));
         } else if (more) {
             os_bed_tag(one, more + strlen("tags/"), strcmp(method, "PUT") == 0);
-            os_bed_say(conn, strcmp(method, "PUT") == 0 ? 201 : 204, NULL, NULL);
+            os_bed_say(conn, strcmp(method, "PUT") == 0 ? 201 : 204,
+                       "Content-Type: application/json\r\n",
+                       strcmp(method, "PUT") == 0 ? json_null() : NULL);
         } else if (strcmp(method, "DELETE") == 0) {
             os_bed_delete(name, id);
             os_bed_say(conn, 204, NULL, NULL);
