@@ -26,6 +26,8 @@ struct os_bed {
     unsigned refused;    /* an id of a tunnel that another project has; 0: none */
     unsigned fails_post; /* the number of the POST that is refused with `failure`; 0: none */
     const char *failure; /* "OverQuota" */
+    unsigned dies_at;    /* the number of the request from which on none is answered; 0: never */
+    bool dies_after;     /* that one is carried out all the same */
     bool slow;           /* nothing ever becomes ACTIVE, or is gone */
     char wrong[256];     /* what was changed that is not ours */
 };
@@ -310,7 +312,6 @@ static inline void os_bed_serve(const struct http_bed_conn *conn, const char *re
         *query++ = '\0';
     (void)snprintf(token, sizeof token, "\r\nX-Auth-Token: t%u\r\n", os_bed.token);
     json_t *body = body_at ? json_loads(body_at + 4, 0, NULL) : NULL;
-    os_bed.n_requests++;
     if (strcmp(target, "/v3/auth/tokens") == 0)
         os_bed_say_token(conn);
     else if (!strcasestr(request, token))
@@ -337,8 +338,12 @@ static inline void *os_bed_run(void *with)
             continue;
         char *request = http_bed_take(&conn);
         pthread_mutex_lock(&os_bed.lock);
-        if (request)
+        struct http_bed_conn nobody = {.fd = -1};
+        unsigned n = request ? ++os_bed.n_requests : 0;
+        if (request && (!os_bed.dies_at || n < os_bed.dies_at))
             os_bed_serve(&conn, request);
+        else if (request && os_bed.dies_after && n == os_bed.dies_at)
+            os_bed_serve(&nobody, request);
         pthread_mutex_unlock(&os_bed.lock);
         free(request);
         close(conn.fd);

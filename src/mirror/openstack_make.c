@@ -88,7 +88,8 @@ static void put_own_tag(const struct mirror_job *job, char out[64])
     (void)snprintf(out, 64, OPENSTACK_TAG "%s", job->name);
 }
 
-/* First the tags, from which everything can be undone; then the change. */
+/* First the tags, from which everything can be undone, and of these the one by which the others are
+ * found; then the change. */
 static int open_port(struct mirror_job *job, const char *id, struct err *err)
 {
     struct openstack *os = job->state;
@@ -97,6 +98,8 @@ static int open_port(struct mirror_job *job, const char *id, struct err *err)
     char tag[64];
     put_own_tag(job, tag);
     int result = neutron_get(&os->neutron, "ports", "port", id, &port, err);
+    if (result == 0)
+        result = put_tag(os, id, tag, true, err);
     json_array_foreach(json_object_get(port, "security_groups"), i, group)
     {
         char text[80];
@@ -105,8 +108,6 @@ static int open_port(struct mirror_job *job, const char *id, struct err *err)
         if (result == 0)
             result = put_tag(os, id, text, true, err);
     }
-    if (result == 0)
-        result = put_tag(os, id, tag, true, err);
     if (result == 0)
         result =
             neutron_put(&os->neutron, "ports", "port", id,
