@@ -7,9 +7,7 @@ import http.client
 import json
 import os
 import pwd
-import signal
 import socket
-import sys
 
 from lab import Failed, Skip, need, wait_until
 
@@ -89,7 +87,6 @@ extension_drivers=port_security
 [ml2_type_vxlan]
 vni_ranges=1:1000
 [securitygroup]
-enable_security_group=False
 firewall_driver=noop
 [service_providers]
 service_provider=TAAS:TAAS:neutron_taas.services.taas.service_drivers.taas_rpc.TaasRpcDriver:default
@@ -311,12 +308,15 @@ class Stack:
             self.users[name] = user
             self.identity("PUT", f"/projects/{self.projects[project]}/users/{user}/roles/"
                                  f"{self.roles[role]}")
-        service = self.identity("POST", "/services", {"service": {
-            "name": "neutron", "type": "network"}})["service"]["id"]
+        self.endpoint("network", f"http://127.0.0.1:{port}")
+
+    def endpoint(self, service, url):
+        """A service in the catalogue."""
+        made = self.identity("POST", "/services", {"service": {
+            "name": service, "type": service}})["service"]["id"]
         for kind in ("public", "internal", "admin"):
             self.identity("POST", "/endpoints", {"endpoint": {
-                "service_id": service, "interface": kind, "region_id": "RegionOne",
-                "url": f"http://127.0.0.1:{port}"}})
+                "service_id": made, "interface": kind, "region_id": "RegionOne", "url": url}})
 
     # --- Things in it -------------------------------------------------------------------------
 
@@ -372,6 +372,9 @@ class Stack:
                 "networks": sorted(networks, key=lambda row: row["id"]), **self.taas()}
 
     def stop(self):
-        for process in (getattr(self, name, None) for name in ("agent", "neutron", "keystone")):
+        """At once: they would wait for each other for long, and all they have goes with the
+        laboratory."""
+        for name in ("agent", "neutron", "keystone", "rabbit"):
+            process = getattr(self, name, None)
             if process:
-                process.tell(signal.SIGTERM)
+                process.kill()
