@@ -174,14 +174,12 @@ def server(name, project, tags=(), metadata=None):
 class Mirrors:
     """Tap mirrors before a Neutron that has none: requests and answers have the shapes that TaaS 15
     has, its checks, and its refusals."""
-    DIRECTIONS = ("IN", "OUT", "BOTH")
     KEYS = {"id", "project_id", "tenant_id", "name", "description", "port_id", "remote_ip",
             "mirror_type", "directions"}
 
     def __init__(self, stack):
         self.stack = stack
         self.rows = {}
-        self.quota = 10
 
     def answer(self, call):
         path, _, query = call.path.partition("?")
@@ -215,50 +213,58 @@ class Mirrors:
             return 204, None
         body = (call.body or {}).get("tap_mirror")
         if not isinstance(body, dict):
-            return refuse(400, "HTTPBadRequest", "Resource body required")
+            return bad("Resource body required")
         if call.verb == "PUT":
             for key in body:
                 if key not in ("name", "description"):
-                    return refuse(400, "HTTPBadRequest", f"Cannot update read-only attribute {key}")
+                    return bad(f"Cannot update read-only attribute {key}")
             row.update(body)
             return 200, {"tap_mirror": row}
         return self.create(body, project, call.token)
 
     @staticmethod
     def extension():
-        return {"name": "Tap Mirror", "alias": "tap-mirror", "updated": "2023-05-05T10:00:00-00:00",
-                "description": "Neutron Tap as a Service extension for mirrors", "links": []}
+        return {"name": "Tap as a Service GRE or ERSPAN mirror", "alias": "tap-mirror",
+                "description": "Neutron Tap as a Service extension for GRE or ERSPAN mirroring.",
+                "updated": "2023-05-05T11:45:00-00:00", "links": []}
 
     def create(self, body, project, token):
-        unknown = set(body) - self.KEYS
-        if unknown:
-            return refuse(400, "HTTPBadRequest", f"Unrecognized attribute(s) '{', '.join(unknown)}'")
-        for key in ("port_id", "remote_ip", "mirror_type", "directions"):
+        for key in ("port_id", "directions", "remote_ip", "mirror_type"):
             if key not in body:
-                return refuse(400, "HTTPBadRequest",
-                              f"Failed to parse request. Required attribute '{key}' not specified")
+                return bad(f"Failed to parse request. Required attribute '{key}' not specified")
+        unknown = [key for key in body if key not in self.KEYS]
+        if unknown:
+            return bad(f"Unrecognized attribute(s) '{', '.join(unknown)}'")
+        if body["mirror_type"] not in ("erspanv1", "gre"):
+            return bad(f"Invalid input for mirror_type. Reason: '{body['mirror_type']}' is not in "
+                       "['erspanv1', 'gre'].")
         directions = body["directions"]
-        if body["mirror_type"] not in ("erspanv1", "gre") or not isinstance(directions, dict) or \
-                not directions or set(directions) - {"IN", "OUT"}:
-            return refuse(400, "HTTPBadRequest", "Invalid input for directions. Reason: invalid")
-        port = self.stack.call("GET", "/v2.0/ports/" + body["port_id"], token=token, codes=())
-        if "port" not in port:
-            return refuse(404, "PortNotFound", f"Port {body['port_id']} could not be found.")
-        taken = {int(n) for row in self.rows.values() for n in row["directions"].values()}
+        if not isinstance(directions, dict):
+            return bad(f"Invalid input for directions. Reason: '{directions}' is not a dictionary.")
+        wrong = [key for key in directions if key not in ("IN", "OUT")]
+        if wrong:
+            return bad(f"Invalid input for directions. Reason: Unexpected keys supplied: "
+                       f"{', '.join(wrong)}.")
+        status, _, answer = self.stack.ask(NEUTRON, "GET", "/v2.0/ports/" + body["port_id"],
+                                           token=token)
+        if status != 200:
+            return status, answer
+        taken = {n for row in self.rows.values() for n in row["directions"].values()}
         for n in directions.values():
             if int(n) in taken:
                 return refuse(409, "TapMirrorTunnelConflict",
-                              f"The tunnel_id {n} is already used by another Tap Mirror, tunnel_id "
-                              f"{n} already exists")
-        if sum(row["project_id"] == project for row in self.rows.values()) >= self.quota:
-            return refuse(409, "OverQuota", "Quota exceeded for resources: ['tap_mirror'].")
-        row = {"id": str(uuid.uuid4()), "project_id": project, "tenant_id": project,
-               "name": body.get("name", ""), "description": body.get("description", ""),
-               "port_id": body["port_id"], "remote_ip": body["remote_ip"],
-               "mirror_type": body["mirror_type"],
-               "directions": {key: str(value) for key, value in directions.items()}}
+                              f"Tap Mirror with tunnel_id {n} already exists")
+        row = {"id": str(uuid.uuid4()), "project_id": project, "name": body.get("name", ""),
+               "description": body.get("description", ""), "port_id": body["port_id"],
+               "directions": {key: int(value) for key, value in directions.items()},
+               "remote_ip": body["remote_ip"], "mirror_type": body["mirror_type"],
+               "tenant_id": project}
         self.rows[row["id"]] = row
         return 201, {"tap_mirror": row}
+
+
+def bad(message):
+    return refuse(400, "HTTPBadRequest", message)
 
 
 def refuse(status, kind, message):

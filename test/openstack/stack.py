@@ -251,7 +251,7 @@ class Stack:
 
     # --- Its interfaces, as the admin ---------------------------------------------------------
 
-    def ask(self, port, verb, path, body=None, token="", limit=60):
+    def ask(self, port, verb, path, body=None, token="", subject="", limit=60):
         """(status, headers, answer)"""
         with self.ns.inside():
             sock = socket.create_connection(("127.0.0.1", port), limit)
@@ -260,6 +260,8 @@ class Stack:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token:
             headers["X-Auth-Token"] = token
+        if subject:
+            headers["X-Subject-Token"] = subject
         connection.request(verb, path, None if body is None else json.dumps(body), headers)
         answer = connection.getresponse()
         text = answer.read().decode("utf-8", "replace")
@@ -348,10 +350,32 @@ class Stack:
                    f"external-ids:iface-id={port['id']}", "external-ids:iface-status=active",
                    f"external-ids:attached-mac={port['mac_address']}")
 
+    def plug_alone(self, port):
+        """A port of a machine that sends nothing."""
+        tap = "tap" + port["id"][:11]
+        self.vsctl("add-port", "br-int", tap, "--", "set", "interface", tap, "type=internal",
+                   f"external-ids:iface-id={port['id']}", "external-ids:iface-status=active",
+                   f"external-ids:attached-mac={port['mac_address']}")
+
+    def unplug(self, port):
+        self.vsctl("--if-exists", "del-port", "br-int", "tap" + port["id"][:11])
+
     def wait_active(self, *ports):
         for port in ports:
             wait_until(lambda port=port: self.call("GET", "/v2.0/ports/" + port["id"])["port"]["status"]
                        == "ACTIVE", f"port {port['name']} is not active", 60, 0.2)
+
+    def wait_taas(self):
+        """Until the agent has done all that it was told."""
+        def settled():
+            got = self.taas()
+            rows = got["tap_services"] + got["tap_flows"]
+            return all(row["status"] in ("ACTIVE", "ERROR") for row in rows)
+        wait_until(settled, lambda: f"never settled: {self.taas()}", 30, 0.1)
+
+    def revoke(self, token):
+        """As its owner may."""
+        return self.ask(KEYSTONE, "DELETE", "/v3/auth/tokens", token=self.token(), subject=token)
 
     def taas(self):
         """All that mirrors, of all projects, as it is seen from outside: without ids of rows that come
