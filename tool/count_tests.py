@@ -3,14 +3,28 @@
 
 usage: count_tests.py [--failed | --skipped] TESTLOG
 
-Prints "PASSED FAILED SKIPPED", or the names of the tests that failed or were skipped, with the last
-line that each skipped one wrote: its reason.
+Prints "PASSED FAILED SKIPPED", or the names of the tests that failed or were skipped, with what each
+failed one complained of, and the last line that each skipped one wrote: its reason.
 """
 import json
+import re
 import sys
 
 MAX_SHOWN = 12
+MAX_LINES = 6  # of a failed one
 GOOD = {"OK", "EXPECTEDFAIL"}
+
+
+def said_by(test):
+    return ((test.get("stdout") or "") + "\n" + (test.get("stderr") or "")).strip().splitlines()
+
+
+def complaints(test):
+    """The lines that say what was wrong, or else the last ones."""
+    lines = said_by(test)
+    first = next((i for i, line in enumerate(lines)
+                  if re.search(r"FAILED|Error|ERROR|not ok|\[  ERROR", line)), len(lines) - MAX_LINES)
+    return [line[:200] for line in lines[max(first, 0):][:MAX_LINES]]
 
 
 def main():
@@ -23,12 +37,13 @@ def main():
     if mode == "--failed":
         for t in failed[:MAX_SHOWN]:
             print(f"{t['name']}: {t['result'].lower()}")
+            for line in complaints(t):
+                print("    " + line)
         if len(failed) > MAX_SHOWN:
             print(f"and {len(failed) - MAX_SHOWN} more")
     elif mode == "--skipped":
         for t in skipped:
-            said = ((t.get("stdout") or "") + "\n" + (t.get("stderr") or "")).strip()
-            print(f"{t['name']}: {said.splitlines()[-1] if said else 'gave no reason'}")
+            print(f"{t['name']}: {(said_by(t) or ['gave no reason'])[-1]}")
     else:
         print(len(tests) - len(failed) - len(skipped), len(failed), len(skipped))
 

@@ -27,7 +27,8 @@
 struct cloud_http {
     const struct cloud_world *world;
     CURL *curl;
-    uint32_t slow_ms; /* what every call waits since the cloud asked to be spared */
+    char *authorities; /* a file; NULL: the system's */
+    uint32_t slow_ms;  /* what every call waits since the cloud asked to be spared */
 };
 
 /* libcurl's own; once for the process, as it wants, and never undone. */
@@ -60,7 +61,18 @@ void cloud_http_close(struct cloud_http *http)
     if (!http)
         return;
     curl_easy_cleanup(http->curl);
+    free(http->authorities);
     free(http);
+}
+
+int cloud_http_trust(struct cloud_http *http, const char *file, struct err *err)
+{
+    char *copy = strdup(file);
+    if (!copy)
+        return err_set(err, -ENOMEM, "out of memory");
+    free(http->authorities);
+    http->authorities = copy;
+    return 0;
 }
 
 /* ---- the world ---- */
@@ -317,6 +329,10 @@ static void set_up(struct cloud_http *http, const struct cloud_request *request,
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    if (http->authorities) {
+        (void)curl_easy_setopt(curl, CURLOPT_CAINFO, http->authorities);
+        (void)curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "cloudspan/" VERSION_TEXT);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -427,8 +443,8 @@ static enum cloud_verdict usual_verdict(const struct cloud_response *response)
     }
 }
 
-/* Seconds, or a date; 0: it does not say. */
-static uint32_t retry_after_ms(const struct cloud_http *http, const struct cloud_response *response)
+uint32_t cloud_http_retry_after(const struct cloud_http *http,
+                                const struct cloud_response *response)
 {
     const char *value = cloud_response_header(response, "retry-after");
     char *end;
@@ -479,7 +495,7 @@ int cloud_http_call(struct cloud_http *http, struct cloud_request *request, bool
         result = cloud_http_send(http, request, out, err);
         if (result == 0) {
             verdict = manners->judge ? manners->judge(out, manners->with) : usual_verdict(out);
-            ms = retry_after_ms(http, out);
+            ms = cloud_http_retry_after(http, out);
         } else if (is_passing(result) &&
                    (is_safe || result == -ECONNREFUSED || result == -EHOSTUNREACH)) {
             verdict = CLOUD_RETRY;

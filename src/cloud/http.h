@@ -12,7 +12,7 @@
 #include "base/text.h"
 
 #define CLOUD_ANSWER_MAX  (32u << 20) /* bytes of a body */
-#define CLOUD_HEADERS_MAX 24
+#define CLOUD_HEADERS_MAX 64
 
 struct cloud_http;
 
@@ -27,6 +27,9 @@ struct cloud_world {
     /* "POST https://ec2.eu-west-1.amazonaws.com/ DescribeVpcs: 200, 31 ms": for -v. NULL: nothing.
      */
     void (*trace)(const char *line, void *with);
+    /* Whether the user wants to stop: asked several times a second while an answer is waited for.
+     * NULL: never. */
+    bool (*is_stopped)(void *with);
     void *with;
 };
 
@@ -34,6 +37,9 @@ struct cloud_world {
 int cloud_http_open(const struct cloud_world *world, struct cloud_http **out,
                     struct err *err) MUST_CHECK;
 void cloud_http_close(struct cloud_http *http);
+/* Believes the authorities of this file (PEM) from now on, and none of the system's: of a private
+ * cloud. Whether it can be read shows with the first call. */
+int cloud_http_trust(struct cloud_http *http, const char *file, struct err *err) MUST_CHECK;
 
 struct cloud_header {
     char *name; /* owned */
@@ -71,7 +77,8 @@ const char *cloud_response_header(const struct cloud_response *response, const c
 void cloud_response_done(struct cloud_response *response);
 
 /* Sends it once. Every answer is a success, whatever its status. -ECONNREFUSED, -ETIMEDOUT,
- * -EHOSTUNREACH (also: no such name), -EPROTO (TLS; no HTTP), -EMSGSIZE, -EIO. */
+ * -EHOSTUNREACH (also: no such name), -EPROTO (TLS; no HTTP), -EMSGSIZE, -EIO; -ECANCELED: the
+ * user wants to stop. */
 int cloud_http_send(struct cloud_http *http, const struct cloud_request *request,
                     struct cloud_response *out, struct err *err) MUST_CHECK;
 
@@ -102,6 +109,10 @@ struct cloud_manners {
 int cloud_http_call(struct cloud_http *http, struct cloud_request *request, bool is_safe,
                     const struct cloud_manners *manners, struct cloud_response *out,
                     struct err *err) MUST_CHECK;
+
+/* What Retry-After says, as seconds or as a date, 2 minutes at most; 0: nothing. */
+uint32_t cloud_http_retry_after(const struct cloud_http *http,
+                                const struct cloud_response *response);
 
 /* Pauses as a call would: for what takes its time. False: the user wants to stop. */
 bool cloud_http_wait(struct cloud_http *http, uint32_t ms);

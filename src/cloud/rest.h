@@ -17,14 +17,15 @@ struct cloud_rest {
     struct cloud_http *http;
     const char *name; /* "Neutron", for errors */
     char base[512];   /* what paths are put behind: "https://host:9696"; no slash at its end */
-    /* Puts what authorises into the headers; `renew`: what was put last was refused. */
+    /* Puts what authorises into the headers; `renew`: what was put last was refused. NULL: nothing
+     * is needed. */
     int (*authorize)(struct cloud_rest *rest, struct cloud_request *request, bool renew,
                      struct err *err);
     /* Reads the code and the message out of the body of a refusal. NULL: looks for the usual
      * places: error.code, error.message, NeutronError.type … */
     void (*explain)(const json_t *body, struct cloud_refusal *out);
     enum cloud_verdict (*judge)(const struct cloud_response *response, void *with); /* or NULL */
-    void *with;
+    void *with; /* judge's, too */
 };
 
 struct cloud_reply {
@@ -38,14 +39,19 @@ struct cloud_reply {
 
 void cloud_reply_done(struct cloud_reply *reply);
 
-/* `path` begins with a slash, or is a whole URL of the same host. `body` is borrowed; NULL: none.
- * Every answer is a success here; cloud_rest_want() is for those that want only good ones. */
+/* `path` begins with a slash, or is a whole URL of the same host ("next" of a page: of http:// and
+ * https://, the base's is taken); another host's is refused with -EINVAL, as it would get the
+ * token. `body` is borrowed; NULL: none. Every answer is a success here; cloud_rest_want() is for
+ * those that want only good ones. What is not a POST is asked again after a lost answer; so is a
+ * POST whose query has Google's requestId. */
 int cloud_rest_call(struct cloud_rest *rest, const char *method, const char *path,
                     const json_t *body, struct cloud_reply *out, struct err *err) MUST_CHECK;
 
 /* As above; a status of 400 or more is a failure: -ENOENT (404, 410), -EACCES (401, 403),
  * -EEXIST (409), -EBUSY (423), -EDQUOT (a quota: where refusal.code says so), -EINVAL (400, 412,
- * 422), -EAGAIN (429, and 5xx at last), -EIO; err is "NAME: METHOD PATH: CODE: MESSAGE". */
+ * 422), -EAGAIN (429, and 5xx at last), -EIO; err is "NAME: METHOD PATH: CODE: MESSAGE".
+ * *out has the refusal and the body then, too: cloud_reply_done() after each call, whatever came of
+ * it. */
 int cloud_rest_want(struct cloud_rest *rest, const char *method, const char *path,
                     const json_t *body, struct cloud_reply *out, struct err *err) MUST_CHECK;
 

@@ -52,10 +52,12 @@ struct cloud_inventory {
     bool failed; /* memory, or CLOUD_NICS_MAX; asked once */
 };
 
-/* NULL: no memory, or too many. Texts are copied; members that take texts are set by
- * cloud_nic_text(&nic->zone, "…"). */
+/* NULL: no memory, or too many. Good until the next one is added. Texts are copied; members that
+ * take texts are set by cloud_nic_text(&nic->zone, "…"). */
 struct cloud_nic *cloud_inventory_add(struct cloud_inventory *inventory, const char *id);
 void cloud_nic_text(struct cloud_inventory *inventory, char **member, const char *text);
+/* In the one form that addresses have here; what is none, is there already or is too much is left
+ * out. */
 void cloud_nic_address(struct cloud_nic *nic, const char *address);
 void cloud_inventory_done(struct cloud_inventory *inventory);
 /* What a machine is called: its name, else its id, else the interface's id. */
@@ -102,7 +104,8 @@ int cloud_select_take(int row, const char *value, struct cloud_select *select,
 int cloud_tag_check(const char *option, const char *expression, struct err *err) MUST_CHECK;
 bool cloud_tag_holds(const char *expression, const json_t *tags);
 bool cloud_select_is_empty(const struct cloud_select *select);
-/* Sets the fate of each that is still CLOUD_WANTED. Names that no interface has are remarks. */
+/* Sets the fate of each that is still CLOUD_WANTED. Remarks are: names that no interface has, tags
+ * that no machine has, and those that were asked for and are CLOUD_UNFIT, by reason. */
 void cloud_select(const struct cloud_select *select, struct cloud_inventory *inventory,
                   struct text *remarks);
 
@@ -117,6 +120,8 @@ struct cloud_ids {
 /* Gives each wanted interface an id: the one that `kept` (object: interface's id -> number; what
  * exists, or the journal knows) has for it, else one that follows from the mirror's name and the
  * interface's id, so that a mirror made anew has the same; the next free one where it is taken.
+ * A kept one outside of the range, or that others have taken, is not kept. That of an interface
+ * which is no longer wanted is given to another one only when there are no others.
  * -ENOSPC: there are none left. */
 int cloud_give_ids(const char *mirror, const json_t *kept, const struct cloud_ids *ids,
                    struct cloud_inventory *inventory, struct err *err) MUST_CHECK;

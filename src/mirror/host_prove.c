@@ -193,6 +193,11 @@ static int prove_tap(struct mirror_job *job, const struct host_wish *wish,
         return 0;
     }
     int result = host_choose(job, wish, mirrored, &method, why, err);
+    if (result == 0 && method == HOST_USER && !mirrored->has_carrier) {
+        /* Without one the kernel drops the frame before any process sees it. */
+        text_format(said, "not proven: %s has no carrier\n", tap->interface);
+        return 0;
+    }
     if (result == 0 && wish->to.wrap != MIRROR_INTERFACE)
         result = host_find_way(host, wish, mirrored, host_is_bound(method, wish), &way, err);
     if (result < 0)

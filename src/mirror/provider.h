@@ -21,9 +21,14 @@
 #include "base/err.h"
 #include "base/options.h"
 #include "base/text.h"
+#include "cloud/http.h"
 #include "mirror/object.h"
 
 #define MIRROR_NAME_MAX 32 /* of a mirror, with its NUL: letters, digits, '-', '_', '.' */
+
+/* In the environment of a cloudspan that some other program's hook has started, where nobody looks
+ * at what it says: it waits for others that are at work. */
+#define MIRROR_HOOK "CLOUDSPAN_HOOK"
 
 /* One mirror that is worked on. */
 struct mirror_job {
@@ -37,7 +42,9 @@ struct mirror_job {
     const json_t *arguments;    /* the words of the wish, for a unit that says them again */
     struct mirror_set recorded; /* what the journal has of it */
     const json_t *sample;       /* for measure(): the last look, by `what`, or NULL: see judge() */
-    void *state;                /* the provider's own, from open() to close() */
+    const struct cloud_world *world; /* for cloud_http_open(): how it waits, ends on Ctrl-C, and
+                                      * tells of each call where -v asks for it; may be NULL */
+    void *state;                     /* the provider's own, from open() to close() */
 };
 
 /* Of one mirrored thing, for `status`. Numbers since it was made. */

@@ -184,7 +184,7 @@ static int open_here(struct mirror_job *job, struct err *err)
     int result = host_open(job, NULL, sizeof(struct vm), err);
     struct vm *vm = job->state;
     if (vm)
-        vm->is_hook = getenv(VM_HOOK) != NULL;
+        vm->is_hook = getenv(MIRROR_HOOK) != NULL;
     return result;
 }
 

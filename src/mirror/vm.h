@@ -22,7 +22,6 @@
 #define VM_MACHINES_MAX 64
 #define VM_NICS_MAX     32 /* of a machine */
 #define VM_NAME_MAX     64
-#define VM_HOOK         "CLOUDSPAN_HOOK"
 #define VM_PROXMOX      "/etc/pve"
 
 enum vm_kind {

@@ -79,9 +79,9 @@ void vm_put_hook(const struct mirror_job *job, const char *program, bool is_libv
                 "# when it is gone; cloudspan-mirror(1). It goes with: cloudspan mirror remove "
                 "vm --name %s\n",
                 job->name, job->name);
-    text_put(out, "if [ -z \"${" VM_HOOK ":-}\" ]; then\n");
+    text_put(out, "if [ -z \"${" MIRROR_HOOK ":-}\" ]; then\n");
     put_cases(job->wish, is_libvirt, out);
-    text_put(out, "    " VM_HOOK "=1 setsid \"$0\" </dev/null >/dev/null 2>&1 &\n"
+    text_put(out, "    " MIRROR_HOOK "=1 setsid \"$0\" </dev/null >/dev/null 2>&1 &\n"
                   "    exit 0\n"
                   "fi\n"
                   "export CLOUDSPAN_STATE=");

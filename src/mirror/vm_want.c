@@ -143,6 +143,29 @@ static int give_ids(const struct mirror_job *job, struct vm *vm, const struct mi
     return 0;
 }
 
+/* The kernel has an id once, whoever's it is. */
+static int check_ids(const struct mirror_job *job, const struct vm *vm, struct err *err)
+{
+    const struct vm_wish *wish = job->wish;
+    const struct mirror_target *to = &wish->host.to;
+    const char *kind = mirror_wrap_name(to->wrap);
+    for (size_t i = 0; i < vm->n_taps; i++) {
+        for (size_t k = 0; k < vm->host.n_links; k++) {
+            const struct linux_link *link = &vm->host.links[k];
+            char mark[MIRROR_NAME_MAX] = "";
+            bool owns;
+            if (strcmp(link->kind, kind) != 0 || link->tunnel.port != to->port ||
+                link->tunnel.id != vm->taps[i].id ||
+                (host_read_alias(link->alias, mark, &owns) && strcmp(mark, host_mark(job)) == 0))
+                continue;
+            return err_set(
+                err, -EEXIST, "--id: %u is the id of %s already%s%s: this host can have it once",
+                vm->taps[i].id, link->name, mark[0] ? ", of the mirror " : "", host_name_of(mark));
+        }
+    }
+    return 0;
+}
+
 static void want_nics(const struct mirror_job *job, const struct vm *vm, struct mirror_set *out)
 {
     const struct vm_wish *wish = job->wish;
@@ -250,6 +273,8 @@ int vm_want(struct mirror_job *job, struct mirror_set *out, struct text *remarks
     if (has_ids) {
         keep_absent(job, vm, &nics);
         result = give_ids(job, vm, &nics, err);
+        if (result == 0)
+            result = check_ids(job, vm, err);
     }
     if (result == 0)
         result = want_taps(job, out, remarks, err);

@@ -3,29 +3,34 @@
     guest (QEMU) -- vnetN |br0|    hv eth1 10.9.0.1 -- 10.9.0.2 eth0 col
 
 libvirtd is the real one, and so are its machines: QEMU without a disk, whose network boot asks for
-an address (DHCP) and routers (IPv6) for as long as it runs. Nothing but the laboratory's own folders
-is used: /etc/libvirt and its kin are hidden under empty ones before the daemon starts."""
+an address (DHCP) and routers (IPv6) for as long as it runs. Each libvirtd has a mount namespace with
+folders of its own in the place of /etc/libvirt, /run and their kin, so there may be two of them."""
 import ctypes
+import fcntl
 import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
+import uuid
 
-from lab import ROOM, Failed, Skip, need, wait_until
+from lab import Failed, Skip, need, wait_until
 
 DONE, FAILED, MISUSED, UNHEALTHY = 0, 1, 2, 4
 COLLECTOR = "10.9.0.2"
-HOOKS = "/etc/libvirt/hooks"
 
+# Without control groups, namespaces and another user: what an ordinary container has not.
 CONFIGURATION = {
-    "libvirtd.conf": 'auth_unix_ro = "none"\nauth_unix_rw = "none"\n',
-    # Without control groups, namespaces and another user: what an ordinary container has not.
+    "libvirtd.conf": 'auth_unix_ro = "none"\nauth_unix_rw = "none"\n'
+                     'host_uuid = "HOST"\n',  # without, both would be the same host
     "qemu.conf": 'user = "root"\ngroup = "root"\nsecurity_driver = "none"\n'
                  'cgroup_controllers = []\nnamespaces = []\nstdio_handler = "file"\n'
                  "remember_owner = 0\n",
 }
+HIDDEN = {"etc": "/etc/libvirt", "lib": "/var/lib/libvirt", "log": "/var/log/libvirt",
+          "cache": "/var/cache/libvirt", "run": "/run"}
 
 INTERFACES = {
     "bridge": "<interface type='bridge'><source bridge='br0'/>",
@@ -34,27 +39,26 @@ INTERFACES = {
 }
 
 
-def hide(folder, files=()):
-    """An empty folder in the place of the machine's own; in this laboratory only."""
-    if not os.path.isdir(folder):
-        raise Skip(f"there is no {folder}")
-    place = os.path.join(ROOM, "hidden" + folder)
-    os.makedirs(place, exist_ok=True)
-    for name, text in dict(files).items():
-        with open(os.path.join(place, name), "w", encoding="utf-8") as file:
-            file.write(text)
-    subprocess.run(["mount", "--bind", place, folder], check=True)
-
-
 class Hypervisor:
-    """The namespaces and the bridge; no machine yet."""
+    """The namespaces and the bridge; no machine yet. `other`: who has the collector already."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, other=None):
         self.lab = lab
-        self.hv, self.col = lab.ns("hv"), lab.ns("col")
-        lab.cable(self.hv, "eth1", self.col, "eth0", offload=False)
-        self.hv.address("eth1", "10.9.0.1/24")
-        self.col.address("eth0", COLLECTOR + "/24")
+        self.held = []  # descriptors of taps
+        self.hooks, self.runs = "/etc/libvirt/hooks", "/run/cloudspan"
+        self.far = "eth1" if other else "eth0"  # the collector's card that its copies come by
+        if other:
+            self.hv, self.col = lab.ns("hv2"), other.col
+            lab.cable(self.hv, "eth1", self.col, "eth1", offload=False)
+            self.hv.address("eth1", "10.9.1.1/24")
+            self.col.address("eth1", "10.9.1.2/24")
+            self.hv.ip("route", "add", COLLECTOR, "via", "10.9.1.2")
+        else:
+            self.hv, self.col = lab.ns("hv"), lab.ns("col")
+            lab.cable(self.hv, "eth1", self.col, "eth0", offload=False)
+            self.hv.address("eth1", "10.9.0.1/24")
+            self.col.address("eth0", COLLECTOR + "/24")
+        self.place = ["ip", "netns", "exec", self.hv.name]  # what runs there, runs by this
         self.hv.ip("link", "add", "br0", "type", "bridge")
         self.hv.ip("link", "set", "br0", "up")
 
@@ -63,8 +67,13 @@ class Hypervisor:
         self.hv.ip("tuntap", "add", "dev", name, "mode", "tap")
         self.hv.ip("link", "set", name, "master", bridge, "up")
 
-    def has_link(self, name):
-        return f" {name}: " in self.hv.ip("-o", "link").replace("@", ": ")
+    def hold(self, name):
+        """Opens a tap as QEMU does: now there is somebody at its other end. Gives the descriptor."""
+        TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454ca, 2, 0x1000
+        with self.hv.inside():
+            fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
+        return fd
 
     def state(self):
         """Everything that a mirror may touch: what is there before is there afterwards."""
@@ -76,9 +85,10 @@ class Hypervisor:
         filters = [line for link in links for hook in ("ingress", "egress")
                    for line in self.hv.tc("filter", "show", "dev", link["ifname"], hook,
                                           check=False).splitlines()]
-        files = sorted(os.path.join(folder, name) for place in (HOOKS, "/etc/systemd/system",
-                                                                "/run/cloudspan")
-                       for folder, _, names in os.walk(place) for name in names + [""])
+        files = sorted(os.path.join(folder, name) for place in (self.hooks, self.runs,
+                                                                "/etc/systemd/system")
+                       for folder, _, names in os.walk(place)
+                       for name in names + [""] * (place == self.hooks))
         return {"links": known, "filters": filters, "files": files,
                 "qdiscs": sorted(re.sub(r"vnet\d+", "vnetN", line)
                                  for line in self.hv.tc("qdisc").splitlines()
@@ -86,29 +96,47 @@ class Hypervisor:
 
 
 class Libvirt(Hypervisor):
-    def __init__(self, lab):
+    def __init__(self, lab, other=None):
         for program in ("libvirtd", "virsh", "qemu-system-x86_64"):
             need(program)
         if not os.path.exists("/dev/net/tun"):
             raise Skip("taps need /dev/net/tun")
-        super().__init__(lab)
-        hide("/etc/libvirt", CONFIGURATION)
-        os.makedirs(HOOKS)
-        for folder in ("/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt"):
-            hide(folder)
-        self.daemon = None
+        for folder in HIDDEN.values():
+            if not os.path.isdir(folder):
+                raise Skip(f"there is no {folder}")
+        super().__init__(lab, other)
+        self.enter_folders()
         self.start_daemon()
 
+    def enter_folders(self):
+        """A process that does nothing but have the namespaces."""
+        self.room = self.lab.folder(self.hv.name, 0o755)
+        for name in ("etc/hooks", "lib", "log", "cache", "run/lab", "run/netns"):
+            self.lab.folder(f"{self.hv.name}/{name}", 0o755)
+        for name, text in CONFIGURATION.items():
+            with open(f"{self.room}/etc/{name}", "w", encoding="ascii") as file:
+                file.write(text.replace("HOST", str(uuid.uuid4())))
+        script = [f"hostname {self.hv.name}", f"mount --rbind /run/lab {self.room}/run/lab",
+                  f"mount --rbind /run/netns {self.room}/run/netns"]
+        script += [f"mount --rbind {self.room}/{name} {folder}" for name, folder in HIDDEN.items()]
+        script += ["touch /run/lab/" + self.hv.name + ".there", "exec sleep infinity"]
+        holder = self.hv.start("folders-" + self.hv.name, "unshare", "--mount", "--uts", "sh", "-ec",
+                               "\n".join(script))
+        wait_until(lambda: holder.must_run() and
+                   os.path.exists(self.lab.path(self.hv.name + ".there")), "no mount namespace")
+        self.hooks, self.runs = f"{self.room}/etc/hooks", f"{self.room}/run/cloudspan"
+        self.place = ["nsenter", "--target", str(holder.pid), "--net", "--mount", "--uts"]
+
     def start_daemon(self):
-        self.daemon = self.hv.start("libvirtd", sys.executable, "-B", __file__, need("libvirtd"),
-                                    "-f", "/etc/libvirt/libvirtd.conf")
+        self.daemon = self.lab.start("libvirtd", *self.place, sys.executable, "-B", __file__,
+                                     need("libvirtd"), "-f", "/etc/libvirt/libvirtd.conf")
         wait_until(lambda: self.daemon.must_run() and
                    self.virsh("version", check=False)[0] == 0, "libvirtd does not answer")
 
     def virsh(self, *arguments, check=True):
-        done = subprocess.run([need("virsh"), "-c", "qemu:///system", *arguments], text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                              timeout=120)
+        done = subprocess.run([*self.place, need("virsh"), "-c", "qemu:///system", *arguments],
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False, timeout=120)
         if check and done.returncode != 0:
             raise Failed(f"virsh {' '.join(arguments)}: {done.stdout}\n{self.daemon.said()[-2000:]}")
         return done.returncode, done.stdout
@@ -192,19 +220,16 @@ class Mirror:
     def __init__(self, hypervisor, *wish, to="vxlan:" + COLLECTOR, number=200):
         self.on = hypervisor
         self.lab = hypervisor.lab
-        self.state = self.lab.folder("state")
-        self.which = [word for pair in zip(wish, wish[1:]) if pair[0] in ("--name", "--pve")
-                      for word in pair]
+        self.state = self.lab.folder(f"state-{hypervisor.hv.name}")
         self.wish = [*wish, "--to", to, "--id", str(number)]
 
     def call(self, verb, *arguments, codes=(DONE,), wish=True, before=()):
-        command = ["ip", "netns", "exec", self.on.hv.name, *before, self.lab.cloudspan, "mirror",
-                   verb, "vm", *(self.wish if wish and verb in ("plan", "apply") else ()),
-                   *arguments]
+        command = [*self.on.place, *before, self.lab.cloudspan, "mirror", verb, "vm",
+                   *(self.wish if wish and verb in ("plan", "apply") else ()), *arguments]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False, timeout=120,
                               env={**os.environ, "CLOUDSPAN_STATE": self.state})
-        answer = Answer(command[4 + len(before):], done.returncode, done.stdout, done.stderr)
+        answer = Answer(command[len(self.on.place) + len(before):], done.returncode, done.stdout, done.stderr)
         if codes and answer.code not in codes:
             raise Failed(f"{answer.said()}\nnot {codes}")
         return answer

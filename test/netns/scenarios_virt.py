@@ -6,8 +6,7 @@ import struct
 import time
 
 from collector import Capture, Watch
-from hypervisor import (COLLECTOR, DONE, FAILED, HOOKS, UNHEALTHY, Libvirt, Mirror, Proxmox,
-                        same_state)
+from hypervisor import (COLLECTOR, DONE, FAILED, UNHEALTHY, Libvirt, Mirror, Proxmox, same_state)
 from lab import Failed, wait_until
 from scenario import scenario
 
@@ -62,8 +61,8 @@ def speak(on, n=5):
 def must_mirror(on, tap, vni, boots=True):
     """A while of a machine's traffic: all that passes its tap, in both directions, comes to the
     collector once. `boots`: it is the card that the machine asks for addresses by."""
-    at_collector = Capture(on.lab, on.col, "eth0", name=f"collector-{tap}")
-    at_tap = Capture(on.lab, on.hv, tap, name=f"tap-{tap}", direction="inout")
+    at_collector = Capture(on.lab, on.col, on.far, name=f"collector-{on.hv.name}-{tap}")
+    at_tap = Capture(on.lab, on.hv, tap, name=f"tap-{on.hv.name}-{tap}", direction="inout")
     sent = on.hv.counters(tap)["rx"]["packets"]
     speak(on)
     wait_until(lambda: not boots or on.hv.counters(tap)["rx"]["packets"] >= sent + 2,
@@ -104,7 +103,7 @@ def vm_libvirt(lab):
     for stop, start in ((("destroy", "web-1"), ("start", "web-1")),
                         (("save", "web-1", lab.path("saved")), ("restore", lab.path("saved")))):
         on.virsh(*stop)
-        wait_until(lambda: not any(kind == "vxlan" for *_, kind in on.state()["links"]),
+        wait_until(lambda: vxlan_devices(on) == 0,
                    "the tunnel's device stays when the machine has gone", every=0.2)
         if "not running" not in mirror.status().out:
             raise Failed(mirror.status().said())
@@ -217,6 +216,42 @@ def own_frames(on, tap):
     return on.hv.counters(tap)["rx" if tap.startswith("vnet") else "tx"]["packets"]
 
 
+@scenario("vm-migrate", *REAL)
+def vm_migrate(lab):
+    """A running machine moves to another hypervisor, and so does its mirror."""
+    here = Libvirt(lab)
+    there = Libvirt(lab, other=here)
+    lab.cable(here.hv, "eth2", there.hv, "eth2")
+    here.hv.address("eth2", "10.8.0.1/24")
+    there.hv.address("eth2", "10.8.0.2/24")
+    here.define("web-1", ("bridge", 1))
+    here.virsh("start", "web-1")
+    before = [here.state(), there.state()]
+    mirrors = [Mirror(on, "--domain", "web-1", "--migrates") for on in (here, there)]
+    if "web-1 is not here: it is mirrored when it comes" not in mirrors[1].apply().out:
+        raise Failed(mirrors[1].plan().said())
+    mirrors[0].apply()
+    must_mirror(here, here.taps("web-1")[0], 200)
+    for source, target, to in ((0, 1, "10.8.0.2"), (1, 0, "10.8.0.1")):
+        on = (here, there)[source], (here, there)[target]
+        on[0].virsh("migrate", "--live", "--persistent", "--undefinesource", "web-1",
+                    f"qemu+unix:///system?socket={on[1].room}/run/libvirt/libvirt-sock",
+                    "--migrateuri", f"tcp://{to}")
+        for mirror in mirrors:
+            mirror.wait_well(f"migrated to {to}")
+        wait_until(lambda: vxlan_devices(on[0]) == 0 and vxlan_devices(on[1]) == 1,
+                   lambda: f"migrated to {to}: {on[0].state()['links']} {on[1].state()['links']}",
+                   every=0.5)
+        must_mirror(on[1], on[1].taps("web-1")[0], 200)
+    for mirror, on, state in zip(mirrors, (here, there), before):
+        mirror.remove()
+        same_state("remove", state, on.state())
+
+
+def vxlan_devices(on):
+    return sum(kind == "vxlan" for *_, kind in on.state()["links"])
+
+
 @scenario("vm-no-virsh", *REAL)
 def vm_no_virsh(lab):
     """Without virsh, by libvirt's files; and when libvirt is not there at all."""
@@ -239,11 +274,11 @@ def vm_no_virsh(lab):
         file.write('#!/bin/sh\n[ "$1" = --version ] && echo 6.0.0 && exit\nexec /usr/bin/virsh "$@"\n')
     os.chmod(f"{old}/virsh", 0o755)
     out = mirror.call("plan", before=["env", f"PATH={old}:{os.environ['PATH']}"]).out
-    if f'libvirt 6.0 calls no hooks in {HOOKS}/qemu.d' not in out:
+    if 'libvirt 6.0 calls no hooks in /etc/libvirt/hooks/qemu.d' not in out:
         raise Failed(out)
     # Somebody's file in our place.
-    os.makedirs(f"{HOOKS}/qemu.d")
-    with open(f"{HOOKS}/qemu.d/cloudspan-web-1", "w", encoding="ascii") as file:
+    os.makedirs(f"{on.hooks}/qemu.d")
+    with open(f"{on.hooks}/qemu.d/cloudspan-web-1", "w", encoding="ascii") as file:
         file.write("#!/bin/sh\n")
     mirror.must_refuse("cloudspan-web-1 is there, and not ours")
 
@@ -301,21 +336,35 @@ def vm_proxmox(lab):
     watch.settle(6)
     if watch.machine("db-2").get("packets", 0) < 6:
         raise Failed(f"watch has not seen the container: {watch.snapshot().get('sources')}")
-    watch.stop()
 
     # Stop and start.
     stop(on, 105, 2)
     on.calls("105", "post-stop")
-    wait_until(lambda: links(on) == 1, "devices stay when the machine has gone", every=0.5)
+    wait_until(lambda: vxlan_devices(on) == 1, "devices stay when the machine has gone", every=0.5)
     if "hookscript: local:snippets/theirs" not in on.read(108):
         raise Failed("somebody else's hookscript was replaced")
     start(on, 105, 2)
     on.calls("105", "pre-start")
     time.sleep(1)
-    if links(on) != 1:
+    if vxlan_devices(on) != 1:
         raise Failed("the hook works in a phase that is none of its")
     on.calls("105", "post-start")
     mirror.wait_well("after the hookscript was called")
+
+    # In user space: its process ends with the machine, and starts with it.
+    mirror.wish += ["--method", "user"]
+    mirror.apply()
+    mirror.must_have_nothing_to_do()
+    stop(on, 105, 2)
+    on.calls("105", "post-stop")
+    wait_until(lambda: carriers() == ["mirror-.web-1@veth106i0.carry"],
+               lambda: f"processes stay: {carriers()}", every=0.5)
+    start(on, 105, 2)
+    on.calls("105", "post-start")
+    mirror.wait_well("in user space")
+    if len(carriers()) != 3:
+        raise Failed(f"processes are {carriers()}")
+    watch.stop()
 
     # It is on another node: without its hookscript it would not start there.
     os.rename(f"{on.folder}/qemu-server/105.conf", f"{on.folder}/nodes/pve2/qemu-server/105.conf")
@@ -334,18 +383,21 @@ def vm_proxmox(lab):
     same_state("remove", before, on.state())
 
 
+def carriers():
+    folder = "/run/cloudspan"
+    return sorted(name for name in os.listdir(folder) if name.endswith(".carry"))
+
+
 def start(on, number, n_cards):
     for i in range(n_cards):
         on.tap(f"tap{number}i{i}")
+        on.held.append(on.hold(f"tap{number}i{i}"))
 
 
 def stop(on, number, n_cards):
     for i in range(n_cards):
+        os.close(on.held.pop())
         on.hv.ip("link", "del", f"tap{number}i{i}")
-
-
-def links(on):
-    return sum(kind == "vxlan" for *_, kind in on.state()["links"])
 
 
 @scenario("vm-tap", *FILES)
@@ -359,6 +411,9 @@ def vm_tap(lab):
     if "no hypervisor is known" not in out or "+ hook of" in out:
         raise Failed(out)
     mirror.must_have_nothing_to_do()
+    script = mirror.call("plan", "--print").out
+    if "ip link add cs-" not in script or "tc filter add dev mytap0 ingress" not in script:
+        raise Failed(script)
     if '"old-box"' not in mirror.config() or "vxlan:200@10.9.0.1" not in mirror.config():
         raise Failed(mirror.config())
     for wish, says in (
@@ -367,6 +422,7 @@ def vm_tap(lab):
             (("--domain", "mytap0", "--domain", "mytap0"), "is there twice"),
             (("--domain", "a/b"), "is no name of a machine"),
             (("--domain", "mytap0", "--name", "n" * 31), "too long"),
+            (("--domain", "mytap0", "--name", "other"), "200 is the id of cs-.*, of the mirror mytap0"),
             (("--domain", "nothing"), "--domain: .*'nothing'"),
             ((), "which machine")):
         Mirror(on, *wish).must_refuse(says)
@@ -374,6 +430,48 @@ def vm_tap(lab):
     mirror.remove()
     on.hv.ip("link", "del", "mytap0")
     same_state("remove", before, on.state())
+
+
+@scenario("vm-same-bridge", *FILES)
+def vm_same_bridge(lab):
+    """The collector is on the machine's own bridge, which sends its copies to the machine as well."""
+    on = Proxmox(lab)
+    near = lab.ns("near")
+    lab.cable(on.hv, "p-near", near, "eth0", offload=False)
+    on.hv.ip("link", "set", "p-near", "master", "br0")
+    on.hv.ip("link", "set", "dev", "p-near", "type", "bridge_slave", "learning", "off")
+    near.address("eth0", "10.50.0.2/24")
+    on.tap("mytap0")
+    tap = on.hold("mytap0")
+    speak(on, 0)
+    mirror = Mirror(on, "--domain", "mytap0", to="vxlan:10.50.0.2")
+    said = mirror.call("plan").out
+    mirror.apply()
+    if "but never the copies themselves" not in said:
+        raise Failed("copies that pass the mirrored tap are not left out:\n" + said)
+    on.hv.run("bridge", "fdb", "flush", "dev", "p-near", check=False)
+    at_collector = Capture(lab, near, "eth0", name="near")
+    drain(tap)
+    speak(on, 7)
+    time.sleep(0.5)
+    at_collector.process.stop()
+    received = drain(tap)
+    own = sum(b"from the bridge" in frame and frame[36:38] != b"\x12\xb5" for frame in received)
+    flooded = sum(frame[36:38] == b"\x12\xb5" for frame in received)
+    copies = without_proof(copies_of(at_collector.file).get(200, []))
+    n = sum(b"from the bridge" in frame for frame in copies)
+    if own != 7 or flooded < 7 or n != 7:
+        raise Failed(f"{own} frames and {flooded} copies came to the machine, {n} to the collector")
+    os.close(tap)
+
+
+def drain(fd):
+    frames = []
+    while True:
+        try:
+            frames.append(os.read(fd, 65536))
+        except BlockingIOError:
+            return frames
 
 
 @scenario("vm-kill", "strace", *FILES)
