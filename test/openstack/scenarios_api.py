@@ -125,6 +125,7 @@ def who(project):
     mirror.plan()
     mirror.must_refuse(["nope"], "plan", "--cloud", "nope")
     mirror.credentials = {}
+    os.unlink(os.path.join(mirror.home, ".config", "openstack", "clouds.yaml"))
     mirror.must_refuse(["OS_"], "plan")
 
     for change, says in (({"OS_PASSWORD": "wrong-s3cret"}, "does not accept"),
