@@ -86,8 +86,26 @@ def neutron_setup(database):
     model_base.BASEV2.metadata.create_all(sqlalchemy.create_engine("sqlite:///" + database))
 
 
+def try_locked_databases_again():
+    """Where another database waits or reports a deadlock, after which Neutron begins anew, SQLite says
+    that it is locked."""
+    from neutron_lib.db import api
+    from neutron_taas.services.taas.service_drivers.taas_rpc import TaasCallbacks
+    from oslo_db import exception
+    from oslo_db.sqlalchemy import exc_filters
+    from sqlalchemy.exc import OperationalError
+
+    @exc_filters.filters("sqlite", OperationalError, r"^.*database is locked.*")
+    def locked(error, *_):
+        raise exception.DBDeadlock(error)
+    # What agents say, Neutron's own plugins take in this way.
+    for name in ("sync_tap_resources", "set_tap_service_status", "set_tap_flow_status"):
+        setattr(TaasCallbacks, name, api.retry_db_errors(getattr(TaasCallbacks, name)))
+
+
 def neutron(*arguments):
     from neutron.cmd.eventlet.server import main
+    try_locked_databases_again()
     sys.argv = ["neutron-server", *arguments]
     sys.exit(main())
 

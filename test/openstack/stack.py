@@ -70,7 +70,7 @@ token_cache_time=-1
 [oslo_concurrency]
 lock_path={room}/lock
 [database]
-connection=sqlite:///{room}/neutron.sqlite?timeout=30
+connection=sqlite:///{room}/neutron.sqlite?timeout=0.2
 [QUOTAS]
 quota_port=-1
 quota_tap_service=3
