@@ -427,8 +427,9 @@ int keystone_open(const struct keystone_options *options, struct cloud_http *htt
         result = set_options(keystone, options, err);
     if (result == 0)
         result = set_base(keystone, err);
-    if (result == 0 && value_of(keystone, KEYSTONE_CACERT))
-        result = cloud_http_trust(http, value_of(keystone, KEYSTONE_CACERT), err);
+    if (result == 0)
+        cloud_http_trust(http, value_of(keystone, KEYSTONE_CACERT),
+                         value_of(keystone, KEYSTONE_CERT), value_of(keystone, KEYSTONE_KEY));
     if (result == 0)
         result = authenticate(keystone, err);
     if (result == 0 && !keystone->project[0])

@@ -39,6 +39,7 @@ static const struct {
     [KEYSTONE_INTERFACE] = {{"INTERFACE", "ENDPOINT_TYPE"}, {"interface", "endpoint_type"}},
     [KEYSTONE_CACERT] = {{"CACERT"}, {"cacert"}},
     [KEYSTONE_CERT] = {{"CERT"}, {"cert"}},
+    [KEYSTONE_KEY] = {{"KEY"}, {"key"}},
     [KEYSTONE_NETWORK_OVERRIDE] = {{"NETWORK_ENDPOINT_OVERRIDE"}, {"network_endpoint_override"}},
     [KEYSTONE_COMPUTE_OVERRIDE] = {{"COMPUTE_ENDPOINT_OVERRIDE"}, {"compute_endpoint_override"}},
     [KEYSTONE_IDENTITY_VERSION] = {{"IDENTITY_API_VERSION"}, {"identity_api_version"}},
@@ -131,6 +132,19 @@ static int set(struct keystone_config *config, enum keystone_key key, const char
     return 0;
 }
 
+/* Of files, "~/" is the home. */
+static int set_path(struct keystone_config *config, enum keystone_key key, const char *value,
+                    struct err *err)
+{
+    const char *home = getenv("HOME");
+    char path[PATH_SIZE];
+    bool is_path = key == KEYSTONE_CACERT || key == KEYSTONE_CERT || key == KEYSTONE_KEY;
+    if (!is_path || strncmp(value, "~/", 2) != 0 || !home)
+        return set(config, key, value, err);
+    (void)snprintf(path, sizeof path, "%s%s", home, value + 1);
+    return set(config, key, path, err);
+}
+
 /* What a cloud's entry has; what is set already stays, unless it `wins`. */
 static int take_entry(const struct yaml_doc *doc, const struct yaml_node *entry, bool wins,
                       struct keystone_config *config, struct err *err)
@@ -146,7 +160,7 @@ static int take_entry(const struct yaml_doc *doc, const struct yaml_node *entry,
                 value = text_of(doc, entry, rows[key].keys[i]);
         }
         if (value && (wins || !config->value[key]))
-            result = set(config, (enum keystone_key)key, value, err);
+            result = set_path(config, (enum keystone_key)key, value, err);
     }
     if (result == 0 && !config->value[KEYSTONE_REGION] && regions &&
         regions->type == YAML_IS_LIST && regions->first) {
@@ -289,9 +303,6 @@ static int check(const struct keystone_config *config, struct err *err)
         return err_set(err, -EINVAL,
                        "%s: certificates are always verified here: take OS_INSECURE or 'verify: "
                        "false' away, and give the cloud's own authority by OS_CACERT or 'cacert:'",
-                       config->origin);
-    if (config->value[KEYSTONE_CERT])
-        return err_set(err, -EINVAL, "%s: certificates of clients (OS_CERT) are not supported",
                        config->origin);
     if (version && version[0] != '3')
         return err_set(err, -EINVAL, "%s: of the Identity API only version 3 is spoken here",

@@ -1,6 +1,5 @@
 /* cloudspan mirror: sets mirrors up, shows their state, takes them away. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,23 +14,17 @@
 #include "cmd/mirror_many.h"
 #include "cmd/mirror_settings.h"
 #include "cmd/mirror_show.h"
+#include "cmd/mirror_verb.h"
+#include "cmd/mirror_world.h"
 #include "mirror/engine.h"
 #include "mirror/record.h"
 
 #define OUT_MAX (64u << 20)
 
-static volatile sig_atomic_t was_interrupted;
-
-static void interrupt(int number)
-{
-    (void)number;
-    was_interrupted = 1;
-}
-
 static bool is_stopped(void *with)
 {
     (void)with;
-    return was_interrupted;
+    return mirror_is_stopped();
 }
 
 int mirror_print(struct text *out)
@@ -67,8 +60,17 @@ static void help(const struct command *command, const struct mirror_provider *pr
         for (; *list; list++)
             printf("  %-10s %s\n", (*list)->name, (*list)->summary);
         printf("\n");
+        for (list = mirror_providers(); *list; list++)
+            if ((*list)->verbs) {
+                mirror_verb_help(*list, stdout);
+                printf("\n");
+            }
     }
     options_print(provider ? provider->options : rows, stdout);
+    if (provider && provider->verbs) {
+        printf("\nThis provider also has:\n");
+        mirror_verb_help(provider, stdout);
+    }
     if (provider)
         printf("\n%scloudspan mirror --help lists the options that every provider has.\n",
                provider->more ? provider->more : "");
@@ -104,14 +106,35 @@ static int show_plan(const struct mirror_settings *s, const struct mirror_planne
     return result;
 }
 
+/* Those that are there: the wanted ones without what could not be made. What is in it is borrowed.
+ */
+static int made_of(const struct mirror_planned *planned, const struct mirror_outcome *outcome,
+                   struct mirror_set *out, struct err *err)
+{
+    out->at = calloc(planned->wanted.n + 1, sizeof *out->at);
+    if (!out->at)
+        return err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0, k = 0; i < planned->wanted.n; i++) {
+        bool lacks = k < outcome->n_lack && outcome->lack[k].want == &planned->wanted.at[i];
+        k += lacks; /* they are in the same order */
+        if (!lacks || outcome->lack[k - 1].is_there)
+            out->at[out->n++] = planned->wanted.at[i];
+    }
+    return 0;
+}
+
 /* For the collector's watch: in a file here, whose path is "" where the collector needs none. */
 static int record(struct mirror_settings *s, const char *folder,
                   const struct mirror_planned *planned, struct mirror_applied *out, struct err *err)
 {
     struct mirror_sources sources = {0};
+    struct mirror_set made = {0};
     if (!s->job.provider->sources)
         return 0;
-    int result = s->job.provider->sources(&s->job, &planned->wanted, &sources, err);
+    int result = made_of(planned, &out->outcome, &made, err);
+    if (result == 0)
+        result = s->job.provider->sources(&s->job, &made, &sources, err);
+    free(made.at);
     if (result == 0 && sources.n == 0) { /* it knows an interface of its own, and no machine */
         result = mirror_record_remove(folder, &s->job, err);
     } else if (result == 0) {
@@ -128,24 +151,24 @@ static int carry_out(struct mirror_settings *s, struct mirror_journal *journal, 
                      const struct mirror_planned *planned, struct err *err)
 {
     struct mirror_watcher watcher = {.step = mirror_show_step, .stop = is_stopped, .with = s};
-    struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
     struct mirror_applied applied = {.n_changes = planned->plan.n_changes};
     struct text out;
-    (void)sigaction(SIGINT, &action, NULL); /* these can't fail with good numbers */
-    (void)sigaction(SIGTERM, &action, NULL);
-    text_init(&applied.said, 4096);
+    mirror_catch_signals();
     text_init(&out, OUT_MAX);
-    int result =
-        mirror_engine_apply(&s->job, journal, planned, s->arguments, &watcher, &applied.said, err);
+    int result = mirror_engine_apply(&s->job, journal, planned, s->arguments, &watcher,
+                                     &applied.outcome, err);
     if (result == 0)
         result = record(s, folder, planned, &applied, err);
     if (result == 0 && !s->quiet)
         mirror_show_applied(s, &applied, &out);
     if (result < 0)
         (void)failed(err);
-    text_done(&applied.said);
+    bool lacks = applied.outcome.n_lack > 0;
+    mirror_outcome_done(&applied.outcome);
     int code = mirror_print(&out); /* also of what was printed step by step */
-    return result < 0 ? was_interrupted ? EXIT_INTERRUPTED : EXIT_FAILED : code;
+    if (result < 0)
+        return mirror_is_stopped() ? EXIT_INTERRUPTED : EXIT_FAILED;
+    return code == EXIT_DONE && lacks ? EXIT_PARTIAL : code;
 }
 
 static int apply(struct mirror_settings *s, struct mirror_journal *journal, const char *folder,
@@ -229,7 +252,7 @@ static int run_verb(const struct command *command, struct mirror_settings *s)
         printf("cloudspan %s\n", VERSION_TEXT);
         return EXIT_DONE;
     }
-    if (!s->job.provider && one)
+    if (!s->job.provider && (one || s->takes_words))
         return command_misused(command, "which provider? (see --help)");
     if (s->job.provider) {
         int result = answer(s);
@@ -239,6 +262,8 @@ static int run_verb(const struct command *command, struct mirror_settings *s)
         if (mirror_settings_check(s, &err) < 0)
             return command_misused(command, err.text);
     }
+    if (s->takes_words)
+        return mirror_verb_run(s);
     if (one)
         return plan_or_apply(s, strcmp(s->verb, "apply") == 0);
     return strcmp(s->verb, "status") == 0 ? mirror_many_status(s) : mirror_many_remove(s);
@@ -278,6 +303,10 @@ static int unknown(const struct command *command, const char *const *verbs, bool
     struct err err;
     for (size_t i = 0; !has_verb && verbs[i]; i++)
         nearest_try(&nearest, verbs[i]);
+    for (; !has_verb && *list; list++)
+        for (const struct mirror_verb *own = (*list)->verbs; own && own->name; own++)
+            nearest_try(&nearest, own->name);
+    list = mirror_providers();
     for (; *list; list++)
         nearest_try(&nearest, (*list)->name);
     (void)err_set(&err, -EINVAL,
@@ -300,13 +329,22 @@ static int run(const struct command *command, char **args, int n_args)
     for (size_t i = 0; n_args > 0 && verbs[i]; i++)
         if (strcmp(args[0], verbs[i]) == 0)
             verb = args[at++];
+    bool is_own = n_args > 0 && !verb && mirror_verb_is_any(args[0]);
+    if (is_own)
+        verb = args[at++];
     if (n_args > at && args[at][0] != '-') {
         provider = mirror_provider(args[at]);
         if (!provider)
             return unknown(command, verbs, verb != NULL, args[at]);
         at++;
     }
+    if (is_own && provider && !mirror_verb_find(provider, verb)) {
+        (void)err_set(&err, -EINVAL, "the provider %s has no '%s' (see --help)", provider->name,
+                      verb);
+        return command_misused(command, err.text);
+    }
     int result = mirror_settings_begin(&settings, verb ? verb : "", provider, &err);
+    settings.takes_words = is_own;
     if (result == 0)
         result = mirror_settings_take(&settings, args + at, n_args - at, &err);
     if (result < 0)
@@ -330,7 +368,8 @@ const struct command command_mirror = {
     .more =
         "cloudspan mirror PROVIDER --help lists the options of a provider.\n"
         "Exit codes: 0 done; 1 failed; 2 wrong usage, or with --detailed-exitcode: there are\n"
-        "changes; 3 status, remove: some could not be looked at, or not be taken away; 4 status:\n"
-        "something is missing, or does not send; 130 apply: interrupted.\n",
+        "changes; 3 apply: some could not be made; status, remove: some could not be looked at, "
+        "or\n"
+        "not be taken away; 4 status: something is missing, or does not send; 130 interrupted.\n",
     .run = run,
 };

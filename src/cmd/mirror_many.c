@@ -11,6 +11,7 @@
 #include "base/state.h"
 #include "cmd/command.h"
 #include "cmd/mirror_show.h"
+#include "cmd/mirror_world.h"
 #include "mirror/engine.h"
 #include "mirror/record.h"
 
@@ -65,7 +66,7 @@ static int add(struct many *many, const struct mirror_provider *provider, const 
 static int add_marked(struct many *many, const struct mirror_provider *provider, struct err *err)
 {
     const struct mirror_job *asked = &many->settings->job;
-    struct mirror_job job = {.provider = provider, .partial = true};
+    struct mirror_job job = {.provider = provider, .partial = true, .world = &mirror_world};
     char(*names)[MIRROR_NAME_MAX] = NULL;
     size_t n = 0;
     if (!provider->names)
@@ -180,7 +181,7 @@ static int status_of(struct many *many, const struct known *known, bool *out_bad
                                       many->can_write && known->entry, &status, err);
     if (result == 0) {
         *out_bad |= status.trouble[0] || status.n_missing || status.n_different ||
-                    status.n_troubles || !status.applied;
+                    status.n_troubles || status.n_uncovered || !status.applied;
         if (!settings.quiet)
             mirror_show_status(&settings, &status, out->size == 0, out);
         mirror_status_done(&status);

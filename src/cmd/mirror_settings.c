@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/mirror_world.h"
 #include "cmd/terminal.h"
 
 enum row {
@@ -202,7 +203,9 @@ int mirror_settings_begin(struct mirror_settings *settings, const char *verb,
         n++;
     *settings = (struct mirror_settings){
         .verb = verb,
-        .job = {.provider = provider, .wish = provider ? calloc(1, provider->wish_size) : NULL},
+        .job = {.provider = provider,
+                .wish = provider ? calloc(1, provider->wish_size) : NULL,
+                .world = &mirror_world},
         .arguments = json_array(),
         .rows = calloc(N_COMMON_ROWS + n + 1, sizeof(struct option_row)),
     };
@@ -220,6 +223,12 @@ int mirror_settings_take(struct mirror_settings *settings, char **args, int n_ar
     if (!rest)
         return err_set(err, -ENOMEM, "out of memory");
     int n = options_parse(settings->rows, args, n_args, rest, take, settings, err);
+    if (n >= 0 && settings->takes_words) {
+        free(settings->words);
+        settings->words = rest;
+        settings->n_words = (size_t)n;
+        return check_verb(settings, err);
+    }
     if (n > 0)
         n = err_set(err, -EINVAL, "'%s' is no option, and nothing else is expected here", rest[0]);
     free(rest);
@@ -263,5 +272,6 @@ void mirror_settings_done(struct mirror_settings *settings)
     json_decref(settings->arguments);
     json_decref(settings->recalled);
     free(settings->rows);
+    free(settings->words);
     *settings = (struct mirror_settings){0};
 }

@@ -22,6 +22,10 @@ struct mirror_settings {
     int form; /* enum mirror_form: --print */
     const char *state, *color;
 
+    bool takes_words;   /* what is no option is kept instead of refused */
+    const char **words; /* owned; the texts are the command line's */
+    size_t n_words;
+
     json_t *arguments;       /* owned: the options that make the mirror what it is, "--id=101" */
     json_t *recalled;        /* owned: those of the journal, which the wish may point into */
     struct option_row *rows; /* owned: those of all and the provider's */

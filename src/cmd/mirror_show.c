@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/mirror_cover.h"
 #include "cmd/terminal.h"
 
 #define LINE_WIDE 4000 /* nothing is cut */
@@ -182,15 +183,48 @@ void mirror_show_remarks(const struct mirror_settings *settings,
         show_remarks(planned, &line);
 }
 
+/* What could not be made, and why. */
+static void show_lacks(const struct mirror_settings *settings, const struct mirror_outcome *outcome,
+                       struct text *out)
+{
+    struct line line = line_of(settings, out);
+    for (size_t i = 0; i < outcome->n_lack; i++) {
+        const struct mirror_lack *lack = &outcome->lack[i];
+        char what[512];
+        describe(&settings->job, lack->want, what, sizeof what);
+        if (settings->json) {
+            json_head(settings, "lack", out);
+            json_text(out, "kind", lack->want->kind);
+            json_text(out, "key", lack->want->key);
+            json_text(out, "what", what);
+            json_text(out, "reason", lack->reason);
+            text_put(out, "}\n");
+            continue;
+        }
+        line_put(&line, STYLE_RED, lack->is_there ? "  not changed: " : "  not made: ");
+        line_put(&line, STYLE_PLAIN, what);
+        line_put(&line, STYLE_PLAIN, ": ");
+        line_put(&line, STYLE_PLAIN, lack->reason);
+        line_end(&line);
+    }
+    if (!settings->json && outcome->n_lack) {
+        line_format(&line, STYLE_PLAIN, "%zu of %zu could not be made; the next apply tries again",
+                    outcome->n_lack, outcome->n_lack + outcome->n_done);
+        line_end(&line);
+    }
+}
+
 void mirror_show_applied(const struct mirror_settings *settings,
                          const struct mirror_applied *applied, struct text *out)
 {
-    const char *said = applied->said.at ? applied->said.at : "";
+    const char *said = applied->outcome.said.at ? applied->outcome.said.at : "";
     size_t len = strlen(said);
+    show_lacks(settings, &applied->outcome, out);
     if (settings->json) {
         json_head(settings, "apply", out);
         json_text(out, "machine", settings->job.machine);
         json_count(out, "changes", applied->n_changes);
+        json_count(out, "lacking", applied->outcome.n_lack);
         json_text(out, "record", applied->record);
         json_text(out, "collector", applied->collector);
         text_put(out, ",\"proof\":");
@@ -242,8 +276,10 @@ static const char *state_of(const struct mirror_status *status)
         return status->known ? "UNKNOWN" : "UNRECORDED";
     if (status->n_missing && status->n_missing == status->planned.plan.n)
         return "GONE";
-    if (status->n_missing || status->n_different)
+    if (status->n_missing > status->n_lacking || status->n_different)
         return "BROKEN";
+    if (status->n_missing || status->n_uncovered)
+        return "PARTIAL";
     if (status->n_troubles)
         return "TROUBLE";
     return status->applied ? "ok" : "UNFINISHED";
@@ -265,12 +301,24 @@ static void json_status(const struct mirror_settings *settings, const struct mir
         json_text(out, "trouble", one->trouble);
         text_put(out, "}\n");
     }
+    struct line line = line_of(settings, out);
+    mirror_show_coverage(settings, &status->coverage, &line);
+    for (const char *at = status->blame.at; at && *at;) {
+        size_t len = strcspn(at, "\n");
+        json_head(settings, "blame", out);
+        text_put(out, ",\"text\":");
+        text_json(out, at, len);
+        text_put(out, "}\n");
+        at += len + (at[len] == '\n');
+    }
     json_head(settings, "status", out);
     json_text(out, "machine", settings->job.machine);
     json_text(out, "state", state_of(status));
     json_text(out, "reason", status->trouble);
     json_count(out, "objects", status->planned.found.n);
     json_count(out, "missing", status->n_missing);
+    json_count(out, "lacking", status->n_lacking);
+    json_count(out, "uncovered", status->n_uncovered);
     json_count(out, "different", status->n_different);
     json_count(out, "troubles", status->n_troubles);
     text_put(out, "}\n");
@@ -355,6 +403,14 @@ void mirror_show_status(const struct mirror_settings *settings, const struct mir
         }
         line_end(&line);
     }
+    for (const char *at = status->blame.at; at && *at;) {
+        size_t len = strcspn(at, "\n");
+        line_put(&line, STYLE_YELLOW, "    ! ");
+        line_put_upto(&line, STYLE_PLAIN, at, len);
+        line_end(&line);
+        at += len + (at[len] == '\n');
+    }
+    mirror_show_coverage(settings, &status->coverage, &line);
     show_counters(&status->measures, &line);
 }
 

@@ -17,7 +17,7 @@ struct mirror_applied {
     size_t n_changes;
     char record[512];   /* the file for watch; "": none */
     char collector[48]; /* where that has to go; "": not known */
-    struct text said;   /* by the proof */
+    struct mirror_outcome outcome;
 };
 void mirror_show_applied(const struct mirror_settings *settings,
                          const struct mirror_applied *applied, struct text *out);

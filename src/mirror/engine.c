@@ -15,6 +15,8 @@ int mirror_job_begin(struct mirror_job *job, struct mirror_journal *journal, str
 {
     int result =
         mirror_journal_objects(journal, job->provider->name, job->name, &job->recorded, err);
+    if (result == 0)
+        result = mirror_journal_lacks(journal, job->provider->name, job->name, &job->lacks, err);
     if (result == 0 && job->provider->open)
         result = job->provider->open(job, err);
     return result;
@@ -29,12 +31,27 @@ void mirror_job_end(struct mirror_job *job)
     free(job->wish);
     job->wish = NULL;
     mirror_set_done(&job->recorded);
+    mirror_set_done(&job->lacks);
+    json_decref(job->known);
+    job->known = NULL;
 }
 
 const json_t *mirror_job_made(const struct mirror_job *job, const char *kind, const char *key)
 {
     const struct mirror_object *object = mirror_set_get(&job->recorded, kind, key);
     return object ? object->is : NULL;
+}
+
+const json_t *mirror_job_known(const struct mirror_job *job, const char *kind, const char *key)
+{
+    const struct mirror_object *object = mirror_set_get(&job->recorded, kind, key);
+    return object ? json_object_get(object->also, "known") : NULL;
+}
+
+const char *mirror_job_lacks(const struct mirror_job *job, const char *kind, const char *key)
+{
+    const struct mirror_object *object = mirror_set_get(&job->lacks, kind, key);
+    return object ? json_string_value(json_object_get(object->also, "reason")) : NULL;
 }
 
 /* ---- plan ---- */
@@ -50,6 +67,20 @@ static int find(struct mirror_job *job, struct mirror_set *out, struct err *err)
 {
     int result = job->provider->find(job, out, err);
     return result < 0 ? result : check_set(out, err);
+}
+
+/* What the last apply could not make is tried again, and may be refused again. */
+static void say_lacks(const struct mirror_job *job, struct mirror_plan *plan)
+{
+    for (size_t i = 0; i < plan->n && job->lacks.n; i++) {
+        struct mirror_step *step = &plan->at[i];
+        const char *why = step->want && step->action != MIRROR_KEEP
+                              ? mirror_job_lacks(job, step->want->kind, step->want->key)
+                              : NULL;
+        if (why)
+            (void)snprintf(step->reason, sizeof step->reason, "refused at the last apply: %.170s",
+                           why);
+    }
 }
 
 int mirror_engine_plan(struct mirror_job *job, struct mirror_planned *out, struct err *err)
@@ -68,6 +99,7 @@ int mirror_engine_plan(struct mirror_job *job, struct mirror_planned *out, struc
         mirror_planned_done(&planned);
         return result;
     }
+    say_lacks(job, &planned.plan);
     *out = planned;
     return 0;
 }
@@ -118,6 +150,17 @@ static int unmake(const struct run *run, const struct mirror_object *have, bool 
     return result;
 }
 
+/* With what make() wants to be kept. */
+static int note_made(const struct run *run, const struct mirror_object *want, struct err *err)
+{
+    struct mirror_object made = *want;
+    made.also = run->job->known;
+    int result = note_step(run, &made, MIRROR_MADE, err);
+    json_decref(run->job->known);
+    run->job->known = NULL;
+    return result;
+}
+
 /* *out_made: it is there, whatever the result is. */
 static int make(const struct run *run, const struct mirror_object *want, bool *out_made,
                 struct err *err)
@@ -132,7 +175,7 @@ static int make(const struct run *run, const struct mirror_object *want, bool *o
             struct err other; /* the first one is told */
             (void)note_step(run, want, MIRROR_UNMADE, &other);
         } else {
-            result = note_step(run, want, MIRROR_MADE, err);
+            result = note_made(run, want, err);
         }
     }
     tell(run, want, MIRROR_MAKE, true, result < 0 ? err->text : NULL);
@@ -146,19 +189,19 @@ static int change(const struct run *run, const struct mirror_step *step, struct 
     if (result == 0)
         result = run->job->provider->change(run->job, step->have, step->want, err);
     if (result == 0)
-        result = note_step(run, step->want, MIRROR_MADE, err);
+        result = note_made(run, step->want, err);
     tell(run, step->want, MIRROR_CHANGE, true, result < 0 ? err->text : NULL);
     return result;
 }
 
 /* ---- apply ---- */
 
-static bool is_unmade(const struct mirror_plan *plan, const struct mirror_object *have)
+static int action_of(const struct mirror_plan *plan, const struct mirror_object *have)
 {
     for (size_t i = 0; i < plan->n; i++)
         if (plan->at[i].have == have)
-            return plan->at[i].action == MIRROR_UNMAKE || plan->at[i].action == MIRROR_REMAKE;
-    return false;
+            return plan->at[i].action;
+    return MIRROR_KEEP;
 }
 
 static bool is_stopped(const struct run *run)
@@ -166,42 +209,116 @@ static bool is_stopped(const struct run *run)
     return run->watcher && run->watcher->stop && run->watcher->stop(run->watcher->with);
 }
 
-/* *out_n: how many were unmade. */
+/* *out_n: how many were unmade; *out_done: how many of them are a step of their own. */
 static int unmake_all(const struct run *run, const struct mirror_planned *planned, size_t *out_n,
-                      struct err *err)
+                      size_t *out_done, struct err *err)
 {
     int result = 0;
     *out_n = 0;
     for (size_t i = planned->found.n; result == 0 && i-- > 0;) {
-        if (!is_unmade(&planned->plan, &planned->found.at[i]))
+        const struct mirror_object *have = &planned->found.at[i];
+        int action = action_of(&planned->plan, have);
+        if (action != MIRROR_UNMAKE && action != MIRROR_REMAKE)
             continue;
         if (is_stopped(run))
             return err_set(err, -EINTR, "interrupted");
-        result = unmake(run, &planned->found.at[i], false, err);
+        result = unmake(run, have, false, err);
         *out_n += result == 0;
+        *out_done += result == 0 && action == MIRROR_UNMAKE;
     }
     return result;
 }
 
-/* *out_done: how many of the plan's steps were gone through, also where the last of them failed and
- * is there all the same. */
-static int make_all(const struct run *run, const struct mirror_plan *plan, size_t *out_done,
-                    struct err *err)
+/* The cloud says that it can't have this one, as it is; and nothing that holds for all. */
+static bool may_pass(const struct mirror_object *want, int result)
 {
-    for (*out_done = 0; *out_done < plan->n; (*out_done)++) {
-        const struct mirror_step *step = &plan->at[*out_done];
+    return want->may_lack && (result == -EOPNOTSUPP || result == -EDQUOT || result == -ENOENT ||
+                              result == -EBUSY || result == -EEXIST || result == -EINVAL);
+}
+
+static const struct mirror_lack *lack_of(const struct mirror_outcome *outcome, const char *kind,
+                                         const char *key)
+{
+    for (size_t i = 0; i < outcome->n_lack; i++)
+        if (strcmp(outcome->lack[i].want->kind, kind) == 0 &&
+            strcmp(outcome->lack[i].want->key, key) == 0)
+            return &outcome->lack[i];
+    return NULL;
+}
+
+/* What it stands on, and is not there; NULL: it can be made. */
+static const struct mirror_lack *missing_base(const struct mirror_outcome *outcome,
+                                              const struct mirror_object *want)
+{
+    size_t i;
+    json_t *on;
+    json_array_foreach(want->on, i, on)
+    {
+        const char *kind = json_string_value(json_array_get(on, 0));
+        const char *key = json_string_value(json_array_get(on, 1));
+        const struct mirror_lack *lack =
+            outcome->n_lack && kind && key ? lack_of(outcome, kind, key) : NULL;
+        if (lack && !lack->is_there)
+            return lack;
+    }
+    return NULL;
+}
+
+/* Says it in the journal, too, for `status`. */
+static int add_lack(const struct run *run, const struct mirror_step *step, const char *reason,
+                    struct mirror_outcome *out, struct err *err)
+{
+    struct mirror_lack *lack = realloc(out->lack, (out->n_lack + 1) * sizeof *lack);
+    if (!lack)
+        return err_set(err, -ENOMEM, "out of memory");
+    out->lack = lack;
+    lack = &out->lack[out->n_lack++];
+    *lack = (struct mirror_lack){.want = step->want, .is_there = step->action == MIRROR_CHANGE};
+    (void)snprintf(lack->reason, sizeof lack->reason, "%s", reason);
+    if (lack->is_there) /* recorded as it was; what differs is found anew */
+        return 0;
+    struct mirror_object written = *step->want;
+    written.also = json_pack("{ss}", "reason", lack->reason);
+    int result = note_step(run, &written, MIRROR_LACKED, err);
+    json_decref(written.also);
+    return result;
+}
+
+static int make_one(const struct run *run, const struct mirror_step *step, bool *out_made,
+                    struct mirror_outcome *out, struct err *err)
+{
+    const struct mirror_lack *base = missing_base(out, step->want);
+    char reason[sizeof base->reason];
+    if (base) {
+        (void)snprintf(reason, sizeof reason, "stands on %.20s %.100s: %.240s", base->want->kind,
+                       base->want->key, base->reason);
+        return add_lack(run, step, reason, out, err);
+    }
+    int result = step->action == MIRROR_CHANGE ? change(run, step, err)
+                                               : make(run, step->want, out_made, err);
+    if (result == 0)
+        out->n_done++;
+    else if (!*out_made && may_pass(step->want, result))
+        result = add_lack(run, step, err->text, out, err);
+    return result;
+}
+
+/* *out_passed: how many of the plan's steps were gone through, also where the last of them failed
+ * and is there all the same. */
+static int make_all(const struct run *run, const struct mirror_plan *plan, size_t *out_passed,
+                    struct mirror_outcome *out, struct err *err)
+{
+    for (*out_passed = 0; *out_passed < plan->n; (*out_passed)++) {
+        const struct mirror_step *step = &plan->at[*out_passed];
         bool is_made = false;
-        int result = 0;
         if (step->action == MIRROR_KEEP || step->action == MIRROR_UNMAKE)
             continue;
         if (is_stopped(run))
-            return err_set(err, -EINTR, "interrupted; what was made is taken away again");
-        if (step->action == MIRROR_CHANGE)
-            result = change(run, step, err);
-        else
-            result = make(run, step->want, &is_made, err);
+            return err_set(err, -EINTR, "interrupted%s",
+                           run->job->provider->keeps ? "" : "; what was made is taken away again");
+        int result = make_one(run, step, &is_made, out, err);
         if (result < 0) {
-            *out_done += is_made;
+            *out_passed += is_made;
             return result;
         }
     }
@@ -218,15 +335,25 @@ static void append(struct err *err, const char *format, ...)
     va_end(list);
 }
 
+static bool is_lack(const struct mirror_outcome *outcome, const struct mirror_object *want)
+{
+    for (size_t i = 0; i < outcome->n_lack; i++)
+        if (outcome->lack[i].want == want)
+            return true;
+    return false;
+}
+
 /* Unmakes what this run made; gives how much of it is still there. What it took away or changed
  * before is not brought back. */
-static size_t undo(const struct run *run, const struct mirror_plan *plan, size_t n_done,
-                   size_t n_unmade, struct err *err)
+static size_t undo(const struct run *run, const struct mirror_plan *plan, size_t n_passed,
+                   size_t n_unmade, const struct mirror_outcome *outcome, struct err *err)
 {
     size_t n_left = 0, n_changed = n_unmade;
     struct err why, first = {""};
-    for (size_t i = n_done; i-- > 0;) {
+    for (size_t i = n_passed; i-- > 0;) {
         const struct mirror_step *step = &plan->at[i];
+        if (step->want && is_lack(outcome, step->want))
+            continue;
         n_changed += step->action == MIRROR_CHANGE;
         if (step->action != MIRROR_MAKE && step->action != MIRROR_REMAKE)
             continue;
@@ -243,35 +370,72 @@ static size_t undo(const struct run *run, const struct mirror_plan *plan, size_t
     return n_left;
 }
 
+/* Nothing of it was there before, and nothing is: as if it had never been. */
+static void forget_nothing(const struct run *run, const struct mirror_plan *plan, struct err *err)
+{
+    struct mirror_job *job = run->job;
+    struct err other;
+    bool is_nothing = job->recorded.n == 0;
+    for (size_t i = 0; i < plan->n; i++)
+        is_nothing &= plan->at[i].action == MIRROR_MAKE;
+    if (is_nothing &&
+        mirror_journal_forget(run->journal, job->provider->name, job->name, &other) < 0)
+        append(err, "; and %.200s", other.text);
+}
+
+/* From now on mirror_job_lacks() is of this apply. */
+static int end(const struct run *run, struct err *err)
+{
+    struct mirror_job *job = run->job;
+    int result = mirror_journal_end(run->journal, job->provider->name, job->name, err);
+    mirror_set_done(&job->lacks);
+    if (result == 0)
+        result =
+            mirror_journal_lacks(run->journal, job->provider->name, job->name, &job->lacks, err);
+    return result;
+}
+
 int mirror_engine_apply(struct mirror_job *job, struct mirror_journal *journal,
                         const struct mirror_planned *planned, const json_t *arguments,
-                        const struct mirror_watcher *watcher, struct text *said, struct err *err)
+                        const struct mirror_watcher *watcher, struct mirror_outcome *out,
+                        struct err *err)
 {
     struct run run = {job, journal, watcher};
     struct mirror_entry entry = {.arguments = json_incref((json_t *)(uintptr_t)arguments)};
-    size_t n_done = 0, n_unmade = 0;
+    size_t n_passed = 0, n_unmade = 0, n_left = 0;
+    *out = (struct mirror_outcome){0};
+    text_init(&out->said, REMARKS_MAX);
     (void)snprintf(entry.provider, sizeof entry.provider, "%s", job->provider->name);
     (void)snprintf(entry.name, sizeof entry.name, "%s", job->name);
     (void)snprintf(entry.machine, sizeof entry.machine, "%s", job->machine);
     int result = mirror_journal_begin(journal, &entry, err);
     json_decref(entry.arguments);
     if (result == 0)
-        result = unmake_all(&run, planned, &n_unmade, err);
+        result = unmake_all(&run, planned, &n_unmade, &out->n_done, err);
     if (result == 0)
-        result = make_all(&run, &planned->plan, &n_done, err);
+        result = make_all(&run, &planned->plan, &n_passed, out, err);
     if (result == 0 && job->provider->prove)
-        result = job->provider->prove(job, said, err);
+        result = job->provider->prove(job, &out->said, err);
     if (result == 0)
-        return mirror_journal_end(journal, job->provider->name, job->name, err);
-    size_t n_left = undo(&run, &planned->plan, n_done, n_unmade, err);
-    /* Nothing of it was there before, and nothing is: as if it had never been. */
-    bool is_nothing = n_left == 0 && job->recorded.n == 0;
-    for (size_t i = 0; i < planned->plan.n; i++)
-        is_nothing &= planned->plan.at[i].action == MIRROR_MAKE;
-    struct err other;
-    if (is_nothing && mirror_journal_forget(journal, job->provider->name, job->name, &other) < 0)
-        append(err, "; and %.200s", other.text);
+        return end(&run, err);
+    if (job->provider->keeps) {
+        n_left = out->n_done + n_unmade;
+        if (planned->plan.n_changes)
+            append(err, "; %zu of %zu steps are done; apply again goes on", out->n_done,
+                   planned->plan.n_changes);
+    } else {
+        n_left = undo(&run, &planned->plan, n_passed, n_unmade, out, err);
+    }
+    if (n_left == 0)
+        forget_nothing(&run, &planned->plan, err);
     return result;
+}
+
+void mirror_outcome_done(struct mirror_outcome *outcome)
+{
+    free(outcome->lack);
+    text_done(&outcome->said);
+    *outcome = (struct mirror_outcome){0};
 }
 
 /* ---- remove ---- */

@@ -10,6 +10,7 @@
 
 /* So many packets without one copy are no accident: tunnels send a frame as soon as it comes. */
 #define N_SEEN_ENOUGH 10
+#define BLAME_MAX     65536
 
 static uint64_t number_of(const json_t *object, const char *name)
 {
@@ -94,12 +95,65 @@ static int measure(struct mirror_job *job, struct mirror_journal *journal, bool 
     return 0;
 }
 
+static bool is_missing(const struct mirror_step *step)
+{
+    return step->action == MIRROR_MAKE;
+}
+
+/* Whether somebody took away what was made, and who, where the cloud has a log of that. */
+static void blame(struct mirror_job *job, struct mirror_status *status)
+{
+    struct mirror_set missing = {0};
+    struct err why;
+    for (size_t i = 0; i < status->planned.plan.n && job->provider->blame; i++) {
+        const struct mirror_step *step = &status->planned.plan.at[i];
+        const struct mirror_object *made =
+            is_missing(step) ? mirror_set_get(&job->recorded, step->want->kind, step->want->key)
+                             : NULL;
+        struct mirror_object *copy =
+            made ? mirror_set_add(&missing, made->kind, made->key, json_incref(made->is)) : NULL;
+        if (copy) {
+            copy->also = json_incref(made->also);
+            mirror_object_why(copy, "%s", made->why);
+        }
+    }
+    if (missing.n && job->provider->blame(job, &missing, &status->blame, &why) < 0)
+        text_format(&status->blame, "who took away what is missing is not known: %.400s\n",
+                    why.text);
+    mirror_set_done(&missing);
+}
+
+/* What differs from the plan, and what the cloud does not mirror. */
+static int look(struct mirror_job *job, struct mirror_status *status, struct err *err)
+{
+    int result = 0;
+    for (size_t i = 0; i < status->planned.plan.n; i++) {
+        const struct mirror_step *step = &status->planned.plan.at[i];
+        if (is_missing(step)) {
+            status->n_missing++;
+            status->n_lacking += mirror_job_lacks(job, step->want->kind, step->want->key) != NULL;
+        } else if (step->action != MIRROR_KEEP) {
+            status->n_different++;
+        }
+    }
+    if (status->trouble[0]) /* without what is wanted nothing can be said of the rest */
+        return 0;
+    if (job->provider->cover)
+        result = job->provider->cover(job, &status->planned.found, &status->coverage, err);
+    for (size_t i = 0; result == 0 && i < status->coverage.n; i++)
+        status->n_uncovered += status->coverage.at[i].wanted && !status->coverage.at[i].mirrored;
+    if (result == 0)
+        blame(job, status);
+    return result;
+}
+
 int mirror_engine_status(struct mirror_job *job, struct mirror_journal *journal, bool known,
                          bool applied, bool write, struct mirror_status *out, struct err *err)
 {
     struct mirror_status status = {.known = known, .applied = applied};
     struct err why;
     int result = 0;
+    text_init(&status.blame, BLAME_MAX);
     if (!known) {
         (void)snprintf(status.trouble, sizeof status.trouble,
                        "the journal does not know it: what it should be is not known");
@@ -112,13 +166,8 @@ int mirror_engine_status(struct mirror_job *job, struct mirror_journal *journal,
         result = job->provider->find(job, &status.planned.found, err);
     if (result == 0 && status.planned.found.failed)
         result = err_set(err, -ENOMEM, "out of memory, or more than %d objects", MIRROR_SET_MAX);
-    for (size_t i = 0; i < status.planned.plan.n; i++) {
-        const struct mirror_step *step = &status.planned.plan.at[i];
-        if (step->action == MIRROR_MAKE)
-            status.n_missing++;
-        else if (step->action != MIRROR_KEEP)
-            status.n_different++;
-    }
+    if (result == 0)
+        result = look(job, &status, err);
     if (result == 0)
         result = measure(job, journal, write, &status, err);
     if (result < 0) {
@@ -133,5 +182,7 @@ void mirror_status_done(struct mirror_status *status)
 {
     mirror_planned_done(&status->planned);
     free(status->measures.at);
+    free(status->coverage.at);
+    text_done(&status->blame);
     *status = (struct mirror_status){0};
 }

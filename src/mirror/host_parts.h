@@ -31,8 +31,8 @@ json_t *host_carrier_arguments(const struct mirror_job *job, const struct host_w
 /* Its status file. */
 void host_carrier_path(const char *mirror, const char *interface, char out[256]);
 
-/* Whether a frame that leaves with the mark in it is a copy of this mirror, or a copy that was copied
- * again: not the marked frame itself, and not what another mirror makes of it. */
+/* Whether a frame that leaves with the mark in it is a copy of this mirror, or a copy that was
+ * copied again: not the marked frame itself, and not what another mirror makes of it. */
 bool host_is_copy(const uint8_t *bytes, size_t size, size_t mark_at, const struct host_wish *wish,
                   uint32_t id);
 

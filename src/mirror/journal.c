@@ -14,31 +14,33 @@
 
 #include "base/state.h"
 
-#define VERSION 1
+#define VERSION 2
 #define WAIT_MS 5000 /* for who reads or writes the file at this moment */
 #define ASK_MS  50   /* how often is asked whether another writer is done */
 
 struct mirror_journal {
     sqlite3 *db; /* NULL: there is none, and nothing is written */
     int lock;    /* -1: only read */
+    int version;
     char path[STATE_FOLDER_MAX + 32];
 };
 
 static const char *const state_names[] = {
-    [MIRROR_MAKING] = "making",
-    [MIRROR_MADE] = "made",
-    [MIRROR_UNMAKING] = "unmaking",
-    [MIRROR_UNMADE] = "unmade",
+    [MIRROR_MAKING] = "making", [MIRROR_MADE] = "made",     [MIRROR_UNMAKING] = "unmaking",
+    [MIRROR_UNMADE] = "unmade", [MIRROR_LACKED] = "lacked",
 };
 
 static const char schema[] =
     "CREATE TABLE mirror(provider TEXT, name TEXT, machine TEXT, arguments TEXT, begun INTEGER,"
     " applied INTEGER, sample TEXT, PRIMARY KEY(provider, name));"
     "CREATE TABLE object(provider TEXT, name TEXT, kind TEXT, key TEXT, state TEXT, at INTEGER,"
-    " is_ TEXT, on_ TEXT, why TEXT, PRIMARY KEY(provider, name, kind, key));"
+    " is_ TEXT, on_ TEXT, why TEXT, also TEXT, PRIMARY KEY(provider, name, kind, key));"
     "CREATE TABLE step(number INTEGER PRIMARY KEY, at INTEGER, provider TEXT, name TEXT,"
     " kind TEXT, key TEXT, state TEXT);"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 2;";
+
+/* Of 1, which had no `also`. */
+static const char upgrade[] = "ALTER TABLE object ADD COLUMN also TEXT; PRAGMA user_version = 2;";
 
 static int trouble(const struct mirror_journal *j, struct err *err)
 {
@@ -73,7 +75,8 @@ static int check_version(struct mirror_journal *j, bool write, struct err *err)
         return trouble(j, err);
     if (version < 0 || version > VERSION)
         return err_set(err, -EPROTO, "the journal %s is of a newer cloudspan", j->path);
-    if (version == VERSION)
+    j->version = version;
+    if (version == VERSION || (version > 0 && !write))
         return 0;
     if (!write) { /* killed while it was made: nothing is in it */
         sqlite3_close(j->db);
@@ -81,7 +84,8 @@ static int check_version(struct mirror_journal *j, bool write, struct err *err)
         return 0;
     }
     char script[sizeof schema + 32];
-    (void)snprintf(script, sizeof script, "BEGIN;%sCOMMIT;", schema);
+    (void)snprintf(script, sizeof script, "BEGIN;%sCOMMIT;", version == 0 ? schema : upgrade);
+    j->version = VERSION;
     return sqlite3_exec(j->db, script, NULL, NULL, NULL) == SQLITE_OK ? 0 : trouble(j, err);
 }
 
@@ -192,7 +196,11 @@ static const char *column(sqlite3_stmt *row, int i)
 
 static json_t *column_json(sqlite3_stmt *row, int i)
 {
-    return json_loads(column(row, i), 0, NULL);
+    json_t *json = json_loads(column(row, i), JSON_DECODE_ANY, NULL);
+    if (!json_is_null(json))
+        return json;
+    json_decref(json);
+    return NULL;
 }
 
 static void put_now(char out[24])
@@ -260,6 +268,10 @@ int mirror_journal_begin(struct mirror_journal *journal, const struct mirror_ent
                          (const char *const[]){entry->provider, entry->name, entry->machine,
                                                arguments ? arguments : "[]", now, NULL});
     free(arguments);
+    if (result == 0) /* this apply tries them again */
+        result = execute(journal, err,
+                         "DELETE FROM object WHERE provider = ? AND name = ? AND state = 'lacked'",
+                         (const char *const[]){entry->provider, entry->name, NULL});
     if (result == 0) /* the list of steps is for people, and must not grow for ever */
         result = execute(journal, err,
                          "DELETE FROM step WHERE number < (SELECT max(number) FROM step) - 10000",
@@ -291,8 +303,10 @@ int mirror_journal_forget(struct mirror_journal *journal, const char *provider, 
 int mirror_journal_step(struct mirror_journal *journal, const char *provider, const char *name,
                         const struct mirror_object *object, int state, struct err *err)
 {
-    char now[24], *is = json_dumps(object->is, JSON_COMPACT),
-                  *on = json_dumps(object->on, JSON_COMPACT);
+    bool has_also = object->also && (state == MIRROR_MADE || state == MIRROR_LACKED);
+    char now[24],
+        *is = json_dumps(object->is, JSON_COMPACT), *on = json_dumps(object->on, JSON_COMPACT),
+        *also = has_also ? json_dumps(object->also, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     const char *word = state_names[state];
     put_now(now);
     int result = execute(journal, err, "BEGIN IMMEDIATE", (const char *const[]){NULL});
@@ -303,14 +317,16 @@ int mirror_journal_step(struct mirror_journal *journal, const char *provider, co
             " VALUES(?, ?, ?, ?, ?, ?)",
             (const char *const[]){now, provider, name, object->kind, object->key, word, NULL});
     if (result == 0)
-        result = execute(journal, err,
-                         "INSERT INTO object(provider, name, kind, key, state, at, is_, on_, why)"
-                         " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                         " ON CONFLICT(provider, name, kind, key) DO UPDATE SET"
-                         " state = excluded.state, at = excluded.at, is_ = excluded.is_,"
-                         " on_ = excluded.on_, why = excluded.why",
-                         (const char *const[]){provider, name, object->kind, object->key, word, now,
-                                               is ? is : "{}", on ? on : "[]", object->why, NULL});
+        result =
+            execute(journal, err,
+                    "INSERT INTO object(provider, name, kind, key, state, at, is_, on_, why,"
+                    " also) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT(provider, name, kind, key) DO UPDATE SET"
+                    " state = excluded.state, at = excluded.at, is_ = excluded.is_,"
+                    " on_ = excluded.on_, why = excluded.why,"
+                    " also = coalesce(excluded.also, also)",
+                    (const char *const[]){provider, name, object->kind, object->key, word, now,
+                                          is ? is : "{}", on ? on : "[]", object->why, also, NULL});
     if (result == 0 && state == MIRROR_UNMADE)
         result = execute(journal, err,
                          "DELETE FROM object WHERE provider = ? AND name = ? AND kind = ?"
@@ -322,20 +338,23 @@ int mirror_journal_step(struct mirror_journal *journal, const char *provider, co
         (void)sqlite3_exec(journal->db, "ROLLBACK", NULL, NULL, NULL);
     free(is);
     free(on);
+    free(also);
     return result;
 }
 
-int mirror_journal_objects(const struct mirror_journal *journal, const char *provider,
-                           const char *name, struct mirror_set *out, struct err *err)
+static int objects(const struct mirror_journal *journal, const char *provider, const char *name,
+                   bool lacked, struct mirror_set *out, struct err *err)
 {
     sqlite3_stmt *rows = NULL;
     int code = SQLITE_DONE;
+    char ask[200];
     if (!journal->db)
         return 0;
-    if (sqlite3_prepare_v2(journal->db,
-                           "SELECT kind, key, state, is_, on_, why FROM object"
-                           " WHERE provider = ? AND name = ? ORDER BY rowid",
-                           -1, &rows, NULL) != SQLITE_OK ||
+    (void)snprintf(ask, sizeof ask,
+                   "SELECT kind, key, state, is_, on_, why, %s FROM object"
+                   " WHERE provider = ? AND name = ? AND state %s 'lacked' ORDER BY rowid",
+                   journal->version < 2 ? "NULL" : "also", lacked ? "=" : "<>");
+    if (sqlite3_prepare_v2(journal->db, ask, -1, &rows, NULL) != SQLITE_OK ||
         sqlite3_bind_text(rows, 1, provider, -1, SQLITE_TRANSIENT) != SQLITE_OK ||
         sqlite3_bind_text(rows, 2, name, -1, SQLITE_TRANSIENT) != SQLITE_OK) {
         int result = trouble(journal, err);
@@ -349,7 +368,9 @@ int mirror_journal_objects(const struct mirror_journal *journal, const char *pro
         if (!object)
             break;
         object->on = column_json(rows, 4);
-        object->also = json_pack("{ss}", "state", column(rows, 2));
+        json_t *also = column_json(rows, 6);
+        object->also =
+            lacked ? also : json_pack("{ss so*}", "state", column(rows, 2), "known", also);
         mirror_object_why(object, "%s", column(rows, 5));
     }
     int result = code == SQLITE_DONE ? 0 : trouble(journal, err);
@@ -357,6 +378,18 @@ int mirror_journal_objects(const struct mirror_journal *journal, const char *pro
     if (result == 0 && out->failed)
         result = err_set(err, -ENOMEM, "out of memory");
     return result;
+}
+
+int mirror_journal_objects(const struct mirror_journal *journal, const char *provider,
+                           const char *name, struct mirror_set *out, struct err *err)
+{
+    return objects(journal, provider, name, false, out, err);
+}
+
+int mirror_journal_lacks(const struct mirror_journal *journal, const char *provider,
+                         const char *name, struct mirror_set *out, struct err *err)
+{
+    return objects(journal, provider, name, true, out, err);
 }
 
 /* ---- counters ---- */

@@ -42,16 +42,27 @@ int mirror_journal_end(struct mirror_journal *journal, const char *provider, con
 int mirror_journal_forget(struct mirror_journal *journal, const char *provider, const char *name,
                           struct err *err) MUST_CHECK;
 
-enum mirror_journal_state { MIRROR_MAKING, MIRROR_MADE, MIRROR_UNMAKING, MIRROR_UNMADE };
+enum mirror_journal_state {
+    MIRROR_MAKING,
+    MIRROR_MADE,
+    MIRROR_UNMAKING,
+    MIRROR_UNMADE,
+    MIRROR_LACKED, /* it may lack, and was refused: kept until the next apply begins */
+};
 
-/* One step of one object. On disk when it returns. */
+/* One step of one object. On disk when it returns. Its `also` is kept with MIRROR_MADE and
+ * MIRROR_LACKED. */
 int mirror_journal_step(struct mirror_journal *journal, const char *provider, const char *name,
                         const struct mirror_object *object, int state, struct err *err) MUST_CHECK;
 
-/* The recorded objects of a mirror, in the order they were made, without the unmade ones; `also`
- * has {"state": "making"}. */
+/* The recorded objects of a mirror, in the order they were made, without the unmade ones and those
+ * it lacks; `also` has {"state": "making"}, and in "known" what was kept. */
 int mirror_journal_objects(const struct mirror_journal *journal, const char *provider,
                            const char *name, struct mirror_set *out, struct err *err) MUST_CHECK;
+
+/* Those that its last apply could not make; `also` is what was kept. */
+int mirror_journal_lacks(const struct mirror_journal *journal, const char *provider,
+                         const char *name, struct mirror_set *out, struct err *err) MUST_CHECK;
 
 /* The last counters that were seen, for the next look. NULL: none. The caller owns them. */
 json_t *mirror_journal_sample(struct mirror_journal *journal, const char *provider,

@@ -47,7 +47,7 @@ static void test_not_ours(void **state)
     }
     /* One of a version to come. */
     bed_lose_journal(folder);
-    do_sql("CREATE TABLE mirror(a); PRAGMA user_version = 2");
+    do_sql("CREATE TABLE mirror(a); PRAGMA user_version = 3");
     for (int write = 0; write < 2; write++) {
         assert_int_equal(refused(write, &err), -EPROTO);
         assert_non_null(strstr(err.text, "newer cloudspan"));

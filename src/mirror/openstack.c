@@ -177,7 +177,7 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     job->state = os;
     if (wish)
         options = (struct keystone_options){wish->cloud, wish->region, wish->project};
-    int result = cloud_http_open(NULL, &os->http, err);
+    int result = cloud_http_open(job->world, &os->http, err);
     if (result == 0)
         result = keystone_open(&options, os->http, &os->keystone, err);
     if (result == 0)
@@ -199,11 +199,11 @@ static void close_cloud(struct mirror_job *job)
     struct openstack *os = job->state;
     if (!os)
         return;
+    openstack_settle(job);
     for (int i = 0; i < OPENSTACK_N_LISTS; i++)
         json_decref(os->lists[i]);
     json_decref(os->extensions);
     json_decref(os->target);
-    json_decref(os->ids);
     cloud_inventory_done(&os->inventory);
     cloud_inventory_done(&os->directions);
     keystone_close(os->keystone);

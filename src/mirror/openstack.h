@@ -54,10 +54,10 @@ struct openstack {
     json_t *extensions;                /* aliases, as keys */
     json_t *lists[OPENSTACK_N_LISTS];  /* of the last look; of this project */
     json_t *target;                    /* the port of --to; NULL: an address */
-    json_t *ids;                       /* "tap-mirror PORT" -> the directions that it really got */
     struct cloud_inventory inventory;  /* of the last want() */
     struct cloud_inventory directions; /* of tap mirrors: "PORT/IN", "PORT/OUT", with their ids */
     bool is_changed;                   /* this run made something: it is waited for */
+    bool is_deleting;                  /* agents have yet to say that flows are gone */
 };
 
 bool openstack_has(const struct openstack *os, const char *extension);
@@ -69,6 +69,9 @@ const char *openstack_text(const json_t *object, const char *name);
 int openstack_look(struct mirror_job *job, struct err *err) MUST_CHECK;
 /* Whether it has the mark of this mirror; NULL: of any. */
 bool openstack_is_ours(const json_t *object, const char *mirror);
+/* The tap service at a port that takes flows: this mirror's before others'; NULL: it has none. */
+const json_t *openstack_service_at(const struct openstack *os, const char *port, const char *mirror,
+                                   bool *out_ours);
 bool openstack_has_tag(const json_t *port, const char *tag);
 const char *openstack_collection(enum openstack_list list);
 const char *openstack_resource(enum openstack_list list);
@@ -110,6 +113,8 @@ json_t *openstack_ids_of(const struct openstack *os, const char *port);
 int openstack_make(struct mirror_job *job, const struct mirror_object *want, struct err *err);
 int openstack_unmake(struct mirror_job *job, const struct mirror_object *have, struct err *err);
 int openstack_prove(struct mirror_job *job, struct text *said, struct err *err);
+/* Until the agents did what they were told to delete, or for a while. */
+void openstack_settle(struct mirror_job *job);
 
 /* ---- words (openstack_show.c) ---- */
 

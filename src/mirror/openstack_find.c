@@ -70,6 +70,24 @@ static const char *tag_of(const json_t *port, const char *before, const char *mi
     return NULL;
 }
 
+const json_t *openstack_service_at(const struct openstack *os, const char *port, const char *mirror,
+                                   bool *out_ours)
+{
+    const json_t *found = NULL;
+    size_t i;
+    json_t *one;
+    *out_ours = false;
+    json_array_foreach(os->lists[OPENSTACK_SERVICES], i, one)
+    {
+        if (*out_ours || strcmp(openstack_text(one, "port_id"), port) != 0 ||
+            strcmp(openstack_text(one, "status"), "PENDING_DELETE") == 0)
+            continue;
+        *out_ours = openstack_is_ours(one, mirror);
+        found = one;
+    }
+    return found;
+}
+
 bool openstack_has_tag(const json_t *port, const char *tag)
 {
     size_t i;
@@ -126,6 +144,16 @@ json_t *openstack_directions(const json_t *mirror)
 
 /* ---- finding ---- */
 
+/* As it is written here, however somebody wrote it. */
+static void put_address(const char *text, char out[ADDR_TEXT_MAX + 1])
+{
+    struct addr addr;
+    if (addr_parse(text, &addr))
+        out[addr_format(&addr, out)] = '\0';
+    else
+        (void)snprintf(out, ADDR_TEXT_MAX + 1, "%s", text);
+}
+
 /* The port that a flow's service gives to; "": there is no such service. */
 static const char *service_port(const struct openstack *os, const char *service)
 {
@@ -141,6 +169,7 @@ static const char *service_port(const struct openstack *os, const char *service)
 
 static json_t *is_of(const struct openstack *os, enum openstack_list list, const json_t *one)
 {
+    char address[ADDR_TEXT_MAX + 1];
     switch (list) {
     case OPENSTACK_SERVICES:
         return json_pack("{s:s}", "port_id", openstack_text(one, "port_id"));
@@ -149,10 +178,10 @@ static json_t *is_of(const struct openstack *os, enum openstack_list list, const
                          "to_port", service_port(os, openstack_text(one, "tap_service_id")),
                          "direction", openstack_text(one, "direction"));
     case OPENSTACK_MIRRORS:
+        put_address(openstack_text(one, "remote_ip"), address);
         return json_pack("{s:s, s:s, s:s, s:o}", "port_id", openstack_text(one, "port_id"),
-                         "remote_ip", openstack_text(one, "remote_ip"), "mirror_type",
-                         openstack_text(one, "mirror_type"), "directions",
-                         openstack_directions(one));
+                         "remote_ip", address, "mirror_type", openstack_text(one, "mirror_type"),
+                         "directions", openstack_directions(one));
     case OPENSTACK_PORTS:
         return json_pack("{s:b}", "port_security_enabled",
                          !json_is_false(json_object_get(one, "port_security_enabled")));

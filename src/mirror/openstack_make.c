@@ -217,16 +217,39 @@ static int make_flow(struct mirror_job *job, const struct mirror_object *want, s
                        NULL, NULL, err);
 }
 
+/* Whether the message names this number: "tunnel_id 101 already exists". */
+static bool says_number(const char *message, uint32_t number)
+{
+    for (const char *at = message; *at;) {
+        size_t len = strspn(at, "0123456789");
+        char text[16];
+        uint64_t said;
+        (void)snprintf(text, sizeof text, "%.*s", len < 15 ? (int)len : 15, at);
+        if (len && options_number(text, UINT32_MAX, &said) && said == number)
+            return true;
+        at += len ? len : 1;
+    }
+    return false;
+}
+
 /* Ids that are free as far as is known here, for those that the cloud would not give: other
  * projects' are not visible. */
-static void next_ids(const struct openstack *os, uint32_t max, json_t *directions, uint32_t *next)
+static void next_ids(const struct openstack *os, const char *message, uint32_t max,
+                     json_t *directions, uint32_t *next)
 {
     const char *name;
     json_t *id;
     void *tmp;
+    bool is_said = false;
+    json_object_foreach(directions, name, id)
+    {
+        is_said |= says_number(message, (uint32_t)json_integer_value(id));
+    }
     json_object_foreach_safe(directions, tmp, name, id)
     {
         uint32_t number = *next ? *next : (uint32_t)json_integer_value(id);
+        if (is_said && !says_number(message, (uint32_t)json_integer_value(id)))
+            continue;
         for (bool is_taken = true; is_taken;) {
             number = number >= max ? 1 : number + 1;
             is_taken = false;
@@ -271,7 +294,7 @@ static int make_mirror(struct mirror_job *job, const struct mirror_object *want,
             NULL, &refusal, err);
         if (result != -EEXIST || strcmp(refusal.code, "TapMirrorTunnelConflict") != 0)
             break;
-        next_ids(os, max, directions, &next);
+        next_ids(os, refusal.message, max, directions, &next);
     }
     if (result == 0)
         note_ids(os, port, directions);
@@ -381,9 +404,22 @@ int openstack_unmake(struct mirror_job *job, const struct mirror_object *have, s
     int result = find_id(job, have, id, err);
     if (result < 0 || !id[0])
         return result;
-    return list == OPENSTACK_SERVICES
-               ? unmake_service(job, id, err)
-               : neutron_delete(&os->neutron, openstack_collection(list), id, err);
+    if (list == OPENSTACK_SERVICES)
+        return unmake_service(job, id, err);
+    os->is_deleting |= list == OPENSTACK_FLOWS;
+    return neutron_delete(&os->neutron, openstack_collection(list), id, err);
+}
+
+void openstack_settle(struct mirror_job *job)
+{
+    struct openstack *os = job->state;
+    char query[160];
+    struct err none;
+    if (!os->is_deleting)
+        return;
+    (void)snprintf(query, sizeof query, "project_id=%.100s", keystone_project(os->keystone));
+    if (wait_gone(os, OPENSTACK_FLOWS, query, is_pending, "tap flows", &none) < 0)
+        return; /* they were told; the next apply waits for those of its ports */
 }
 
 /* ---- proving ---- */
@@ -455,7 +491,9 @@ int openstack_prove(struct mirror_job *job, struct text *said, struct err *err)
                        "run with the extension taas (openstack network agent list)?",
                        ACTIVE_MS / 1000, n_waiting, first);
     if (n_flows)
-        text_format(said, "%zu tap flows are in place\n", n_flows);
+        text_format(said,
+                    n_flows == 1 ? "%zu tap flow is in place\n" : "%zu tap flows are in place\n",
+                    n_flows);
     else if (json_array_size(os->lists[OPENSTACK_MIRRORS]))
         text_put(said, "Neutron has the tap mirrors; it tells nothing of whether they send\n");
     return 0;

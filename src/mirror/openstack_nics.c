@@ -44,6 +44,11 @@ static json_t *list_servers(struct openstack *os, struct text *remarks)
 
 /* ---- tags ---- */
 
+static bool starts(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
 static void set_tag(json_t *tags, const char *text)
 {
     char key[256];
@@ -71,17 +76,13 @@ static void put_tags(const json_t *server, const json_t *port, json_t *tags)
     }
     json_array_foreach(json_object_get(port, "tags"), i, value)
     {
-        if (json_is_string(value) && strncmp(json_string_value(value), "cloudspan", 9) != 0)
-            set_tag(tags, json_string_value(value));
+        const char *text = json_is_string(value) ? json_string_value(value) : "";
+        if (!starts(text, OPENSTACK_TAG) && !starts(text, OPENSTACK_TAG_GROUP))
+            set_tag(tags, text);
     }
 }
 
 /* ---- ports ---- */
-
-static bool starts(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
 
 /* Of what no machine of a user sends and receives. */
 static void judge(const json_t *port, struct cloud_nic *nic)

@@ -48,16 +48,41 @@ void openstack_describe(const struct mirror_object *object, struct text *out)
 
 /* ---- commands ---- */
 
+/* One word for the shell. */
+static void put_word(const char *word, struct text *out)
+{
+    size_t len = strlen(word);
+    if (len > 0 && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_.:@=/,") == len) {
+        text_put(out, word);
+        return;
+    }
+    text_put(out, "'");
+    for (const char *at = word; *at; at++)
+        if (*at == '\'')
+            text_put(out, "'\\''");
+        else
+            text_add(out, at, 1);
+    text_put(out, "'");
+}
+
+static void put_option(const char *option, const char *value, struct text *out)
+{
+    if (!value)
+        return;
+    text_format(out, " %s ", option);
+    put_word(value, out);
+}
+
 static void put_head(const struct mirror_job *job, const char *words, struct text *out)
 {
     const struct openstack_wish *wish = job->wish;
     text_put(out, "openstack");
-    if (wish && wish->cloud)
-        text_format(out, " --os-cloud '%.100s'", wish->cloud);
-    if (wish && wish->region)
-        text_format(out, " --os-region-name '%.100s'", wish->region);
-    if (wish && wish->project)
-        text_format(out, " --os-project-name '%.100s'", wish->project);
+    if (wish) {
+        put_option("--os-cloud", wish->cloud, out);
+        put_option("--os-region-name", wish->region, out);
+        put_option("--os-project-name", wish->project, out);
+    }
     text_format(out, " %s", words);
 }
 
@@ -69,6 +94,18 @@ static void put_security(const struct mirror_job *job, const char *port, bool un
                 unmake ? " --enable-port-security %s # and its --security-group\n"
                        : " --no-security-group --disable-port-security %s\n",
                 port);
+}
+
+/* Ours by the name that it has, or will have. */
+static void put_service(const struct mirror_job *job, const char *port, struct text *out)
+{
+    const struct openstack *os = job->state;
+    bool ours = false;
+    const json_t *service = os ? openstack_service_at(os, port, job->name, &ours) : NULL;
+    if (service && !ours)
+        put_option("--tap-service", openstack_text(service, "id"), out);
+    else
+        text_format(out, " --tap-service cloudspan-%s-%s", job->name, port);
 }
 
 void openstack_command(const struct mirror_job *job, const struct mirror_object *object,
@@ -95,8 +132,7 @@ void openstack_command(const struct mirror_job *job, const struct mirror_object 
     text_format(out, " --description '" OPENSTACK_MARK "%s key=%s'", job->name, object->key);
     text_format(out, " --port %s", object->key);
     if (list == OPENSTACK_FLOWS) {
-        text_format(out, " --tap-service cloudspan-%s-%s", job->name,
-                    openstack_text(is, "to_port"));
+        put_service(job, openstack_text(is, "to_port"), out);
         text_format(out, " --direction %s", openstack_text(is, "direction"));
     } else if (list == OPENSTACK_MIRRORS) {
         char *ids = json_dumps(json_object_get(is, "directions"), JSON_COMPACT | JSON_SORT_KEYS);
@@ -210,15 +246,35 @@ static void put_collector(const struct openstack *os, char out[48])
         out[addr_format(&own, out)] = '\0';
 }
 
+/* Those that the cloud refused have no copies. "PORT/IN" is of the port. */
+static void leave_out(struct cloud_inventory *inventory, const struct mirror_set *made)
+{
+    json_t *ports = json_object();
+    for (size_t i = 0; i < made->n; i++)
+        if (strcmp(made->at[i].kind, OPENSTACK_FLOW) == 0 ||
+            strcmp(made->at[i].kind, OPENSTACK_MIRROR) == 0)
+            (void)json_object_set_new(ports, made->at[i].key, json_true());
+    for (size_t i = 0; i < inventory->n; i++) {
+        struct cloud_nic *nic = &inventory->at[i];
+        char port[80];
+        size_t len = strcspn(nic->id, "/");
+        (void)snprintf(port, sizeof port, "%.*s", len < 80 ? (int)len : 79, nic->id);
+        if (nic->fate == CLOUD_WANTED && !json_object_get(ports, port))
+            nic->fate = CLOUD_UNFIT;
+    }
+    json_decref(ports);
+}
+
 int openstack_sources(struct mirror_job *job, const struct mirror_set *wanted,
                       struct mirror_sources *out, struct err *err)
 {
     static const char *const directions[] = {
         [OPENSTACK_BOTH] = "both", [OPENSTACK_IN] = "in", [OPENSTACK_OUT] = "out"};
     const struct openstack_wish *wish = job->wish;
-    const struct openstack *os = job->state;
+    struct openstack *os = job->state;
     struct mirror_source like = {0};
-    (void)wanted;
+    leave_out(&os->inventory, wanted);
+    leave_out(&os->directions, wanted);
     (void)snprintf(like.network, sizeof like.network, "%s", job->network);
     (void)snprintf(like.direction, sizeof like.direction, "%s", directions[wish->direction]);
     if (os->target) {

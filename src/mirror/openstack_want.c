@@ -85,26 +85,6 @@ static size_t count_ours(const struct openstack *os, enum openstack_list list, c
 
 /* ---- to a port ---- */
 
-/* A tap service at the port that is not this mirror's; NULL: there is none. */
-static const json_t *other_service(const struct openstack *os, const char *mirror, bool *out_ours)
-{
-    const json_t *other = NULL;
-    size_t i;
-    json_t *one;
-    *out_ours = false;
-    json_array_foreach(os->lists[OPENSTACK_SERVICES], i, one)
-    {
-        if (strcmp(openstack_text(one, "port_id"), openstack_text(os->target, "id")) != 0 ||
-            strcmp(openstack_text(one, "status"), "PENDING_DELETE") == 0)
-            continue;
-        if (openstack_is_ours(one, mirror))
-            *out_ours = true;
-        else
-            other = one;
-    }
-    return other;
-}
-
 /* Port security at the collector's port, which knows neither the addresses nor the security groups
  * of what is copied. */
 static int want_open_port(struct openstack *os, const struct mirror_job *job,
@@ -160,14 +140,14 @@ static int want_flows(struct mirror_job *job, size_t n_wanted, struct mirror_set
     struct openstack *os = job->state;
     const char *id = openstack_text(os->target, "id");
     bool ours;
-    const json_t *other = other_service(os, job->name, &ours);
+    const json_t *service = openstack_service_at(os, id, job->name, &ours);
     if (!openstack_has(os, "taas"))
         return err_set(err, -EOPNOTSUPP,
                        "this cloud has no tap services (Neutron's extension taas): copies can only "
                        "go to an address, --to gre:ADDR or erspan2:ADDR");
     int result = want_open_port(os, job, out, remarks, err);
     /* A second service at a port is accepted, and gets nothing. */
-    bool own_service = ours || !other;
+    bool own_service = ours || !service;
     if (result == 0 && own_service)
         result = check_quota(os, "tap_service", OPENSTACK_SERVICES, 1, ours, err);
     if (result == 0)
@@ -179,7 +159,7 @@ static int want_flows(struct mirror_job *job, size_t n_wanted, struct mirror_set
         text_format(remarks,
                     "the port has a tap service already, %s (%s), which is not this mirror's: it "
                     "is used, and stays when the mirror is removed\n",
-                    openstack_text(other, "id"), openstack_text(other, "name"));
+                    openstack_text(service, "id"), openstack_text(service, "name"));
     else
         mirror_object_why(
             mirror_set_add(out, OPENSTACK_SERVICE, id, json_pack("{s:s}", "port_id", id)),
@@ -277,8 +257,13 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
         result = os->target ? want_flows(job, n_wanted, out, remarks, err)
                             : want_mirrors(job, n_wanted, out, err);
     if (result == 0 && openstack_ports_down(os, &n_down))
-        text_format(remarks,
-                    "%zu of the ports are down: nothing is copied until their machines run\n",
-                    n_down);
+        text_format(
+            remarks,
+            n_down == 1
+                ? "%zu port is down: nothing of it is copied until its machine runs\n"
+                : "%zu ports are down: nothing of them is copied until their machines run\n",
+            n_down);
+    if (result == 0 && os->target && strcmp(openstack_text(os->target, "status"), "DOWN") == 0)
+        text_put(remarks, "the collector's port is down: no copy arrives until its machine runs\n");
     return result;
 }

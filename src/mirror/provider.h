@@ -41,6 +41,9 @@ struct mirror_job {
     const char *folder;         /* where the journal is; NULL: not known */
     const json_t *arguments;    /* the words of the wish, for a unit that says them again */
     struct mirror_set recorded; /* what the journal has of it */
+    struct mirror_set lacks;    /* what its last apply could not make: mirror_job_lacks() */
+    json_t *known;              /* owned; make() may put here what the journal keeps with the object
+                                 * (its id in the cloud): mirror_job_known() */
     const json_t *sample;       /* for measure(): the last look, by `what`, or NULL: see judge() */
     const struct cloud_world *world; /* for cloud_http_open(): how it waits, ends on Ctrl-C, and
                                       * tells of each call where -v asks for it; may be NULL */
@@ -110,7 +113,8 @@ struct mirror_verb {
     const char *summary; /* one line */
     /* `words`: what is no option. Changes only what the user named, and only when `is_yes` (else it
      * says in `out` what it would do, and is asked again with is_yes when the user agrees). The
-     * wish is partial; the provider is open. */
+     * wish is partial; the provider is open. Positive: there was nothing to change, and nobody is
+     * asked. What `out` has is printed also after a failure. */
     int (*run)(struct mirror_job *job, const char *const *words, size_t n_words, bool is_yes,
                bool json, struct text *out, struct err *err);
 };
@@ -178,7 +182,9 @@ struct mirror_provider {
                  struct mirror_coverage *out, struct err *err);
 
     /* What the cloud's own log says of whoever took things of `missing` away: a line each in `out`,
-     * "session tms-1 of web-1 was deleted by arn:… at 2026-11-22T10:00:00Z". May be NULL. */
+     * "session tms-1 of web-1 was deleted by arn:… at 2026-11-22T10:00:00Z". They are wanted, were
+     * made (their `is` is of then, mirror_job_known() has what make() left), and are not there.
+     * May be NULL. */
     int (*blame)(struct mirror_job *job, const struct mirror_set *missing, struct text *out,
                  struct err *err);
 
@@ -197,6 +203,11 @@ struct mirror_provider {
 /* Whether the journal says that this mirror's object was made by us, or was just being made; its
  * attributes then (borrowed until the next change of the journal), else NULL. */
 const json_t *mirror_job_made(const struct mirror_job *job, const char *kind, const char *key);
+
+/* What its make() left in job->known, also where the object is gone since; NULL: nothing. */
+const json_t *mirror_job_known(const struct mirror_job *job, const char *kind, const char *key);
+/* Why the last apply could not make it; NULL: it made it, or did not have to. */
+const char *mirror_job_lacks(const struct mirror_job *job, const char *kind, const char *key);
 
 #define PROVIDER(name) extern const struct mirror_provider provider_##name;
 #include "mirror/list.h"
