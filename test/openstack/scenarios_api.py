@@ -262,7 +262,7 @@ def loops(project):
     if rows and rows[0].get("mirrored"):
         raise Failed(f"the collector mirrors itself: {rows}")
     mirror.remove()
-    project.mirror("--instance", "sensor", name="loop").must_refuse(["collector"], "apply")
+    project.mirror("--instance", "sensor", name="loop").must_refuse(["can be mirrored"], "apply")
 
 
 @scenario("os-api", *NEEDS)
