@@ -63,8 +63,7 @@ static bool split_url(const char *url, struct url *out)
         out->host = str_from(out->host, (size_t)(user + 1 - at));
     /* The port that goes without saying is not in the header Host either. */
     struct str port = is_plain ? STR(":80") : STR(":443");
-    if (out->host.len > port.len &&
-        str_eq(str_from(out->host, out->host.len - port.len), port))
+    if (out->host.len > port.len && str_eq(str_from(out->host, out->host.len - port.len), port))
         out->host.len -= port.len;
     at += len;
     len = strcspn(at, "?#");
@@ -134,8 +133,8 @@ static bool put_query(struct text *out, struct str query)
 /* What is sent by libcurl or changed by proxies is not signed. */
 static bool is_signed(const char *name)
 {
-    static const char *const others[] = {"authorization", "expect", "user-agent",
-                                         "x-amzn-trace-id", "transfer-encoding"};
+    static const char *const others[] = {"authorization", "expect", "user-agent", "x-amzn-trace-id",
+                                         "transfer-encoding"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcasecmp(name, others[i]) == 0)
             return false;

@@ -390,6 +390,12 @@ static void trace(const struct cloud_http *http, const struct cloud_request *req
     http->world->trace(line, http->world->with);
 }
 
+void cloud_http_note(const struct cloud_http *http, const char *line)
+{
+    if (http->world->trace)
+        http->world->trace(line, http->world->with);
+}
+
 /* libcurl's words, but not those that quote an address with a password: a proxy's. */
 static const char *words_of(CURLcode code, const char *why)
 {

@@ -120,6 +120,9 @@ int cloud_http_call(struct cloud_http *http, struct cloud_request *request, bool
 uint32_t cloud_http_retry_after(const struct cloud_http *http,
                                 const struct cloud_response *response);
 
+/* A line for the trace (-v): what was found out between the calls. */
+void cloud_http_note(const struct cloud_http *http, const char *line);
+
 /* Pauses as a call would: for what takes its time. False: the user wants to stop. */
 bool cloud_http_wait(struct cloud_http *http, uint32_t ms);
 /* ns since the epoch. */
