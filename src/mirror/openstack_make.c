@@ -97,6 +97,8 @@ static int open_port(struct mirror_job *job, const char *id, struct err *err)
     char tag[64];
     put_own_tag(job, tag);
     int result = neutron_get(&os->neutron, "ports", "port", id, &port, err);
+    if (result == 0) /* the first: by it the others are found */
+        result = put_tag(os, id, tag, true, err);
     json_array_foreach(json_object_get(port, "security_groups"), i, group)
     {
         char text[80];
@@ -105,8 +107,6 @@ static int open_port(struct mirror_job *job, const char *id, struct err *err)
         if (result == 0)
             result = put_tag(os, id, text, true, err);
     }
-    if (result == 0)
-        result = put_tag(os, id, tag, true, err);
     if (result == 0)
         result =
             neutron_put(&os->neutron, "ports", "port", id,
