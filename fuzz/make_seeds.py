@@ -143,6 +143,15 @@ def main():
                        ("block", "on-alarm:\n- |\n  a\n- >-\n  b\n  c\nlimits: {memory: 64M, workers: auto}\n")):
         seed("fuzz_config", name, text.encode())
 
+    for name, text in (("words", "env=prod and not (role=db or 'a key'=\"x\\\\*\"*)\nenv=prod\nrole=web\n"
+                                 "a key=x*y\n"),
+                       ("patterns", "k*/?=* or Name!=w?b-* and \u00e4?\nName=web-1\n\u00e4\u00f6=\n"),
+                       ("wrong", "((a and) or\na=b\n")):
+        seed("fuzz_tags", name, text.encode())
+    names = (b"\x11web-1\0i-1\0any\0\0\0\0\1", b"\x2e\xe4\xb8\xad \"x\" \\\0/a/b\00010.9.0.2\0\0\0\0\2\7",
+             b"\x03- a: b #\xe2\x80\xa8\xff\0\0\0\0\0\0\0")
+    seed("fuzz_record", "names", b"".join(names))
+
     RESP, FIN, ACK, OTHER = 1, 2, 4, 8  # as in fuzz_stream.c
     for name, first, options in (("order", 1000, 0), ("round", 0xFFFFFFE0, 0), ("poor", 7, 1)):
         stream = bytes([options]) + struct.pack("!IHIH", first, 999, first, 99)

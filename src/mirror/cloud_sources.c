@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "mirror/cloud_parts.h"
 
 #define ADDRESSES_MAX (sizeof((struct mirror_source *)0)->addresses / 48)
@@ -110,6 +111,30 @@ static bool has_room(const char *list, size_t size, size_t max, size_t n)
     return used + n <= max;
 }
 
+static bool is_plain(const char *id)
+{
+    size_t n = 0;
+    while (id[n] > ' ' && id[n] < 0x7f)
+        n++;
+    return !id[n] && n <= 48;
+}
+
+/* Ids that are paths are long: then a digest does. Each part of a machine is one for itself. */
+static void put_id(const char *id, unsigned number, char out[64])
+{
+    uint8_t digest[HASH_SHA256_SIZE];
+    char end[16] = "";
+    if (number > 1)
+        (void)snprintf(end, sizeof end, "#%u", number);
+    if (is_plain(id)) {
+        (void)snprintf(out, 64, "%.48s%s", id, end);
+        return;
+    }
+    hash_sha256(id, strlen(id), digest);
+    hash_hex(digest, 16, out);
+    (void)snprintf(out + 32, 32, "%s", end);
+}
+
 /* A new one of the machine's: the first one has its name, the others also a number. */
 static struct mirror_source *begin(struct making *m, const struct cloud_machine *machine,
                                    unsigned number)
@@ -119,6 +144,7 @@ static struct mirror_source *begin(struct making *m, const struct cloud_machine 
     memset(source->channels, 0, sizeof source->channels);
     memset(source->macs, 0, sizeof source->macs);
     memset(source->addresses, 0, sizeof source->addresses);
+    put_id(machine->id, number, source->machine);
     source->has_lost = false;
     source->n_lost = 0;
     if (number > 1)

@@ -71,6 +71,8 @@ static void test_sources(void **state)
     assert_string_equal(out.at[0].channels[0], "");
     assert_string_equal(out.at[0].addresses[0], "10.0.0.4");
     assert_string_equal(s->name, "web");
+    assert_string_equal(s->machine, "i-1");
+    assert_string_equal(out.at[0].machine, "eni-4");
     assert_string_equal(s->channels[0], "vxlan:101@10.0.0.1");
     assert_string_equal(s->channels[1], "vxlan:102@fd00::2");
     assert_string_equal(s->channels[2], "");

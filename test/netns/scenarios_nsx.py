@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 
+import packets as p
+import senders
+from collector import Watch
 from lab import Failed, wait_until
 from nsx_standin import Manager
 from scenario import scenario
+from scenarios_receive import Net
 
 FROM = "/infra/domains/default/groups/cloudspan-hunt"
 PROFILE = "/infra/port-mirroring-profiles/cloudspan-hunt"
@@ -204,3 +208,39 @@ def killed(bench, verb, number, after):
     process.communicate(timeout=60)
     bench.nsx.kill = None
     must(process.returncode == -9, f"{verb} was not killed at its call {number}")
+
+
+@scenario("nsx-to-log")
+def nsx_to_log(lab):
+    """NSX, from the manager to the log: copies of two machines by one host under one key are told
+    apart by what is inside, and a connection between the two is logged once."""
+    bench, net = Bench(lab), Net(lab)
+    senders.hush(net.col)
+    watch = Watch(lab, net.col, "-l", "gre", env=bench.environment)
+    bench.call("apply", *WISH, "--yes")
+    web, db, outside = (bytes.fromhex(f"0050560000{n}") for n in ("01", "02", "ee"))
+    wait_until(lambda: watch.machine("web") and watch.machine("db"), "watch does not know them")
+
+    def exchange(a, mac_a, b, mac_b, port, turns):
+        for turn in range(turns):
+            for src, dst, mac, other, ports in ((a, b, mac_a, mac_b, (port, 53)),
+                                                (b, a, mac_b, mac_a, (53, port))):
+                yield p.ether(p.udp(src, dst, *ports, b"x" * 20, ident=100 + turn), src=mac, dst=other)
+
+    # Each packet between the two twice, at its sender and at its receiver: that one host doubles is
+    # known after 32 of them.
+    between = list(exchange("10.1.0.1", web, "10.1.0.2", db, 4000, 200))
+    frames = [frame for frame in between for _ in range(2)]
+    frames += exchange("10.1.0.1", web, "192.0.2.9", outside, 4001, 3)
+    frames += exchange("10.1.0.2", db, "192.0.2.9", outside, 4002, 3)
+    senders.send_ip(net.mon, "10.9.0.1", "10.9.0.2", 47,
+                    [senders.gre_header(0x6558, key=77) + frame for frame in frames], per_second=800)
+    watch.settle(at_least=len(frames))
+    watch.stop()
+    rows = {row["id.orig_p"]: row for row in watch.logs()["conn"].dicts()}
+    must(len(watch.logs()["conn"].dicts()) == 3 and set(rows) == {"4000", "4001", "4002"}, rows)
+    must(rows["4001"]["source"] == "web" and rows["4002"]["source"] == "db" and
+         rows["4000"]["source"] in ("web", "db"), rows)
+    for port, least, most in (("4000", 200, 240), ("4001", 3, 3), ("4002", 3, 3)):
+        for column in ("orig_pkts", "resp_pkts"):
+            must(least <= int(rows[port][column]) <= most, f"{port}: {rows[port]}")
