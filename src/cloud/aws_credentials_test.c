@@ -24,6 +24,11 @@ static void test_container(void **state)
     (void)state;
     bed_env(bed, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "/creds?x=1");
     bed_put(bed, "AWS_CONTAINER_AUTHORIZATION_TOKEN=Basic abc");
+    bed_rule(bed, (struct bed_rule){.when = {"GET /creds"}, .status = 429, .body = ""});
+    check_refused(bed, &none, -ENOKEY, "HTTP 429");
+    assert_int_equal(bed->n_asked, 3);
+    bed_fresh(bed);
+    bed_rule(bed, (struct bed_rule){.when = {"GET /creds"}, .status = 503, .body = "", .times = 2});
     bed_rule(bed, (struct bed_rule){.when = {"GET /creds?x=1 HTTP", "Authorization: Basic abc\r\n"},
                                     .status = 200,
                                     .body = CREDENTIALS_JSON("ASCON", LATER)});
