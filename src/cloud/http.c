@@ -1,5 +1,5 @@
 /* HTTPS by libcurl: see http.h. */
-#include "cloud/http.h"
+#include "cloud/http_parts.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -9,26 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/version.h"
 
-#define CONNECT_MS      10000
-#define TOTAL_MS        60000
-#define NEAR_MS         1000
-#define REDIRECTIONS    3
-#define HEADER_MAX      8192 /* of an answer; longer ones are left out */
-#define ATTEMPTS        6
-#define BASE_MS         500
-#define MAX_MS          20000
-#define RETRY_AFTER_MAX 120000
-
-struct cloud_http {
-    const struct cloud_world *world;
-    CURL *curl;
-    uint32_t slow_ms; /* what every call waits since the cloud asked to be spared */
-};
+#define CONNECT_MS   10000
+#define TOTAL_MS     60000
+#define NEAR_MS      1000
+#define REDIRECTIONS 3
+#define HEADER_MAX   8192 /* of an answer; longer ones are left out */
 
 /* libcurl's own; once for the process, as it wants, and never undone. */
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -63,6 +53,14 @@ void cloud_http_close(struct cloud_http *http)
     free(http);
 }
 
+void cloud_http_trust(struct cloud_http *http, const char *ca, const char *certificate,
+                      const char *key)
+{
+    http->ca = ca;
+    http->certificate = certificate;
+    http->key = key;
+}
+
 /* ---- the world ---- */
 
 bool cloud_http_wait(struct cloud_http *http, uint32_t ms)
@@ -76,18 +74,6 @@ bool cloud_http_wait(struct cloud_http *http, uint32_t ms)
 int64_t cloud_http_now(const struct cloud_http *http)
 {
     return http->world->now ? http->world->now(http->world->with) : clock_now();
-}
-
-static uint32_t below(const struct cloud_http *http, uint32_t limit)
-{
-    uint32_t number = 0;
-    if (limit == 0)
-        return 0;
-    if (http->world->random)
-        return http->world->random(limit, http->world->with);
-    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
-        number = 0; /* no jitter without it */
-    return number % limit;
 }
 
 /* ---- requests and answers ---- */
@@ -232,7 +218,7 @@ static struct curl_slist *headers_of(const struct cloud_request *request, bool *
         struct text line;
         text_init(&line, 1u << 20);
         text_put(&line, request->headers[i].name);
-        text_put(&line, ": ");
+        text_put(&line, request->headers[i].value[0] ? ": " : ";"); /* ';': libcurl's "empty" */
         text_put(&line, request->headers[i].value);
         struct curl_slist *more = line.failed ? NULL : curl_slist_append(list, line.at);
         if (line.at)
@@ -306,16 +292,58 @@ static const char *advice(int result)
     }
 }
 
+/* Where certificates are that are trusted. libcurl itself, unlike its tool, knows none of the
+ * variables. */
+static void set_trust(const struct cloud_http *http)
+{
+    const char *file = secure_getenv("CURL_CA_BUNDLE"), *folder = secure_getenv("SSL_CERT_DIR");
+    struct stat facts;
+    if (!file || !*file)
+        file = secure_getenv("SSL_CERT_FILE");
+    if (http->ca) {
+        bool is_folder = stat(http->ca, &facts) == 0 && S_ISDIR(facts.st_mode);
+        file = is_folder ? NULL : http->ca;
+        folder = is_folder ? http->ca : NULL;
+    }
+    if (file && *file)
+        (void)curl_easy_setopt(http->curl, CURLOPT_CAINFO, file);
+    if (folder && *folder)
+        (void)curl_easy_setopt(http->curl, CURLOPT_CAPATH, folder);
+    if (http->ca) /* these, and no others */
+        (void)curl_easy_setopt(http->curl, file ? CURLOPT_CAPATH : CURLOPT_CAINFO, NULL);
+    if (http->certificate)
+        (void)curl_easy_setopt(http->curl, CURLOPT_SSLCERT, http->certificate);
+    if (http->key)
+        (void)curl_easy_setopt(http->curl, CURLOPT_SSLKEY, http->key);
+}
+
+static int progress(void *with, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                    curl_off_t up)
+{
+    const struct cloud_http *http = with;
+    (void)down_total;
+    (void)down;
+    (void)up_total;
+    (void)up;
+    return http->world->is_stopped && http->world->is_stopped(http->world->with);
+}
+
+static long or_else(uint32_t ms, uint32_t usual)
+{
+    return (long)(ms ? ms : usual);
+}
+
+/* Keeps connections and what it knows of names; options are new each time. None of these fails with
+ * what is given here; a URL that is none does when it is sent. */
 static void set_up(struct cloud_http *http, const struct cloud_request *request,
                    struct curl_slist *headers, struct incoming *in, char why[CURL_ERROR_SIZE])
 {
     CURL *curl = http->curl;
-    /* Keeps connections and what it knows of names; options are new each time. None of these fails
-     * with what is given here; a URL that is none does when it is sent. */
+    uint32_t connect = request->is_near ? NEAR_MS : CONNECT_MS;
+    uint32_t total = request->is_near ? 2 * NEAR_MS : TOTAL_MS;
     curl_easy_reset(curl);
     (void)curl_easy_setopt(curl, CURLOPT_URL, request->url);
     (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "cloudspan/" VERSION_TEXT);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
@@ -324,18 +352,20 @@ static void set_up(struct cloud_http *http, const struct cloud_request *request,
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, in);
     (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
     (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, in);
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, progress);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http);
     (void)curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
     (void)curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)CLOUD_ANSWER_MAX);
     (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
-                           (long)(request->is_near ? NEAR_MS : CONNECT_MS));
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
-                           (long)(request->is_near ? 2 * NEAR_MS : TOTAL_MS));
+                           or_else(http->world->connect_ms, connect));
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, or_else(http->world->total_ms, total));
+    set_trust(http);
     if (request->is_near)
         (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    if (request->follows) { /* curl keeps Authorization from other hosts by itself */
-        (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-        (void)curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTIONS);
-    }
+    /* On a connection that was used before, libcurl repeats by itself what got no answer. */
+    if (http->only_once)
+        (void)curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
     if (request->body) {
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->size);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
@@ -360,148 +390,115 @@ static void trace(const struct cloud_http *http, const struct cloud_request *req
     http->world->trace(line, http->world->with);
 }
 
-int cloud_http_send(struct cloud_http *http, const struct cloud_request *request,
-                    struct cloud_response *out, struct err *err)
+void cloud_http_note(const struct cloud_http *http, const char *line)
+{
+    if (http->world->trace)
+        http->world->trace(line, http->world->with);
+}
+
+/* libcurl's words, but not those that quote an address with a password: a proxy's. */
+static const char *words_of(CURLcode code, const char *why)
+{
+    return why[0] && !strchr(why, '@') ? why : curl_easy_strerror(code);
+}
+
+static int send_once(struct cloud_http *http, const struct cloud_request *request,
+                     struct curl_slist *headers, struct cloud_response *out, struct err *err)
 {
     struct incoming in = {.response = out};
     char why[CURL_ERROR_SIZE] = "", outcome[64];
-    bool failed = request->failed;
-    *out = (struct cloud_response){0};
-    struct curl_slist *headers = headers_of(request, &failed);
-    if (failed) {
-        headers_done(headers);
-        return err_set(err, -EINVAL, "%s %.*s: a header can't be sent", request->method,
-                       where_len(request->url), request->url);
-    }
     text_init(&in.body, CLOUD_ANSWER_MAX);
     set_up(http, request, headers, &in, why);
     int64_t begin = clock_ticks();
+    curl_off_t sent_at = 0;
     CURLcode code = curl_easy_perform(http->curl);
+    (void)curl_easy_getinfo(http->curl, CURLINFO_PRETRANSFER_TIME_T, &sent_at);
+    http->was_sent = sent_at > 0;
     if (code == CURLE_OK)
         (void)curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &out->status);
-    (void)snprintf(outcome, sizeof outcome, code == CURLE_OK ? "%ld" : "curl %ld",
+    (void)snprintf(outcome, sizeof outcome, code == CURLE_OK ? "%ld" : "no answer (curl %ld)",
                    code == CURLE_OK ? out->status : (long)code);
     trace(http, request, outcome, clock_ticks() - begin);
-    curl_easy_reset(http->curl); /* it has pointers to what goes now */
-    headers_done(headers);
 
-    int result = 0;
+    int result = 0, len = where_len(request->url);
     if (in.body.failed || code == CURLE_FILESIZE_EXCEEDED)
         result = err_set(err, -EMSGSIZE, "%s %.*s: the answer has more than %u MB", request->method,
-                         where_len(request->url), request->url, CLOUD_ANSWER_MAX >> 20);
+                         len, request->url, CLOUD_ANSWER_MAX >> 20);
     else if (in.no_memory)
         result = err_set(err, -ENOMEM, "no memory for an answer");
+    else if (code == CURLE_ABORTED_BY_CALLBACK)
+        result = err_set(err, -ECANCELED, "interrupted");
     else if (code != CURLE_OK)
-        result =
-            err_set(err, code_of(code), "%s %.*s: %s%s", request->method, where_len(request->url),
-                    request->url, why[0] ? why : curl_easy_strerror(code), advice(code_of(code)));
-    if (result == 0 && !in.body.at)
-        text_put(&in.body, ""); /* an empty body is one */
-    out->body = result == 0 ? text_take(&in.body, &out->size) : NULL;
-    if (result == 0 && !out->body)
-        out->body = calloc(1, 1);
-    if (result == 0 && !out->body)
-        result = err_set(err, -ENOMEM, "no memory for an answer");
+        result = err_set(err, code_of(code), "%s %.*s: %s%s", request->method, len, request->url,
+                         words_of(code, why), advice(code_of(code)));
+    if (result == 0) {
+        text_add(&in.body, "", 0); /* an empty body is one */
+        out->body = text_take(&in.body, &out->size);
+        if (!out->body)
+            result = err_set(err, -ENOMEM, "no memory for an answer");
+    }
+    if (in.body.at)
+        explicit_bzero(in.body.at, in.body.size);
     text_done(&in.body);
     if (result < 0)
         cloud_response_done(out);
     return result;
 }
 
-/* ---- and again ---- */
-
-static enum cloud_verdict usual_verdict(const struct cloud_response *response)
+/* "https://host:port", of whatever case. */
+static size_t origin_size(const char *url)
 {
-    switch (response->status) {
-    case 401:
-        return CLOUD_RENEW;
-    case 429:
-        return CLOUD_THROTTLED;
-    case 500:
-    case 502:
-    case 503:
-    case 504:
-        return CLOUD_RETRY;
-    default:
-        return CLOUD_DONE;
+    const char *host = strstr(url, "://");
+    return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#\\") : 0;
+}
+
+static bool has_password(const char *url)
+{
+    return memchr(url, '@', origin_size(url)) != NULL;
+}
+
+/* Where the answer sends to, on the same server, on the heap; NULL: nowhere. Elsewhere the headers
+ * may not go, as they authorise. */
+static char *redirection(const struct cloud_http *http, const struct cloud_request *request,
+                         const struct cloud_response *response)
+{
+    const char *to = NULL;
+    bool is_get = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    bool again = response->status == 307 || response->status == 308; /* with the same method */
+    if (!request->follows || (!again && !is_get) ||
+        curl_easy_getinfo(http->curl, CURLINFO_REDIRECT_URL, &to) != CURLE_OK || !to)
+        return NULL;
+    size_t size = origin_size(to);
+    if (size == 0 || size != origin_size(request->url) || strncasecmp(to, request->url, size) != 0)
+        return NULL;
+    return strdup(to);
+}
+
+int cloud_http_send(struct cloud_http *http, const struct cloud_request *request,
+                    struct cloud_response *out, struct err *err)
+{
+    bool failed = request->failed;
+    struct cloud_request now = *request; /* with the URL of a redirection */
+    char *url = NULL;
+    *out = (struct cloud_response){0};
+    http->was_sent = false;
+    if (has_password(request->url))
+        return err_set(err, -EINVAL, "an address with a user or password in it is not used");
+    struct curl_slist *headers = headers_of(request, &failed);
+    int result = failed ? err_set(err, -EINVAL, "%s %.*s: a header can't be sent", request->method,
+                                  where_len(request->url), request->url)
+                        : send_once(http, &now, headers, out, err);
+    for (int i = 0; result == 0 && i < REDIRECTIONS; i++) {
+        char *to = redirection(http, &now, out);
+        if (!to)
+            break;
+        free(url);
+        now.url = url = to;
+        cloud_response_done(out);
+        result = send_once(http, &now, headers, out, err);
     }
-}
-
-uint32_t cloud_http_retry_after(const struct cloud_http *http,
-                                const struct cloud_response *response)
-{
-    const char *value = cloud_response_header(response, "retry-after");
-    char *end;
-    if (!value)
-        return 0;
-    unsigned long seconds = strtoul(value, &end, 10);
-    if (end == value) {
-        time_t at = curl_getdate(value, NULL);
-        int64_t now = cloud_http_now(http) / 1000000000;
-        seconds = at > now ? (unsigned long)(at - now) : 0;
-    }
-    return seconds > RETRY_AFTER_MAX / 1000 ? RETRY_AFTER_MAX : (uint32_t)seconds * 1000;
-}
-
-/* Half of it for sure, half of it by chance: those that were refused together do not come back
- * together. */
-static uint32_t pause_ms(const struct cloud_http *http, const struct cloud_manners *manners,
-                         uint32_t attempt)
-{
-    uint32_t base = manners->base_ms ? manners->base_ms : BASE_MS;
-    uint32_t max = manners->max_ms ? manners->max_ms : MAX_MS;
-    uint64_t ms = (uint64_t)base << (attempt < 16 ? attempt : 16);
-    uint32_t whole = ms > max ? max : (uint32_t)ms;
-    return whole / 2 + below(http, whole / 2 + 1);
-}
-
-static bool is_passing(int result)
-{
-    return result == -ECONNREFUSED || result == -ETIMEDOUT || result == -EHOSTUNREACH ||
-           result == -EIO;
-}
-
-int cloud_http_call(struct cloud_http *http, struct cloud_request *request, bool is_safe,
-                    const struct cloud_manners *manners, struct cloud_response *out,
-                    struct err *err)
-{
-    uint32_t n = request->is_near ? 1 : manners->n_attempts ? manners->n_attempts : ATTEMPTS;
-    bool renewed = false, renew = false;
-    for (uint32_t attempt = 0;; attempt++) {
-        enum cloud_verdict verdict = CLOUD_DONE;
-        uint32_t ms = 0;
-        if (http->slow_ms && !cloud_http_wait(http, below(http, http->slow_ms) + 1))
-            return err_set(err, -ECANCELED, "interrupted");
-        int result = manners->prepare ? manners->prepare(request, renew, manners->with, err) : 0;
-        if (result < 0)
-            return result;
-        renew = false;
-        result = cloud_http_send(http, request, out, err);
-        if (result == 0) {
-            verdict = manners->judge ? manners->judge(out, manners->with) : usual_verdict(out);
-            ms = cloud_http_retry_after(http, out);
-        } else if (is_passing(result) &&
-                   (is_safe || result == -ECONNREFUSED || result == -EHOSTUNREACH)) {
-            verdict = CLOUD_RETRY;
-        }
-        if (verdict == CLOUD_RENEW && !renewed && manners->prepare) {
-            renewed = renew = true;
-            cloud_response_done(out);
-            attempt--; /* it was not the cloud's fault */
-            continue;
-        }
-        /* What is slow stays slow for this run, and gets faster with each that is not refused. */
-        http->slow_ms =
-            verdict == CLOUD_THROTTLED
-                ? (http->slow_ms ? http->slow_ms * 2 > 4000 ? 4000 : http->slow_ms * 2 : 250)
-                : http->slow_ms / 2;
-        if (verdict == CLOUD_DONE || verdict == CLOUD_RENEW || attempt + 1 >= n)
-            return result;
-        if (result == 0)
-            cloud_response_done(out);
-        if (ms == 0)
-            ms = pause_ms(http, manners, attempt);
-        if (!cloud_http_wait(http, ms))
-            return err_set(err, -ECANCELED, "interrupted");
-    }
+    curl_easy_reset(http->curl); /* it has pointers to what goes now */
+    headers_done(headers);
+    free(url);
+    return result;
 }

@@ -31,12 +31,20 @@ struct cloud_world {
      * NULL: never. */
     bool (*is_stopped)(void *with);
     void *with;
+    uint32_t connect_ms, total_ms; /* how long is waited for an answer; 0: 10 s and 60 s */
 };
 
 /* `world` may be NULL, and has to stay. */
 int cloud_http_open(const struct cloud_world *world, struct cloud_http **out,
                     struct err *err) MUST_CHECK;
 void cloud_http_close(struct cloud_http *http);
+
+/* What certificates are verified with, in place of the system's: a file or a folder of PEM
+ * certificates (a server's own will do), NULL for what SSL_CERT_FILE, SSL_CERT_DIR and
+ * CURL_CA_BUNDLE say; and the client's own certificate and key, or NULL. They have to stay. There
+ * is no way not to verify. */
+void cloud_http_trust(struct cloud_http *http, const char *ca, const char *certificate,
+                      const char *key);
 
 struct cloud_header {
     char *name; /* owned */
@@ -45,8 +53,8 @@ struct cloud_header {
 
 struct cloud_request {
     const char *method; /* borrowed, as all but the headers */
-    const char *url;
-    const char *body; /* NULL: none */
+    const char *url;    /* without a user or password in it: such a one is refused */
+    const char *body;   /* NULL: none */
     size_t size;
     const char *what; /* for the trace and for errors: "DescribeVpcs"; NULL: the URL's path */
     bool is_near;     /* a metadata service: no proxy, a second's patience, not asked twice */
@@ -90,7 +98,8 @@ enum cloud_verdict {
 struct cloud_manners {
     /* Before each attempt: signs it, or puts a token; `renew`: what was put last was refused. */
     int (*prepare)(struct cloud_request *request, bool renew, void *with, struct err *err);
-    /* NULL: 429 is throttled; 500, 502, 503, 504 later; 401 renews. */
+    /* NULL: 429 is throttled; 503 later, and 500, 502, 504 where the request is safe; 401 renews.
+     */
     enum cloud_verdict (*judge)(const struct cloud_response *response, void *with);
     uint32_t n_attempts; /* 0: 6 */
     uint32_t base_ms;    /* the first pause is up to this, each further one up to twice as much;
@@ -110,6 +119,9 @@ int cloud_http_call(struct cloud_http *http, struct cloud_request *request, bool
 /* What Retry-After says, as seconds or as a date, 2 minutes at most; 0: nothing. */
 uint32_t cloud_http_retry_after(const struct cloud_http *http,
                                 const struct cloud_response *response);
+
+/* A line for the trace (-v): what was found out between the calls. */
+void cloud_http_note(const struct cloud_http *http, const char *line);
 
 /* Pauses as a call would: for what takes its time. False: the user wants to stop. */
 bool cloud_http_wait(struct cloud_http *http, uint32_t ms);

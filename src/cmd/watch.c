@@ -456,6 +456,7 @@ static int run_watch(struct run *run)
 {
     struct watch_settings *s = &run->settings;
     struct err err;
+    run->services.records_mark = config_records_mark(); /* what comes later is seen */
     int result = watch_load(s, &run->config, &err);
     if (result < 0) {
         note(NOTE_ERROR, "%s", err.text);

@@ -36,6 +36,8 @@ struct bed_world {
     unsigned n_asked;   /* that question */
     char refuse[64];    /* "make link a": that call is refused, as often as it comes */
     unsigned refuse_at; /* the call, from 1 on; 0: none */
+    int refuse_code;    /* 0: -EPERM */
+    bool keeps;         /* as the provider's */
     unsigned n_faults;  /* calls that no provider should get */
     char fault[200];    /* the last of them */
     char said[4096];    /* what the watcher was told: "+link a" begun, "+link a!" done */
@@ -43,6 +45,9 @@ struct bed_world {
     struct mirror_measure measures[4];
     size_t n_measures;
     bool refuse_measure;
+    struct mirror_covered covered[4];
+    size_t n_covered;
+    bool refuse_cover, refuse_blame;
 };
 
 static struct bed_world *bed_world;
@@ -139,6 +144,8 @@ static inline int bed_want(struct mirror_job *job, struct mirror_set *out, struc
             mirror_set_add(out, want->kind, want->key, json_incref(want->is));
         if (copy)
             copy->on = json_incref(want->on);
+        if (copy)
+            copy->may_lack = want->may_lack;
         mirror_object_why(copy, "for %.20s", job->name);
     }
     text_put(remarks, "a remark\n");
@@ -167,7 +174,8 @@ static inline int bed_call(const char *verb, const struct mirror_object *object,
     bed_point();
     (void)snprintf(call, sizeof call, "%s %s %s", verb, object->kind, object->key);
     if (++bed_world->n_calls == bed_world->refuse_at || strcmp(call, bed_world->refuse) == 0)
-        return err_set(err, -EPERM, "%s: refused", call);
+        return err_set(err, bed_world->refuse_code ? bed_world->refuse_code : -EPERM, "%s: refused",
+                       call);
     return 0;
 }
 
@@ -189,6 +197,8 @@ static inline int bed_make(struct mirror_job *job, const struct mirror_object *w
             bed_fault("made before what it stands on:", want->kind, want->key);
     }
     bed_put_thing(job->name, want->kind, want->key, want->is, want->on);
+    json_decref(job->known);
+    job->known = json_sprintf("id of %s", want->key);
     bed_point();
     return 0;
 }
@@ -264,8 +274,39 @@ static inline int bed_measure(struct mirror_job *job, const struct mirror_set *f
     return 0;
 }
 
+static inline int bed_cover(struct mirror_job *job, const struct mirror_set *found,
+                            struct mirror_coverage *out, struct err *err)
+{
+    (void)job;
+    (void)found;
+    if (bed_world->refuse_cover)
+        return err_set(err, -EIO, "no list of machines");
+    out->at = calloc(4, sizeof *out->at);
+    if (!out->at)
+        return err_set(err, -ENOMEM, "out of memory");
+    memcpy(out->at, bed_world->covered, sizeof bed_world->covered);
+    out->n = bed_world->n_covered;
+    return 0;
+}
+
+static inline int bed_blame(struct mirror_job *job, const struct mirror_set *missing,
+                            struct text *out, struct err *err)
+{
+    if (bed_world->refuse_blame)
+        return err_set(err, -EACCES, "the log may not be read");
+    for (size_t i = 0; i < missing->n; i++) {
+        const struct mirror_object *one = &missing->at[i];
+        const char *known = json_string_value(mirror_job_known(job, one->kind, one->key));
+        text_format(out, "%s %s (%s) was deleted by eve\n", one->kind, one->key,
+                    known ? known : "?");
+    }
+    return 0;
+}
+
 static const struct mirror_provider bed_provider = {
     .name = "bed",
+    .cover = bed_cover,
+    .blame = bed_blame,
     .wish_size = sizeof(struct bed_wish),
     .wish_done = bed_wish_done,
     .want = bed_want,
@@ -276,6 +317,24 @@ static const struct mirror_provider bed_provider = {
     .unmake = bed_unmake,
     .prove = bed_prove,
     .measure = bed_measure,
+};
+
+/* As of a cloud: what was made stays when a later step fails. */
+static const struct mirror_provider bed_keeper = {
+    .name = "bed",
+    .keeps = true,
+    .wish_size = sizeof(struct bed_wish),
+    .wish_done = bed_wish_done,
+    .want = bed_want,
+    .find = bed_find,
+    .make = bed_make,
+    .may_change = bed_may_change,
+    .change = bed_change,
+    .unmake = bed_unmake,
+    .prove = bed_prove,
+    .measure = bed_measure,
+    .cover = bed_cover,
+    .blame = bed_blame,
 };
 
 /* ---- a run ---- */
@@ -305,7 +364,8 @@ static const struct mirror_watcher bed_watcher = {.step = bed_step, .stop = bed_
 /* `wanted`: as bed_set has it; NULL: the wish is not known. */
 static inline struct mirror_job bed_job(const char *name, const char *wanted)
 {
-    struct mirror_job job = {.provider = &bed_provider, .machine = "web-1"};
+    struct mirror_job job = {.provider = bed_world->keeps ? &bed_keeper : &bed_provider,
+                             .machine = "web-1"};
     (void)snprintf(job.name, sizeof job.name, "%s", name);
     if (!wanted)
         return job;
@@ -323,12 +383,14 @@ static inline void bed_forget_calls(void)
     bed_world->kill_at = bed_world->refuse_at = bed_world->stop_at = 0;
     bed_world->refuse[0] = bed_world->said[0] = '\0';
     bed_world->refuse_proof = bed_world->refuse_find = bed_world->refuse_want = false;
-    bed_world->refuse_measure = false;
+    bed_world->refuse_measure = bed_world->refuse_cover = bed_world->refuse_blame = false;
+    bed_world->refuse_code = 0;
 }
 
-/* A whole `apply`, from the journal's opening to its closing. */
-static inline int bed_apply(const char *folder, const char *name, const char *wanted,
-                            struct err *err)
+/* A whole `apply`, from the journal's opening to its closing; *out_lacks: "link a: reason; …",
+ * where it is not NULL. */
+static inline int bed_apply_lacking(const char *folder, const char *name, const char *wanted,
+                                    char out_lacks[1024], struct err *err)
 {
     struct mirror_job job = bed_job(name, wanted);
     struct mirror_journal *journal = NULL;
@@ -343,12 +405,27 @@ static inline int bed_apply(const char *folder, const char *name, const char *wa
     if (result == 0)
         result =
             mirror_engine_apply(&job, journal, &planned, arguments, &bed_watcher, &outcome, err);
+    for (size_t i = 0; out_lacks && i < outcome.n_lack; i++) {
+        size_t len = strlen(out_lacks);
+        (void)snprintf(out_lacks + len, 1024 - len, "%s%s %s: %s", len ? "; " : "",
+                       outcome.lack[i].want->kind, outcome.lack[i].want->key,
+                       outcome.lack[i].reason);
+        if (!outcome.lack[i].is_there &&
+            !mirror_job_lacks(&job, outcome.lack[i].want->kind, outcome.lack[i].want->key))
+            bed_fault("not known to lack:", outcome.lack[i].want->kind, outcome.lack[i].want->key);
+    }
     json_decref(arguments);
     mirror_outcome_done(&outcome);
     mirror_planned_done(&planned);
     mirror_job_end(&job);
     mirror_journal_close(journal);
     return result;
+}
+
+static inline int bed_apply(const char *folder, const char *name, const char *wanted,
+                            struct err *err)
+{
+    return bed_apply_lacking(folder, name, wanted, NULL, err);
 }
 
 static inline int bed_remove(const char *folder, const char *name, size_t *out_n, struct err *err)

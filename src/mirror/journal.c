@@ -196,7 +196,11 @@ static const char *column(sqlite3_stmt *row, int i)
 
 static json_t *column_json(sqlite3_stmt *row, int i)
 {
-    return json_loads(column(row, i), 0, NULL);
+    json_t *json = json_loads(column(row, i), JSON_DECODE_ANY, NULL);
+    if (!json_is_null(json))
+        return json;
+    json_decref(json);
+    return NULL;
 }
 
 static void put_now(char out[24])
@@ -300,9 +304,9 @@ int mirror_journal_step(struct mirror_journal *journal, const char *provider, co
                         const struct mirror_object *object, int state, struct err *err)
 {
     bool has_also = object->also && (state == MIRROR_MADE || state == MIRROR_LACKED);
-    char now[24], *is = json_dumps(object->is, JSON_COMPACT),
-                  *on = json_dumps(object->on, JSON_COMPACT),
-                  *also = has_also ? json_dumps(object->also, JSON_COMPACT) : NULL;
+    char now[24],
+        *is = json_dumps(object->is, JSON_COMPACT), *on = json_dumps(object->on, JSON_COMPACT),
+        *also = has_also ? json_dumps(object->also, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     const char *word = state_names[state];
     put_now(now);
     int result = execute(journal, err, "BEGIN IMMEDIATE", (const char *const[]){NULL});

@@ -33,6 +33,7 @@
 /* One mirror that is worked on. */
 struct mirror_job {
     const struct mirror_provider *provider;
+    const char *verb;           /* "plan", "apply" …: what the user typed; NULL: not known */
     char name[MIRROR_NAME_MAX]; /* which one of those of this provider and this host */
     char machine[64];           /* what the monitored machine is called at the collector */
     char network[64];           /* "": the collector's only one */
@@ -72,6 +73,7 @@ struct mirror_measures {
 #define MIRROR_CHANNELS_MAX 32
 struct mirror_source {
     char name[64];
+    char machine[64]; /* its id in its cloud, by which two of one name are told apart; "" */
     char network[64];
     char channels[MIRROR_CHANNELS_MAX][MIRROR_CHANNEL_MAX]; /* "vxlan:101@10.9.0.1"; as in
                                                              * cloudspan.yaml; none: several share
@@ -83,7 +85,10 @@ struct mirror_source {
     uint64_t n_lost;                    /* packets, since the cloud began to count */
     uint32_t truncate;                  /* bytes; 0: whole packets */
     char direction[8];                  /* "both", "in", "out" */
-    char collector[48];                 /* the address the copies go to */
+    char collector[48]; /* the address the copies go to; "any": every watch that has the record is
+                         * meant, for who gets them is not known: of a load balancer */
+    bool leaks_tag;     /* its frames may have a VLAN tag in front that is not its own: it is taken
+                         * off */
 };
 
 struct mirror_sources {

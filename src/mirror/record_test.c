@@ -41,7 +41,7 @@ static struct config *load(const struct mirror_sources *sources, const char *tit
 static void test_all(void **state)
 {
     (void)state;
-    struct mirror_source at[2] = {
+    struct mirror_source at[3] = {
         {.name = "web-1",
          .channels = {"vxlan:101@10.9.0.1", "vxlan:102@10.9.0.1"},
          .macs = {"02:00:00:00:00:01", "02:00:00:00:00:02"},
@@ -51,11 +51,18 @@ static void test_all(void **state)
          .direction = "in",
          .collector = "10.9.0.2"},
         {.name = "web-2", .channels = {"erspan2:7@fd00::9"}, .direction = "both"},
+        {.name = "web-3",
+         .machine = "i-7 \"x\"",
+         .channels = {"vxlan:8"},
+         .collector = "any",
+         .leaks_tag = true,
+         .has_lost = true,
+         .n_lost = 1ull << 40},
     };
-    struct mirror_sources sources = {at, 2};
+    struct mirror_sources sources = {at, 3};
     struct config *config = load(&sources, "Made by a test.");
     assert_string_equal(config->collector, "10.9.0.2");
-    assert_int_equal(config->n_sources, 2);
+    assert_int_equal(config->n_sources, 3);
     const struct config_source *one = &config->sources[0];
     assert_string_equal(one->name, "web-1");
     assert_int_equal(one->n_channels, 2);
@@ -75,6 +82,15 @@ static void test_all(void **state)
     assert_false(one->filtered);
     assert_int_equal(one->truncate, 0);
     assert_int_equal(one->direction, CONFIG_BOTH);
+    assert_null(one->collector);
+    assert_null(one->machine);
+    assert_false(one->lost_before.has);
+    assert_false(one->drop_vlan);
+    one = &config->sources[2];
+    assert_string_equal(one->machine, "i-7 \"x\"");
+    assert_string_equal(one->collector, CONFIG_ANY_COLLECTOR);
+    assert_true(one->drop_vlan);
+    assert_true(one->lost_before.has && one->lost_before.n == 1ull << 40);
     config_free(config);
 }
 
@@ -276,6 +292,32 @@ static void test_full(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* Whether it has to be written anew: not where it is the same, byte for byte. */
+static void test_is(void **state)
+{
+    (void)state;
+    struct mirror_source at[2] = {{.name = "web-1", .channels = {"vxlan:1"}},
+                                  {.name = "web-2", .channels = {"vxlan:2"}}};
+    const struct mirror_sources one = {at, 1}, two = {at, 2}, none = {NULL, 0};
+    struct mirror_job job = {.provider = &provider, .name = "m"};
+    char other[512];
+    struct err err;
+    assert_true(mirror_record_is(folder, &job, &none, path));
+    assert_false(mirror_record_is(folder, &job, &one, path));
+    assert_int_equal(mirror_record_write(folder, &job, &one, other, &err), 0);
+    assert_string_equal(path, other);
+    assert_true(mirror_record_is(folder, &job, &one, path));
+    assert_false(mirror_record_is(folder, &job, &two, path));
+    assert_false(mirror_record_is(folder, &job, &none, path));
+    assert_int_equal(mirror_record_write(folder, &job, &two, path, &err), 0);
+    assert_false(mirror_record_is(folder, &job, &one, path));
+    assert_true(mirror_record_is(folder, &job, &two, path));
+    at[1].name[4] = '3';
+    assert_false(mirror_record_is(folder, &job, &two, path));
+    assert_int_equal(mirror_record_remove(folder, &job, &err), 0);
+    assert_true(mirror_record_is(folder, &job, &none, path));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -286,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_long),
         TEST(test_file),
+        TEST(test_is),
         TEST(test_in_the_way),
         TEST(test_full),
     };

@@ -9,7 +9,8 @@
 #include "base/text.h"
 #include "mirror/plan.h"
 
-/* [[kind, key, {is}, [[kind, key], …]], …]; the last may lack. Quotes may be single ones. */
+/* [[kind, key, {is}, [[kind, key], …], may it lack], …]; the last two may be left out. Quotes may
+ * be single ones. */
 static inline struct mirror_set bed_set(const char *quoted)
 {
     struct mirror_set set = {0};
@@ -27,6 +28,7 @@ static inline struct mirror_set bed_set(const char *quoted)
         struct mirror_object *object = mirror_set_add(
             &set, json_string_value(json_array_get(one, 0)),
             json_string_value(json_array_get(one, 1)), json_incref(json_array_get(one, 2)));
+        object->may_lack = json_is_true(json_array_get(one, 4));
         json_array_foreach(json_array_get(one, 3), k, on)
             mirror_object_on(&set, object, json_string_value(json_array_get(on, 0)),
                              json_string_value(json_array_get(on, 1)));

@@ -86,6 +86,7 @@ int config_load_files(const char *const *paths, size_t n, struct config **out, s
         return result;
     for (size_t i = 0; i < n && result == 0; i++)
         result = config_add_file(config, paths[i], err);
+    config->n_named = config->n_sources;
     return finish(config, result, out, err);
 }
 
@@ -101,6 +102,7 @@ int config_load_text(const char *text, size_t size, const char *name, struct con
     if (result == 0)
         result = add_doc(config, doc, err);
     yaml_doc_free(doc);
+    config->n_named = config->n_sources;
     return finish(config, result, out, err);
 }
 
@@ -185,9 +187,39 @@ int config_load(const char *path, struct config **out, struct err *err)
         result = config_add_file(config, file, err);
     if (result == 0)
         result = add_folder(config, folder, err);
+    config->n_named = config->n_sources;
     if (result == 0)
         result = config_add_records(config, err);
     return finish(config, result, out, err);
+}
+
+int config_load_records(const struct config *before, struct config **out, struct err *err)
+{
+    struct config own = *before, *config = NULL;
+    struct yaml_doc *doc = NULL;
+    char *text = NULL;
+    size_t size = 0;
+    own.n_sources = before->n_named;
+    FILE *file = open_memstream(&text, &size);
+    int result = file ? 0 : no_memory(err);
+    if (file) {
+        config_dump(&own, file);
+        if (fclose(file) != 0)
+            result = no_memory(err);
+    }
+    if (result == 0)
+        result = config_new(&config, err);
+    if (result == 0)
+        result = yaml_parse(text, size, "the configuration", &doc, err);
+    if (result == 0)
+        result = add_doc(config, doc, err);
+    if (result == 0) {
+        config->n_named = config->n_sources;
+        result = config_add_records(config, err);
+    }
+    yaml_doc_free(doc);
+    free(text);
+    return config ? finish(config, result, out, err) : result;
 }
 
 void config_dump(const struct config *config, FILE *out)

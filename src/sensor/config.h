@@ -18,8 +18,12 @@ struct network_list;
 /* In the state folder (base/state.h): what `cloudspan mirror apply` recorded, here or elsewhere. */
 #define CONFIG_RECORDS "sources"
 
-#define CONFIG_NAME_MAX      64 /* of a source, with its NUL */
-#define CONFIG_INTERFACE_MAX 16 /* of an interface, with its NUL */
+/* In a record: it is for every collector that has it in its state folder. */
+#define CONFIG_ANY_COLLECTOR "any"
+
+#define CONFIG_NAME_MAX      64  /* of a source, with its NUL */
+#define CONFIG_INTERFACE_MAX 16  /* of an interface, with its NUL */
+#define CONFIG_MAX_OF_SOURCE 256 /* channels, addresses, MACs */
 #define CONFIG_MAX_SOURCES   16384
 #define CONFIG_MAX_NETWORKS  1000
 #define CONFIG_MAX_FILES     256
@@ -114,6 +118,12 @@ struct config_network {
 
 enum config_direction { CONFIG_BOTH, CONFIG_IN, CONFIG_OUT };
 
+/* A count that need not be there. */
+struct config_lost {
+    bool has;
+    uint64_t n;
+};
+
 /* A monitored machine. */
 struct config_source {
     char *name;
@@ -123,6 +133,9 @@ struct config_source {
     bool filtered;          /* its mirror has a filter: missing copies prove nothing */
     bool canary, drop_vlan; /* of config->canary.enabled; as a listener's */
     uint32_t truncate;      /* bytes its mirror cuts packets to on purpose; 0: it does not */
+    struct config_lost lost_before; /* packets that the cloud says it could not mirror */
+    char *collector;                /* of a record: whose machine this is; NULL: the record's */
+    char *machine;                  /* of a record: its cloud's id of it; NULL: not known */
     struct config_channel *channels;
     size_t n_channels;
     struct config_address *addresses;
@@ -177,8 +190,9 @@ struct config {
     size_t n_networks;
     struct config_source *sources;
     size_t n_sources;
-    int admit;    /* enum config_admit */
-    char *filter; /* a pcap filter for the inner packet; or NULL */
+    size_t n_named; /* of the sources: so many the files say themselves; records say the rest */
+    int admit;      /* enum config_admit */
+    char *filter;   /* a pcap filter for the inner packet; or NULL */
     struct {
         bool enabled;
         int64_t interval; /* ns */
@@ -232,6 +246,16 @@ int config_load_files(const char *const *paths, size_t n, struct config **out,
 int config_load_text(const char *text, size_t size, const char *name, struct config **out,
                      struct err *err) MUST_CHECK;
 void config_free(struct config *config);
+
+/* The same configuration with what the records of mirrors say now; its own files are not read
+ * again: they may be half edited. `config` is of config_load, in the same process. */
+int config_load_records(const struct config *config, struct config **out,
+                        struct err *err) MUST_CHECK;
+/* Another number as soon as a record came, went or was written anew, or this machine's addresses,
+ * by which it knows its records, are other ones. */
+uint64_t config_records_mark(void);
+/* Whether both say the same of the machine, but for what its cloud lost. */
+bool config_source_is_same(const struct config_source *a, const struct config_source *b);
 
 /* All of it as one document, with the defaults; what is loaded from that is the same. */
 void config_dump(const struct config *config, FILE *out);

@@ -386,3 +386,25 @@ static bool put_tap(const void *at, FILE *out)
 }
 
 const struct yaml_form config_form_tap = {take_tap, put_tap, NULL};
+
+static int take_lost(void *at, const char *text, struct err *err)
+{
+    struct config_lost *lost = at;
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno)
+        return err_set(err, -EINVAL, "'%s' is no number of packets", text);
+    *lost = (struct config_lost){.has = true, .n = n};
+    return 0;
+}
+
+static bool put_lost(const void *at, FILE *out)
+{
+    const struct config_lost *lost = at;
+    if (lost->has)
+        fprintf(out, "%llu", (unsigned long long)lost->n);
+    return lost->has;
+}
+
+const struct yaml_form config_form_lost = {take_lost, put_lost, NULL};

@@ -23,6 +23,7 @@ extern const struct yaml_form config_form_gre;
 extern const struct yaml_form config_form_interface;
 extern const struct yaml_form config_form_over_ip;
 extern const struct yaml_form config_form_buffer; /* uint64_t; 0 is not written */
+extern const struct yaml_form config_form_lost;   /* struct config_lost */
 
 void config_wrap_put(const struct config_wrap *wrap, FILE *out);
 

@@ -262,18 +262,12 @@ static int serve_host(void *with, const void *request, int *fds, size_t *n_fds, 
     return 0;
 }
 
-static int serve_config(void *with, const void *request, int *fds, size_t *n_fds, void *reply,
-                        struct err *err)
+/* Takes `config`, and hands it on. */
+static int hand_on(struct services *s, struct config *config, int *fds, size_t *n_fds,
+                   struct err *err)
 {
-    (void)request;
-    (void)reply;
-    struct services *s = with;
-    struct config *config = NULL;
     struct services_list list;
-    int result = s->load(s->with, &config, err);
-    if (result < 0)
-        return result;
-    result = services_list_init(&list, config, s->interface, err);
+    int result = services_list_init(&list, config, s->interface, err);
     if (result < 0) {
         config_free(config);
         return result;
@@ -308,11 +302,50 @@ static int serve_config(void *with, const void *request, int *fds, size_t *n_fds
     return 0;
 }
 
+static int serve_config(void *with, const void *request, int *fds, size_t *n_fds, void *reply,
+                        struct err *err)
+{
+    (void)request;
+    (void)reply;
+    struct services *s = with;
+    struct config *config = NULL;
+    s->records_mark = config_records_mark(); /* before: what comes meanwhile is seen next time */
+    int result = s->load(s->with, &config, err);
+    return result < 0 ? result : hand_on(s, config, fds, n_fds, err);
+}
+
+static int serve_look(void *with, const void *request, int *fds, size_t *n_fds, void *reply,
+                      struct err *err)
+{
+    (void)request;
+    (void)fds;
+    (void)n_fds;
+    (void)err;
+    const struct services *s = with;
+    struct services_look *out = reply;
+    out->is_changed = config_records_mark() != s->records_mark;
+    return 0;
+}
+
+static int serve_records(void *with, const void *request, int *fds, size_t *n_fds, void *reply,
+                         struct err *err)
+{
+    (void)request;
+    (void)reply;
+    struct services *s = with;
+    struct config *config = NULL;
+    s->records_mark = config_records_mark();
+    int result = config_load_records(s->config, &config, err);
+    return result < 0 ? result : hand_on(s, config, fds, n_fds, err);
+}
+
 const struct parent_service services_table[SERVICES_N] = {
     [SERVICE_LISTEN] = {"listener", sizeof(struct services_listen),
                         sizeof(struct services_listened), serve_listen},
     [SERVICE_HOST] = {"host", 0, sizeof(struct services_host), serve_host},
     [SERVICE_CONFIG] = {"configuration", 0, 0, serve_config},
+    [SERVICE_LOOK] = {"look at records", 0, sizeof(struct services_look), serve_look},
+    [SERVICE_RECORDS] = {"records", 0, 0, serve_records},
 };
 
 /* ---- the packet process ---- */
@@ -331,12 +364,13 @@ int services_host(struct parent *parent, struct services_host *out, struct err *
     return parent_ask(parent, SERVICE_HOST, NULL, 0, NULL, &n_fds, out, sizeof *out, err);
 }
 
-int services_config(struct parent *parent, struct config **out, struct err *err)
+static int ask_config(struct parent *parent, enum services_kind kind, struct config **out,
+                      struct err *err)
 {
     int fd = -1;
     size_t n_fds = 1;
     struct stat st;
-    int result = parent_ask(parent, SERVICE_CONFIG, NULL, 0, &fd, &n_fds, NULL, 0, err);
+    int result = parent_ask(parent, kind, NULL, 0, &fd, &n_fds, NULL, 0, err);
     if (result < 0)
         return result;
     if (n_fds != 1)
@@ -361,4 +395,24 @@ int services_config(struct parent *parent, struct config **out, struct err *err)
         result = config_load_text(text, size, "the configuration", out, err);
     free(text);
     return result;
+}
+
+int services_config(struct parent *parent, struct config **out, struct err *err)
+{
+    return ask_config(parent, SERVICE_CONFIG, out, err);
+}
+
+int services_records(struct parent *parent, struct config **out, struct err *err)
+{
+    return ask_config(parent, SERVICE_RECORDS, out, err);
+}
+
+bool services_records_changed(struct parent *parent)
+{
+    struct services_look look = {0};
+    size_t n_fds = 0;
+    struct err none;
+    return parent_ask(parent, SERVICE_LOOK, NULL, 0, NULL, &n_fds, &look, sizeof look, &none) ==
+               0 &&
+           look.is_changed;
 }

@@ -9,7 +9,14 @@
 #include "sensor/parent.h"
 #include "sensor/rules.h"
 
-enum services_kind { SERVICE_LISTEN, SERVICE_HOST, SERVICE_CONFIG, SERVICES_N };
+enum services_kind {
+    SERVICE_LISTEN,
+    SERVICE_HOST,
+    SERVICE_CONFIG,
+    SERVICE_LOOK,    /* whether the records of mirrors are other ones */
+    SERVICE_RECORDS, /* the configuration with what they say now */
+    SERVICES_N
+};
 
 #define SERVICES_MAX_OWN 120
 
@@ -50,6 +57,10 @@ struct services_host {
     char interface[CONFIG_INTERFACE_MAX];
 };
 
+struct services_look {
+    uint32_t is_changed; /* since the configuration was read */
+};
+
 /* The parent's side. */
 struct services {
     struct config *config;
@@ -58,6 +69,7 @@ struct services {
     /* Loads the configuration, with what the command line says. */
     int (*load)(void *with, struct config **out, struct err *err);
     void *with;
+    uint64_t records_mark; /* config_records_mark() before the configuration was read */
     char interface[CONFIG_INTERFACE_MAX];
 };
 
@@ -73,5 +85,8 @@ int services_listen(struct parent *parent, const struct services_listen *request
 int services_host(struct parent *parent, struct services_host *out, struct err *err) MUST_CHECK;
 /* A new configuration, which the parent has taken, too. */
 int services_config(struct parent *parent, struct config **out, struct err *err) MUST_CHECK;
+/* The same, of records alone. What can't be taken is no more changed until it changes again. */
+int services_records(struct parent *parent, struct config **out, struct err *err) MUST_CHECK;
+bool services_records_changed(struct parent *parent);
 
 #endif

@@ -3,6 +3,9 @@
 #include "sensor/live_bed.h"
 
 #include <errno.h>
+#include <sys/stat.h>
+
+#include "base/state_bed.h"
 
 #include "sensor/services.h"
 
@@ -184,12 +187,94 @@ static void read_again(void **state)
     bed_close(&b);
 }
 
+static struct config *handed_on(const int *fds)
+{
+    char text[32768];
+    struct config *config = NULL;
+    struct err err;
+    ssize_t size = pread(fds[0], text, sizeof text, 0);
+    assert_true(size > 0 && (size_t)size < sizeof text);
+    if (config_load_text(text, (size_t)size, "handed on", &config, &err) < 0)
+        fail_msg("%s", err.text);
+    close(fds[0]);
+    return config;
+}
+
+static bool is_changed(struct bed *b)
+{
+    int fds[PARENT_MAX_FDS];
+    size_t n_fds;
+    struct services_look look = {0};
+    assert_int_equal(ask(b, SERVICE_LOOK, NULL, fds, &n_fds, &look), 0);
+    assert_int_equal(n_fds, 0);
+    return look.is_changed;
+}
+
+static void write_record(const char *folder, const char *text)
+{
+    char path[200];
+    (void)snprintf(path, sizeof path, "%s/sources/a.yaml", folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Of records alone: the configuration stays what it was read as, whatever has become of it since.
+ */
+static void records(void **state)
+{
+    (void)state;
+    struct bed b;
+    int fds[PARENT_MAX_FDS];
+    size_t n_fds;
+    char folder[64] = "/tmp/services-XXXXXX", variable[128], path[128];
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(variable, sizeof variable, "CLOUDSPAN_STATE=%s", folder);
+    bed_set_environment((const char *const[]){variable, NULL});
+    bed_open(&b, "listen: [\"vxlan:14789\"]\nsources: [{name: own, channel: vxlan:1}]\n");
+    b.services.records_mark = config_records_mark();
+    assert_false(is_changed(&b));
+    (void)snprintf(path, sizeof path, "%s/sources", folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_false(is_changed(&b));
+    for (unsigned round = 0; round < 3; round++) {
+        char text[200];
+        (void)snprintf(text, sizeof text,
+                       "collector: any\nsources: [{name: web%u, channel: vxlan:7}]\n", round);
+        write_record(folder, text);
+        assert_true(is_changed(&b));
+        assert_int_equal(ask(&b, SERVICE_RECORDS, NULL, fds, &n_fds, NULL), 0);
+        assert_false(is_changed(&b));
+        assert_int_equal(b.services.list.n_inputs, 1);
+        struct config *config = handed_on(fds);
+        assert_int_equal(config->n_sources, 2);
+        assert_string_equal(config->sources[0].name, "own");
+        (void)snprintf(text, sizeof text, "web%u", round);
+        assert_string_equal(config->sources[1].name, text);
+        config_free(config);
+    }
+    const struct config *before = b.services.config;
+    write_record(folder, "collector: any\nsources: [");
+    assert_true(is_changed(&b));
+    assert_true(ask(&b, SERVICE_RECORDS, NULL, fds, &n_fds, NULL) < 0);
+    assert_ptr_equal(b.services.config, before);
+    assert_false(is_changed(&b)); /* it is not read, nor complained of, again and again */
+    assert_int_equal(bed_remove_tree(folder), 0);
+    assert_true(is_changed(&b));
+    assert_int_equal(ask(&b, SERVICE_RECORDS, NULL, fds, &n_fds, NULL), 0);
+    struct config *config = handed_on(fds);
+    assert_int_equal(config->n_sources, 1);
+    config_free(config);
+    bed_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),           cmocka_unit_test(too_many),
         cmocka_unit_test(dishonest_requests), cmocka_unit_test(host),
-        cmocka_unit_test(read_again),
+        cmocka_unit_test(read_again),         cmocka_unit_test(records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@
 #define SHOW_EVERY   SECOND
 #define OPEN_EVERY   SECOND
 #define HOST_EVERY   (10 * SECOND)
+#define LOOK_EVERY   (2 * SECOND)
 #define REPORT_EVERY (60 * SECOND)
 #define N_FDS        (CONTROL_FDS + 4)
 
@@ -104,30 +105,46 @@ static bool renew_rules(struct watch *w, struct config *config)
     return true;
 }
 
-/* SIGHUP: what is listened on stays open where it stays the same. */
+/* What is listened on stays open where it stays the same. */
+bool watch_take_config(struct watch *w, struct config *config)
+{
+    struct services_list list;
+    struct err err = {"out of memory"};
+    if (services_list_init(&list, config, w->host.interface, &err) < 0) {
+        watch_say(w, NOTE_ERROR, "%s; the configuration before stays in force", err.text);
+        config_free(config);
+        return false;
+    }
+    inputs_set(w->inputs, &list); /* copies the listeners, but not their texts */
+    bool ok = renew_rules(w, config);
+    if (ok) {
+        services_list_done(&w->list);
+        w->list = list;
+    } else {
+        watch_say(w, NOTE_ERROR, "out of memory; the configuration before stays in force");
+        inputs_set(w->inputs, &w->list);
+        services_list_done(&list);
+        config_free(config);
+    }
+    (void)inputs_open(w->inputs, clock_ticks()); /* the count is of no use here */
+    return ok;
+}
+
+/* SIGHUP. */
 static void reload(struct watch *w)
 {
     struct config *config = NULL;
-    struct services_list list;
     struct err err;
     notify_reloading(w->options.notify);
-    if (services_config(w->options.parent, &config, &err) < 0 ||
-        services_list_init(&list, config, w->host.interface, &err) < 0) {
+    int result = services_config(w->options.parent, &config, &err);
+    if (result < 0)
         watch_say(w, NOTE_ERROR, "%s; the configuration before stays in force", err.text);
-        config_free(config);
+    if (result < 0 || !watch_take_config(w, config)) {
         notify_ready(w->options.notify, "the configuration was not taken");
         return;
     }
-    inputs_set(w->inputs, &list); /* copies the listeners, but not their texts */
-    if (!renew_rules(w, config)) {
-        watch_say(w, NOTE_ERROR, "out of memory; the configuration before stays in force");
-    } else {
-        services_list_done(&w->list);
-        w->list = list;
-        watch_say(w, NOTE_INFO, "the configuration was read again: %zu machines, %zu listeners",
-                  w->config->n_sources, w->list.n_inputs);
-    }
-    (void)inputs_open(w->inputs, clock_ticks()); /* the count is of no use here */
+    watch_say(w, NOTE_INFO, "the configuration was read again: %zu machines, %zu listeners",
+              w->config->n_sources, w->list.n_inputs);
     notify_ready(w->options.notify, "receiving");
 }
 
@@ -201,6 +218,8 @@ static void do_what_is_due(struct watch *w)
     }
     if (due(&w->next_host, HOST_EVERY, ticks))
         refresh_host(w);
+    if (due(&w->next_look, LOOK_EVERY, ticks))
+        watch_follow_records(w);
     if (due(&w->next_report, REPORT_EVERY, ticks))
         workers_report_open(w->workers);
     watch_log_measures(w, false);

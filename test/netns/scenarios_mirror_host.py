@@ -14,7 +14,7 @@ import traffic
 from lab import Failed
 from mirror_command import (DEVICES, DONE, FAILED, KILLED, UNHEALTHY, Mirror, list_methods,
                             target_of)
-from mirror_lab import (UNITS, BridgePort, Net, OneInterface, Trial, hide, host_state, processes_of,
+from mirror_lab import (UNITS, BridgePort, Net, OneInterface, Trial, furnish, hide, host_state, processes_of,
                         same_state)
 from mirror_wire import Wire, nested
 from scenario import scenario
@@ -460,3 +460,32 @@ def mirror_mtu(lab):
         raise Failed("the mirror made the machine send smaller packets:\n" +
                      net.mon.ip("-6", "route", "show", "cache"))
     mirror.remove()
+
+
+@scenario("mirror-user-data", *NEEDS)
+def mirror_user_data(lab):
+    """Clouds without a mirror service: the user data, run as cloud-init would, mirrors what there is,
+    also by the interface that is mirrored; and its stop takes it away."""
+    for kind, prefix in ((Net, ""), (OneInterface, "one-")):
+        net = kind(lab, offload=False, prefix=prefix)
+        mirror_talk.serve(net)
+        furnish(net.mon)
+        before = host_state(net.mon)
+        said = subprocess.run([lab.cloudspan, "mirror", "plan", "hetzner", "--to",
+                               target_of(net, "vxlan"), "--id", "101", "--interface", net.device],
+                              stdout=subprocess.PIPE, text=True, check=True).stdout
+        if not said.startswith("#cloud-config\n"):
+            raise Failed(said)
+        script = re.search(r"(?ms)content: \|\n(      #!.*?)^  - path", said).group(1)
+        script = re.sub("(?m)^      ", "", script)
+        place = lab.path(prefix + "user-data")
+        with open(place, "w", encoding="ascii") as file:
+            file.write(script)
+        trial = Trial(net, *LISTEN["vxlan"], whole_frames=True)
+        net.mon.run("sh", place, "start")
+        net.mon.run("sh", place, "start")
+        trial.talk(mirror_talk.SHORT)
+        trial.compare("by user data")
+        net.mon.run("sh", place, "stop")
+        net.mon.run("sh", place, "stop")
+        same_state("stopped", before, host_state(net.mon))
