@@ -175,6 +175,7 @@ static void close_cloud(struct mirror_job *job)
     cloud_http_close(place->http);
     json_decref(place->nics);
     json_decref(place->taps);
+    json_decref(place->by_name);
     json_decref(place->machines);
     json_decref(place->networks);
     free(place);

@@ -107,10 +107,12 @@ static const char *machine_of(const json_t *nic)
 static void take_nic(struct azure_place *place, const json_t *row)
 {
     struct cloud_inventory *inventory = &place->inventory;
-    struct cloud_nic *nic = cloud_inventory_add(inventory, azure_text(row, "id"));
     const json_t *machine = of_id(place->machines, machine_of(row));
     const char *subnet = azure_subnet_of(row);
-    char name[96];
+    char name[96], own[AZURE_SHORT_MAX];
+    struct cloud_nic *nic = azure_short(azure_text(row, "id"), "networkInterfaces", own)
+                                ? cloud_inventory_add(inventory, own)
+                                : NULL;
     if (!nic)
         return;
     cloud_nic_text(inventory, &nic->machine, machine_of(row));
@@ -221,7 +223,7 @@ static void remark(const struct mirror_job *job, const struct azure_place *place
     azure_put_name(job->name, name);
     for (size_t i = 0; i < inventory->n; i++) {
         const struct cloud_nic *nic = &inventory->at[i];
-        const json_t *row = azure_nic(place, nic->id);
+        const json_t *row = azure_nic_of(place, nic->id);
         bool has = false, other = false;
         json_t *config;
         if (nic->fate != CLOUD_WANTED)
@@ -311,8 +313,9 @@ static int add_objects(struct mirror_job *job, struct mirror_set *out, struct er
         char own[MIRROR_KEY_MAX];
         if (nic->fate != CLOUD_WANTED)
             continue;
-        if (!azure_key(nic->id, "networkInterfaces", own))
+        if (strlen(nic->id) >= sizeof own)
             return err_set(err, -ENAMETOOLONG, "the interface %.300s has too long a name", nic->id);
+        azure_put_lower(own, sizeof own, nic->id);
         struct mirror_object *config = mirror_set_add(
             out, "tap-config", own, json_pack("{s:s, s:s}", "tap", lower, "state", "ok"));
         mirror_object_on(out, config, "tap", key);
@@ -352,7 +355,7 @@ int azure_want(struct mirror_job *job, struct mirror_set *out, struct text *rema
         return err_set(err, -ENOMEM, "out of memory, or more than %d interfaces", CLOUD_NICS_MAX);
     for (i = 0; i < place->inventory.n; i++) {
         struct cloud_nic *one = &place->inventory.at[i];
-        judge_nic(place, azure_nic(place, one->id), one);
+        judge_nic(place, azure_nic_of(place, one->id), one);
     }
     if (place->inventory.n == 0)
         return err_set(err, -ENOENT, "%s %s has no network interface in the subscription %s",

@@ -85,6 +85,21 @@ static bool has_zone(const struct nsi_wish *wish, const char *zone)
     return false;
 }
 
+/* What the rules leave out; and which of the others are unfit is said. */
+static void select_machines(const struct nsi_wish *wish, struct nsi_place *place,
+                            struct text *remarks)
+{
+    struct cloud_select select = {.all = wish->n_cidrs == 0, .n_subnets = wish->n_cidrs};
+    for (size_t i = 0; i < wish->n_cidrs; i++)
+        select.subnets[i] = wish->cidrs[i];
+    cloud_select(&select, &place->inventory, remarks);
+    for (size_t i = 0; i < place->inventory.n; i++) {
+        struct cloud_nic *nic = &place->inventory.at[i];
+        if (nic->fate == CLOUD_NOT_SELECTED)
+            (void)snprintf(nic->why, sizeof nic->why, "its address is in no prefix of --cidr");
+    }
+}
+
 static int take_inventory(const struct mirror_job *job, struct text *remarks, struct err *err)
 {
     const struct nsi_wish *wish = job->wish;
@@ -107,10 +122,8 @@ static int take_inventory(const struct mirror_job *job, struct text *remarks, st
     if (result == 0 && n_ipv6)
         text_format(remarks, "the rules match IPv4: IPv6 of %zu machines is not mirrored\n",
                     n_ipv6);
-    if (result == 0) { /* says which are unfit */
-        const struct cloud_select all = {.all = true};
-        cloud_select(&all, &place->inventory, remarks);
-    }
+    if (result == 0)
+        select_machines(wish, place, remarks);
     return result;
 }
 
