@@ -271,15 +271,16 @@ static void test_refused(void **state)
     http_bed_end(gone);
     assert_int_equal(call("POST", false, &usual), -ECONNREFUSED);
     check_waits("500 1000 2000 4000 8000");
-    (void)snprintf(url, sizeof url, "http://no-such-host.invalid/");
-    assert_int_equal(call("GET", true, &usual), -EHOSTUNREACH);
-    check_waits("500 1000");
     /* A metadata service that is none is not asked twice. */
     struct cloud_request request = {.method = "GET", .url = url, .is_near = true};
     struct cloud_response response;
     struct err err;
     assert_int_equal(cloud_http_call(http, &request, true, &usual, &response, &err), -ECONNREFUSED);
     check_waits("");
+    /* A name may be written wrong. */
+    (void)snprintf(url, sizeof url, "http://no-such-host.invalid/");
+    assert_int_equal(call("GET", true, &usual), -EHOSTUNREACH);
+    check_waits("500 1000");
     cloud_request_done(&request);
 }
 
