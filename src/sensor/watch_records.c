@@ -98,8 +98,9 @@ void watch_follow_records(struct watch *w)
                   w->config->n_sources, w->config->n_sources == 1 ? "" : "s");
     else if (n > 1)
         watch_say(w, NOTE_INFO,
-                  "records of mirrors: %zu machines are new, %zu gone, %zu changed; %zu now",
-                  d.n_new, d.n_gone, d.n_changed, w->config->n_sources);
+                  "records of mirrors: %zu new, %zu gone, %zu changed; %zu machine%s now", d.n_new,
+                  d.n_gone, d.n_changed, w->config->n_sources,
+                  w->config->n_sources == 1 ? "" : "s");
     if (d.n_losing == 1)
         watch_say(w, NOTE_WARN, "%s: its cloud could not mirror %llu packets more", worst,
                   (unsigned long long)d.n_lost);

@@ -66,7 +66,7 @@ def records_follow(lab):
     wait_names(watch, "own")
     records.write("aws-prod", source("web", 5), source("db", 6))
     wait_names(watch, "own", "web", "db")
-    said_once(watch, "records of mirrors: 2 machines are new, 0 gone, 0 changed; 3 now")
+    said_once(watch, "records of mirrors: 2 new, 0 gone, 0 changed; 3 machines now")
     wait_until(lambda: watch.machine("web").get("packets"), "nothing is counted under the name")
     # What is edited is not taken along: it may be half done.
     with open(watch.config, "a", encoding="utf-8") as file:
@@ -77,7 +77,7 @@ def records_follow(lab):
     before = watch.machine("web")["packets"]
     records.write("aws-prod", source("web", 5, ", addresses: [10.0.0.2]"), source("cache", 8))
     wait_names(watch, "own", "web", "cache", "lab")
-    said_once(watch, "1 machines are new, 1 gone, 1 changed; 4 now")
+    said_once(watch, "1 new, 1 gone, 1 changed; 4 machines now")
     if watch.machine("db"):
         raise Failed(f"who is gone is still there: {watch.machine('db')}")
     if watch.machine("web")["packets"] < before:
