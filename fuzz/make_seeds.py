@@ -187,6 +187,19 @@ def main():
         seed("fuzz_starttls", name, bytes([port]) + said)
         seed("fuzz_starttls", name + ".anywhere", bytes([14]) + said)
 
+    for name, text in (
+            ("answer", '\0<?xml version="1.0"?>\n<R xmlns="x"><requestId>1</requestId><vpcSet><item><vpcId>v'
+                       '</vpcId><tagSet/></item></vpcSet><nextToken>t</nextToken></R>'),
+            ("members", "\0<A><B><member>1</member><member><P>&lt;&#233;</P></member></B><C/><C>2</C></A>"),
+            ("refusal", "\0<Response><Errors><Error><Code>C.NotFound</Code><Message>m</Message></Error>"
+                        "</Errors><RequestID>r</RequestID></Response>"),
+            ("other", "\0<ErrorResponse><Error><Type>S</Type><Code>C</Code></Error></ErrorResponse>"),
+            ("json", '\0{"__type": "a#B", "message": "m"}'),
+            ("config", "\1[default]\nregion = r\ns3 =\n  a = b\n[profile 'x']\nrole_arn: a\n"
+                       "[sso-session s]\nsso_region=r\n# c\nlong = 1\n  2\n"),
+            ("credentials", "\2[default]\naws_access_key_id = A\n;\n[b]\r\nk=v\r\n")):
+        seed("fuzz_aws", name, text.encode())
+
     with open(stamp, "w", encoding="ascii") as f:
         f.write("made\n")
 
