@@ -2,6 +2,7 @@
 and goes by itself."""
 import os
 import re
+import subprocess
 import time
 
 import packets as p
@@ -217,6 +218,36 @@ def records_lost(lab):
     watch.stop()
     if "67 packets were not mirrored, by the cloud's own count" not in watch.said():
         raise Failed(watch.said()[-2000:])
+
+
+@scenario("records-apply")
+def records_apply(lab):
+    """What the program records itself, while watch runs with the same state folder."""
+    net = Net(lab)
+    records = Records(lab)
+    watch = Watch(lab, net.col, "-l", "vxlan", env=records.env, config="sources: []\n")
+
+    def mirror(verb, *words):
+        done = subprocess.run(["ip", "netns", "exec", net.mon.name, lab.cloudspan, "mirror", verb,
+                               "linux", "--name", "lab", "-y", *words], env=records.env, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, timeout=120)
+        if done.returncode:
+            raise Failed(done.stdout)
+    mirror("apply", "--interface", "eth0", "--to", "vxlan:10.9.0.2", "--id", "77", "--machine", "mon-1")
+    wait_names(watch, "mon-1")
+    net.talk(1)
+    row = wait_until(lambda: watch.machine("mon-1").get("packets") and watch.machine("mon-1"),
+                     "nothing is heard of the machine")
+    if row["id"] != 77 or watch.snapshot()["refused_packets"]:
+        raise Failed(f"{row}")
+    mirror("apply", "--interface", "eth0", "--to", "vxlan:10.9.0.2", "--id", "78", "--machine", "mon-2")
+    wait_names(watch, "mon-2")
+    net.talk(1)
+    wait_until(lambda: watch.machine("mon-2").get("packets"), "nothing is heard under the new name")
+    mirror("remove")
+    wait_names(watch)
+    watch.stop()
 
 
 @scenario("records-taas")
