@@ -215,7 +215,12 @@ def records_lost(lab):
     table = net.col.run(lab.cloudspan, "sources", "--socket", watch.socket, check=False)
     if not re.search(r"not mirrored: web: 58 packets .*\(28 in all\)", table) or "app: " in table:
         raise Failed(table)
-    watch.stop()
+    live = watch.stop()
+    notices = [(row["sub"], row["msg"]) for row in live["notice"].dicts()
+               if row["note"] == "Mirror::Not_Mirrored"]
+    if len(notices) != 4 or notices[0] != \
+            ("web", "web: its cloud could not mirror 50 packets more (150 in all)"):
+        raise Failed(f"notice.log: {notices}")
     if "67 packets were not mirrored, by the cloud's own count" not in watch.said():
         raise Failed(watch.said()[-2000:])
 
