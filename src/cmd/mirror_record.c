@@ -49,6 +49,7 @@ int mirror_record_keep(struct mirror_settings *settings, const char *folder,
         (void)snprintf(out->collector, sizeof out->collector, "%s", sources.at[0].collector);
     else
         out->record[0] = '\0';
+    out->n_sources = sources.n;
     out->record_is_new = result == 0 && is_new;
     free(sources.at);
     if (result < 0)

@@ -286,6 +286,14 @@ def everything(bed):
                 GroupId=group.id, IpPermissions=permission)
     ec2.revoke_security_group_ingress(GroupId=group.id,
                                       SecurityGroupRuleIds=[made["SecurityGroupRuleId"]])
+    made = ec2.create_security_group(GroupName="ours", Description="d", VpcId=bed.vpc.id,
+                                     TagSpecifications=[{"ResourceType": "security-group",
+                                                         "Tags": OURS}])["GroupId"]
+    bed.refused("InvalidGroup.Duplicate", ec2.create_security_group, GroupName="ours",
+                Description="d", VpcId=bed.vpc.id)
+    bed.refused("DependencyViolation", ec2.delete_security_group,
+                GroupId=bed.eni.groups[0])
+    ec2.delete_security_group(GroupId=made)
     cloud.transit = 2
     eni = ec2.create_network_interface(SubnetId=bed.subnet.id, Groups=[group.id], TagSpecifications=[
         {"ResourceType": "network-interface", "Tags": OURS}])["NetworkInterface"]
@@ -462,7 +470,7 @@ def the_referee(bed):
     row = next(row for row in bed.cloud.log if row["action"] == "CreateTrafficMirrorSession")
     for old, new in (("SessionNumber", "Sessionnumber"), ("SessionNumber=1", "SessionNumber=one"),
                      ("TagSpecification.1.Tag", "TagSpecification.1.Tags"),
-                     ("SessionNumber=1&", ""), ("NetworkInterfaceId=e", "NetworkInterfaceId=f")):
+                     ("SessionNumber=1&", ""), ("&ClientToken=", "&Description="), ("NetworkInterfaceId=e", "NetworkInterfaceId=f")):
         must(old in row["body"], old)
         must(aws_model.judge(bed.cloud, {**row, "body": row["body"].replace(old, new)}),
              f"{old} -> {new} is not seen")
