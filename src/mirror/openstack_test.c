@@ -88,6 +88,13 @@ static void test_odd(void **state)
     os_bed.slow = false;
     must_apply("web", "--instance=web-1" TO_SENSOR, "+tap-flow " WEB1);
     must_remove("web");
+    /* Of a port that is gone no agent says that its flow is. */
+    json_t *flow = os_bed_json("{'id':'old','source_port':'gone','description':'cloudspan:mirror="
+                               "web key=gone','status':'PENDING_DELETE','project_id':'shop'}");
+    json_array_append_new(os_bed_list("tap_flows"), flow);
+    must_apply("web", "--instance=web-1" TO_SENSOR,
+               "-tap-flow gone; +tap-service " SENSOR "; +tap-flow " WEB1);
+    must_remove("web");
     /* An agent that does nothing. */
     os_bed.slow = true;
     assert_int_equal(start(&run, "web", "--instance=web-1" TO_SENSOR), 0);
