@@ -58,6 +58,7 @@ struct openstack {
     struct cloud_inventory inventory;   /* of the last want() */
     struct cloud_inventory directions;  /* of tap mirrors: "PORT/IN", "PORT/OUT", with their ids */
     char service[64], service_port[64]; /* where flows are made: the service of that port */
+    uint32_t begun_ms;                  /* that were waited before something was deleted */
     bool is_changed;                    /* this run made something: it is waited for */
     bool is_deleting;                   /* agents have yet to say that flows are gone */
 };

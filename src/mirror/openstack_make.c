@@ -11,6 +11,8 @@
 #define GONE_MS       60000 /* until the agent says that what was deleted is gone */
 #define ACTIVE_MS     90000
 #define LOOK_MS       1000
+/* For all that is deleted before it was ACTIVE: see wait_begun(). */
+#define BEGUN_MS 20000
 
 static const char *id_of(const struct mirror_object *object)
 {
@@ -386,6 +388,31 @@ static int check_alone(struct mirror_job *job, const char *service, struct err *
     return result;
 }
 
+/* What is deleted before its agent has set it up is gone from Neutron at once, and no agent is
+ * told: one that is just about to do it leaves a mirror in its switch that nobody knows of. */
+static int wait_begun(struct openstack *os, enum openstack_list list, const char *id,
+                      struct err *err)
+{
+    char query[160];
+    (void)snprintf(query, sizeof query, "id=%.80s", id);
+    for (;;) {
+        json_t *all = NULL;
+        int result = neutron_all(&os->neutron, openstack_collection(list), query, &all, err);
+        if (result < 0)
+            return result;
+        const json_t *one = json_array_get(all, 0);
+        const char *port = openstack_text(one, list == OPENSTACK_FLOWS ? "source_port" : "port_id");
+        bool waits = strcmp(openstack_text(one, "status"), "DOWN") == 0 &&
+                     openstack_port(os, port) && !openstack_is_down(os, port);
+        json_decref(all);
+        if (!waits || os->begun_ms >= BEGUN_MS)
+            return 0;
+        os->begun_ms += LOOK_MS;
+        if (!cloud_http_wait(os->http, LOOK_MS))
+            return err_set(err, -ECANCELED, "interrupted");
+    }
+}
+
 /* After its flows: the agent needs the service to know which they were. */
 static int unmake_service(struct mirror_job *job, const char *id, struct err *err)
 {
@@ -438,6 +465,10 @@ int openstack_unmake(struct mirror_job *job, const struct mirror_object *have, s
         return close_port(job, have->key, err);
     int result = find_id(job, have, id, err);
     if (result < 0 || !id[0])
+        return result;
+    if (list == OPENSTACK_SERVICES || list == OPENSTACK_FLOWS)
+        result = wait_begun(os, list, id, err);
+    if (result < 0)
         return result;
     if (list == OPENSTACK_SERVICES)
         return unmake_service(job, id, err);
