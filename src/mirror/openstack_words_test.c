@@ -115,8 +115,8 @@ static void test_status(void **state)
     assert_non_null(strstr(measures.at[2].trouble, "DOWN"));
     free(measures.at);
     /* A machine without a flow is no source. */
-    run.wanted.n = 2;
-    assert_int_equal(provider_openstack.sources(&run.job, &run.wanted, &sources, &run.err), 0);
+    const struct mirror_set made = {.at = run.wanted.at, .n = 2};
+    assert_int_equal(provider_openstack.sources(&run.job, &made, &sources, &run.err), 0);
     assert_int_equal(sources.n, 1);
     assert_string_equal(sources.at[0].name, "web-1");
     assert_string_equal(sources.at[0].macs[0], "fa:16:3e:00:00:01");
