@@ -26,6 +26,9 @@ struct os_bed {
     unsigned refused;    /* an id of a tunnel that another project has; 0: none */
     unsigned fails_post; /* the number of the POST that is refused with `failure`; 0: none */
     const char *failure; /* "OverQuota" */
+    unsigned dies_at;    /* the number of the request from which on none is answered; 0: never */
+    bool dies_after;     /* that one is carried out all the same */
+    unsigned n_early;    /* deleted before they were ACTIVE */
     bool slow;           /* nothing ever becomes ACTIVE, or is gone */
     char wrong[256];     /* what was changed that is not ours */
 };
@@ -42,7 +45,7 @@ static inline json_t *os_bed_list(const char *name)
 static inline void os_bed_say(const struct http_bed_conn *conn, int status, const char *headers,
                               json_t *body)
 {
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = body ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     struct http_bed_answer answer = {
         .status = status, .headers = (char *)(uintptr_t)headers, .body = text};
     http_bed_give(os_bed.http, conn, &answer);
@@ -217,6 +220,7 @@ static inline void os_bed_delete(const char *name, const char *id)
     size_t i = 0;
     json_t *one = os_bed_get(name, id, &i);
     os_bed_note(one, "deleted");
+    os_bed.n_early += strcmp(os_bed_text(one, "status"), "DOWN") == 0;
     if (strcmp(os_bed_text(one, "status"), "ACTIVE") == 0)
         json_object_set_new(one, "status", json_string("PENDING_DELETE"));
     else
@@ -278,7 +282,9 @@ static inline void os_bed_answer(const struct http_bed_conn *conn, const char *m
             os_bed_say(conn, 404, NULL, os_bed_error("NotFound", "there is none"));
         } else if (more) {
             os_bed_tag(one, more + strlen("tags/"), strcmp(method, "PUT") == 0);
-            os_bed_say(conn, strcmp(method, "PUT") == 0 ? 201 : 204, NULL, NULL);
+            os_bed_say(conn, strcmp(method, "PUT") == 0 ? 201 : 204,
+                       "Content-Type: application/json\r\n",
+                       strcmp(method, "PUT") == 0 ? json_null() : NULL);
         } else if (strcmp(method, "DELETE") == 0) {
             os_bed_delete(name, id);
             os_bed_say(conn, 204, NULL, NULL);
@@ -308,7 +314,6 @@ static inline void os_bed_serve(const struct http_bed_conn *conn, const char *re
         *query++ = '\0';
     (void)snprintf(token, sizeof token, "\r\nX-Auth-Token: t%u\r\n", os_bed.token);
     json_t *body = body_at ? json_loads(body_at + 4, 0, NULL) : NULL;
-    os_bed.n_requests++;
     if (strcmp(target, "/v3/auth/tokens") == 0)
         os_bed_say_token(conn);
     else if (!strcasestr(request, token))
@@ -335,8 +340,12 @@ static inline void *os_bed_run(void *with)
             continue;
         char *request = http_bed_take(&conn);
         pthread_mutex_lock(&os_bed.lock);
-        if (request)
+        struct http_bed_conn nobody = {.fd = -1};
+        unsigned n = request ? ++os_bed.n_requests : 0;
+        if (request && (!os_bed.dies_at || n < os_bed.dies_at))
             os_bed_serve(&conn, request);
+        else if (request && os_bed.dies_after && n == os_bed.dies_at)
+            os_bed_serve(&nobody, request);
         pthread_mutex_unlock(&os_bed.lock);
         free(request);
         close(conn.fd);

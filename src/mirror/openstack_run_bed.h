@@ -179,7 +179,7 @@ static inline void put_steps(const struct run *run, char out[1024])
     }
 }
 
-/* Plans, and compares the steps; applies where `makes`. */
+/* Plans, and compares the steps (NULL: any will do); applies where `makes`. */
 static inline void must_plan(const char *name, const char *words, const char *steps, bool makes)
 {
     struct run run;
@@ -187,7 +187,8 @@ static inline void must_plan(const char *name, const char *words, const char *st
     if (start(&run, name, words) < 0 || plan(&run) < 0)
         fail_msg("%s: %s", words, run.err.text);
     put_steps(&run, got);
-    assert_string_equal(got, steps);
+    if (steps)
+        assert_string_equal(got, steps);
     if (makes && carry_out(&run) < 0)
         fail_msg("%s: %s", words, run.err.text);
     stop(&run);

@@ -88,6 +88,20 @@ static void test_odd(void **state)
     os_bed.slow = false;
     must_apply("web", "--instance=web-1" TO_SENSOR, "+tap-flow " WEB1);
     must_remove("web");
+    /* What its agent has not set up yet is deleted when it has. */
+    must_apply("web", "--instance=web-1" TO_SENSOR, "+tap-service " SENSOR "; +tap-flow " WEB1);
+    json_object_set_new(get("tap_services", 0), "status", json_string("DOWN"));
+    json_object_set_new(get("tap_flows", 0), "status", json_string("DOWN"));
+    os_bed.n_early = 0;
+    must_remove("web");
+    assert_int_equal(os_bed.n_early, 0);
+    /* Of a port that is gone no agent says that its flow is. */
+    json_t *flow = os_bed_json("{'id':'old','source_port':'gone','description':'cloudspan:mirror="
+                               "web key=gone','status':'PENDING_DELETE','project_id':'shop'}");
+    json_array_append_new(os_bed_list("tap_flows"), flow);
+    must_apply("web", "--instance=web-1" TO_SENSOR,
+               "-tap-flow gone; +tap-service " SENSOR "; +tap-flow " WEB1);
+    must_remove("web");
     /* An agent that does nothing. */
     os_bed.slow = true;
     assert_int_equal(start(&run, "web", "--instance=web-1" TO_SENSOR), 0);
@@ -212,6 +226,50 @@ static void test_same_ids(void **state)
     json_decref(first);
 }
 
+/* An end at any call, before or after it was carried out: apply goes on from there, and remove
+ * takes all away, as does remove alone. */
+static void end_anywhere(const char *words, bool after, bool applies)
+{
+    char *before = os_bed_dump();
+    bool ended = true;
+    for (unsigned n = 1; ended; n++) {
+        struct run run;
+        pthread_mutex_lock(&os_bed.lock);
+        os_bed.n_requests = 0;
+        os_bed.dies_at = n;
+        os_bed.dies_after = after;
+        pthread_mutex_unlock(&os_bed.lock);
+        int result = start(&run, "web", words);
+        if (result == 0)
+            result = plan(&run);
+        if (result == 0)
+            result = carry_out(&run);
+        ended = result < 0;
+        stop(&run);
+        pthread_mutex_lock(&os_bed.lock);
+        assert_true(ended == (os_bed.n_requests >= n));
+        os_bed.dies_at = 0;
+        pthread_mutex_unlock(&os_bed.lock);
+        if (applies) {
+            must_plan("web", words, NULL, true);
+            must_plan("web", words, "", false);
+        }
+        must_remove("web");
+        must_be(before);
+        assert_true(n < 200);
+    }
+    free(before);
+}
+
+static void test_end_anywhere(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        end_anywhere("--tag=role=web --disable-port-security" TO_SENSOR, i & 1, i & 2);
+        end_anywhere("--tag=role=web --to=gre:192.0.2.9 --id=101", i & 1, i & 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +281,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mirrors, begin, end),
         cmocka_unit_test_setup_teardown(test_conflicts, begin, end),
         cmocka_unit_test_setup_teardown(test_same_ids, begin, end),
+        cmocka_unit_test_setup_teardown(test_end_anywhere, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -290,7 +290,10 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
     if (result == 0)
         result = os->target ? want_flows(job, n_wanted, out, remarks, err)
                             : want_mirrors(job, n_wanted, out, err);
-    if (result == 0 && openstack_ports_down(os, &n_down))
+    for (size_t i = 0; i < os->inventory.n; i++)
+        n_down += os->inventory.at[i].fate == CLOUD_WANTED &&
+                  openstack_is_down(os, os->inventory.at[i].id);
+    if (result == 0 && n_down)
         text_format(
             remarks,
             n_down == 1

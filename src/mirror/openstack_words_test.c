@@ -123,6 +123,7 @@ static void test_status(void **state)
     assert_string_equal(sources.at[0].addresses[0], "10.60.0.11");
     assert_string_equal(sources.at[0].collector, "10.60.0.14");
     assert_string_equal(sources.at[0].channels[0], "");
+    assert_true(sources.at[0].leaks_tag);
     free(sources.at);
     stop(&run);
 }
