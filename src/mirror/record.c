@@ -102,8 +102,11 @@ void mirror_record_text(const struct mirror_sources *sources, const char *title,
 {
     const char *collector = sources->n ? sources->at[0].collector : "";
     text_format(out, "# %s\n", title);
-    if (collector[0])
-        text_format(out, "collector: \"%s\"\n", collector);
+    if (collector[0]) {
+        text_put(out, "collector: ");
+        put_string(collector, sizeof sources->at->collector, out);
+        text_put(out, "\n");
+    }
     text_put(out, "sources:\n");
     for (size_t i = 0; i < sources->n; i++)
         put_source(&sources->at[i], collector, out);
