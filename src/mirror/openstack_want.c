@@ -51,8 +51,9 @@ static void mark_own(struct openstack *os, const struct openstack_wish *wish)
     }
 }
 
-/* Ports that somebody else copies: the agent keeps one flow of a port, the newest, and takes it away
- * with whichever of the two is deleted first, while Neutron goes on calling the other one ACTIVE. */
+/* Ports that somebody else copies: the agent keeps one flow of a port, the newest, and takes it
+ * away with whichever of the two is deleted first, while Neutron goes on calling the other one
+ * ACTIVE. */
 static void mark_taken(struct openstack *os, const char *mirror)
 {
     json_t *taken = json_object(), *one;
