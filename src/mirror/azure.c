@@ -178,6 +178,7 @@ static void close_cloud(struct mirror_job *job)
     json_decref(place->by_name);
     json_decref(place->machines);
     json_decref(place->networks);
+    json_decref(place->balancers);
     free(place);
     job->state = NULL;
 }

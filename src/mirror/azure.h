@@ -43,6 +43,7 @@ struct azure_place {
     bool is_fresh;       /* nothing was asked to be changed since */
     json_t *machines;    /* by id in lower case; NULL: they may not be read */
     json_t *networks;    /* as well */
+    json_t *balancers;   /* as well; NULL also where no interface is behind one */
     struct azure_target target;
     struct cloud_inventory inventory; /* of want() */
 };

@@ -222,7 +222,6 @@ int nsi_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
     struct mirror_source like = {.filtered = wish->n_cidrs + wish->n_protocols > 0};
     (void)wanted;
     (void)snprintf(like.network, sizeof like.network, "%s", job->network);
-    (void)snprintf(like.collector, sizeof like.collector, "%s", place->address);
     (void)snprintf(like.direction, sizeof like.direction, "%s",
                    wish->no_out  ? "in"
                    : wish->no_in ? "out"

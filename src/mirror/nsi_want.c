@@ -42,7 +42,7 @@ static int check_rule(const json_t *rule, const char *name, struct err *err)
     return 0;
 }
 
-/* The forwarding rule's path; what it says of the collectors' network and address. */
+/* The forwarding rule's path; what it says of the collectors' network. */
 static int find_collector(struct nsi_place *place, const char *to, char out[GOOGLE_PATH_MAX],
                           struct err *err)
 {
@@ -65,11 +65,8 @@ static int find_collector(struct nsi_place *place, const char *to, char out[GOOG
     if (result == 0 && place->collector[0] && strcmp(place->collector, network) != 0)
         result = err_set(err, -EINVAL, "--to: the collectors are in several networks: %s and %s",
                          google_last(place->collector), google_last(network));
-    if (result == 0) {
+    if (result == 0)
         (void)snprintf(place->collector, sizeof place->collector, "%s", network);
-        (void)snprintf(place->address, sizeof place->address, "%s",
-                       google_text(reply.body, "IPAddress"));
-    }
     cloud_reply_done(&reply);
     return result;
 }
@@ -303,7 +300,8 @@ static int add_objects(struct mirror_job *job, struct mirror_set *out, struct er
     nsi_put_name(job, NSI_ENDPOINT, "", endpoint);
     nsi_put_name(job, NSI_PROFILE, "", profile);
     (void)add(out, NSI_GROUP, stem,
-              json_pack("{s:s}", "network", nsi_short(place, place->collector)),
+              json_pack("{s:s, s:s}", "network", nsi_short(place, place->collector), "project",
+                        google_project(place->google)),
               "the collectors of all zones");
     for (size_t i = 0; i < wish->n_to; i++) {
         char zone[GOOGLE_NAME_MAX];

@@ -135,6 +135,36 @@ def azure_requests(lab):
     same("a body", [b"", b""], [call.body for call in deletes])
 
 
+@scenario("azure-balancer")
+def azure_balancer(lab):
+    """Copies to a load balancer; machines behind one that stands in the way are known beforehand."""
+    bench, cloud, names = begin(lab)
+    main = f"{cloud.group('net')}/Microsoft.Network/virtualNetworks/main"
+    good = cloud.balancer("net", "good", main)
+    for i, lb in enumerate((good, cloud.balancer("net", "basic", main, sku="Basic"),
+                            cloud.balancer("net", "float", main, floating=True))):
+        name = lb.rsplit("/", 1)[1]
+        cloud.nic("RG1", f"{name}-nic", main, f"10.0.0.{50 + i}", cloud.machine("RG1", name),
+                  mac=f"00-0D-3A-00-05-0{i}", pools=[f"{lb}/backendAddressPools/p"])
+    before = cloud.state()
+    bench.must_say(bench.plan(), "behind the Basic load balancer basic",
+                   "behind the load balancer float with a floating IP", "what good sends")
+    bench.wish[bench.wish.index("--to") + 1] = f"lb:{good}/frontendIPConfigurations/f"
+    cloud.count_from_now()
+    bench.apply()
+    # Those behind it receive the copies; the former collector is a machine like others.
+    same("configurations", {**WANTED, "col-nic": ["cloudspan-main"]}, cloud.configs())
+    put = next(call for call in cloud.calls if call.method == "PUT")
+    same("destination", {"destinationLoadBalancerFrontEndIPConfiguration":
+                         {"id": f"{good}/frontendIPConfigurations/f"}, "destinationPort": 4789},
+         put.body["properties"])
+    bench.must_have_nothing_to_do()
+    bench.remove()
+    same("after remove", before, cloud.state())
+    bench.wish[bench.wish.index("--to") + 1] = f"lb:{good}/frontendIPConfigurations/none"
+    bench.must_say(bench.plan(codes=(FAILED,)), "has no front end")
+
+
 @scenario("azure-kill")
 def azure_kill(lab):
     """Killed at any call, before or after Azure did it: apply and remove go on from there."""
