@@ -195,8 +195,6 @@ static void put_measure(const struct counted *machine, struct mirror_measure *ou
 {
     *out = (struct mirror_measure){.n_seen = UINT64_MAX, .n_mirrored = UINT64_MAX};
     (void)snprintf(out->what, sizeof out->what, "%.40s, %d days", machine->label, DAYS);
-    if (!machine->known)
-        return;
     out->n_mirrored = machine->mirrored;
     out->n_lost = machine->skipped;
     if (machine->skipped_lately)
@@ -227,8 +225,9 @@ int aws_measure(struct mirror_job *job, const struct mirror_set *found, struct m
                        why.text);
         measures.n = 1;
     } else {
-        for (; measures.n < n; measures.n++)
-            put_measure(&list[measures.n], &measures.at[measures.n]);
+        for (size_t i = 0; i < n; i++)
+            if (list[i].known)
+                put_measure(&list[i], &measures.at[measures.n++]);
     }
     free(list);
     *out = measures;
