@@ -393,7 +393,8 @@ static void check_endpoint(const struct aws_place *place, struct text *remarks)
                     place->key, type);
     text_format(remarks,
                 "copies by %s come as GENEVE with VXLAN in it (watch -l geneve+vxlan), "
-                "and packets over 8446 bytes (IPv6: 8426) are cut\n",
+                "and packets over 8446 bytes (IPv6: 8426) are cut. Which machines are collectors "
+                "behind it is not known: --exclude them\n",
                 place->key);
 }
 

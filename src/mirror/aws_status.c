@@ -250,13 +250,17 @@ static const char *collector_of(const struct aws_mirror *state)
     return address ? address : "";
 }
 
-/* A load balancer's endpoint wraps copies again: they come from the balancer. */
-static bool has_endpoint(const struct aws_mirror *state)
+/* A load balancer's endpoint wraps copies again: they come from the balancer. One that has no place
+ * sends nothing. */
+static void forget_outer(struct aws_mirror *state)
 {
-    for (size_t i = 0; i < state->n_places; i++)
-        if (state->places[i].kind == AWS_TO_GWLBE && state->places[i].n)
-            return true;
-    return false;
+    for (size_t i = 0; i < state->nics.n; i++) {
+        size_t place = state->spots[i].place;
+        if (place == SIZE_MAX)
+            state->nics.at[i].has_id = false;
+        else if (state->places[place].kind == AWS_TO_GWLBE)
+            cloud_nic_text(&state->nics, &state->nics.at[i].outer, "");
+    }
 }
 
 static void take_losses(struct mirror_job *job, const struct mirror_set *wanted,
@@ -288,11 +292,7 @@ int aws_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
                    : wish->direction == AWS_OUT ? "out"
                                                 : "both");
     (void)snprintf(like.collector, sizeof like.collector, "%s", collector_of(state));
-    for (size_t i = 0; i < state->nics.n && has_endpoint(state); i++)
-        cloud_nic_text(&state->nics, &state->nics.at[i].outer, "");
-    for (size_t i = 0; i < state->nics.n; i++) /* one that has no place sends nothing */
-        if (state->spots[i].place == SIZE_MAX)
-            state->nics.at[i].has_id = false;
+    forget_outer(state);
     int result = cloud_sources(&state->nics, "vxlan", &like, out, err);
     if (result == 0)
         take_losses(job, wanted, out);
