@@ -132,11 +132,14 @@ static void want_opening(struct check *check, const char *kind, const char *grou
 {
     char key[MIRROR_KEY_MAX];
     (void)snprintf(key, sizeof key, "%.60s/%.60s", group, cidr);
-    if (!mirror_set_get(check->out, kind, key))
-        mirror_object_why(
-            mirror_set_add(check->out, kind, key,
-                           json_pack("{s:s, s:i, s:i}", "protocol", "udp", "from", from, "to", to)),
-            "%s", why);
+    if (mirror_set_get(check->out, kind, key))
+        return;
+    struct mirror_object *object =
+        mirror_set_add(check->out, kind, key,
+                       json_pack("{s:s, s:i, s:i}", "protocol", "udp", "from", from, "to", to));
+    mirror_object_why(object, "%s", why);
+    if (object)
+        object->may_lack = true; /* of a group that is full, for one */
 }
 
 /* Subnets whose copies the place's groups drop. */

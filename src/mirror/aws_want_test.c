@@ -416,6 +416,20 @@ static void test_options(void **unused)
     assert_int_equal(provider_aws.wish_check(&job, &err), -EINVAL); /* twice */
 }
 
+static void test_no_vpc(void **unused)
+{
+    struct aws_bed bed;
+    struct mirror_set wanted = {0};
+    struct err err;
+    (void)unused;
+    bed_init(&bed, OPTIONS("vpc", "vpc-2", "to", "eni-col"));
+    bed_machine(&bed, "web", "a", "10.0.1.5");
+    assert_int_equal(aws_want(&bed.job, &wanted, &bed.remarks, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "vpc-2"));
+    mirror_set_done(&wanted);
+    bed_done(&bed);
+}
+
 static void test_self(void **unused)
 {
     struct aws_bed bed;
@@ -447,7 +461,7 @@ int main(void)
         cmocka_unit_test(test_rules),       cmocka_unit_test(test_rules_refused),
         cmocka_unit_test(test_cidrs),       cmocka_unit_test(test_options),
         cmocka_unit_test(test_self),        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_two_filters),
+        cmocka_unit_test(test_two_filters), cmocka_unit_test(test_no_vpc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
