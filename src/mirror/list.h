@@ -1,8 +1,12 @@
 /* One line for each provider of mirrors; no guard: included with different PROVIDER. */
-PROVIDER(aws)
 PROVIDER(linux)
 PROVIDER(ovs)
 PROVIDER(vm)
+PROVIDER(openstack)
+PROVIDER(aws)
+PROVIDER(azure)
+PROVIDER(google)
+PROVIDER(google_nsi)
 PROVIDER(nsx)
 PROVIDER(digitalocean)
 PROVIDER(hetzner)

@@ -52,6 +52,7 @@ static void test_all(void **state)
          .collector = "10.9.0.2"},
         {.name = "web-2", .channels = {"erspan2:7@fd00::9"}, .direction = "both"},
         {.name = "web-3",
+         .machine = "i-7 \"x\"",
          .channels = {"vxlan:8"},
          .collector = "any",
          .leaks_tag = true,
@@ -82,9 +83,11 @@ static void test_all(void **state)
     assert_int_equal(one->truncate, 0);
     assert_int_equal(one->direction, CONFIG_BOTH);
     assert_null(one->collector);
+    assert_null(one->machine);
     assert_false(one->lost_before.has);
     assert_false(one->drop_vlan);
     one = &config->sources[2];
+    assert_string_equal(one->machine, "i-7 \"x\"");
     assert_string_equal(one->collector, CONFIG_ANY_COLLECTOR);
     assert_true(one->drop_vlan);
     assert_true(one->lost_before.has && one->lost_before.n == 1ull << 40);
