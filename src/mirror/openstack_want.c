@@ -59,6 +59,33 @@ static void mark_own(struct openstack *os, const struct openstack_wish *wish)
     }
 }
 
+/* Ports that somebody else copies: the agent keeps one flow of a port, the newest, and takes it
+ * away with whichever of the two is deleted first, while Neutron goes on calling the other one
+ * ACTIVE. */
+static void mark_taken(struct openstack *os, const char *mirror)
+{
+    json_t *taken = json_object(), *one;
+    size_t i;
+    json_array_foreach(os->lists[OPENSTACK_FLOWS], i, one)
+    {
+        if (taken && !openstack_is_ours(one, mirror) &&
+            strcmp(openstack_text(one, "status"), "PENDING_DELETE") != 0)
+            (void)json_object_set(taken, openstack_text(one, "source_port"), one);
+    }
+    for (i = 0; i < os->inventory.n; i++) {
+        struct cloud_nic *nic = &os->inventory.at[i];
+        const json_t *flow = json_object_get(taken, nic->id);
+        if (!flow || nic->fate != CLOUD_WANTED)
+            continue;
+        nic->fate = CLOUD_UNFIT;
+        (void)snprintf(nic->why, sizeof nic->why,
+                       "the tap flow %.40s (%.60s), not of this mirror, copies it, and a port can "
+                       "have one",
+                       openstack_text(flow, "id"), openstack_text(flow, "name"));
+    }
+    json_decref(taken);
+}
+
 /* ---- limits ---- */
 
 static int check_quota(struct openstack *os, const char *resource, enum openstack_list list,
@@ -290,6 +317,8 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
     if (result < 0)
         return result;
     mark_own(os, wish);
+    if (os->target)
+        mark_taken(os, job->name);
     if (!choose(wish, os, remarks))
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < os->inventory.n; i++)
