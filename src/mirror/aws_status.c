@@ -195,8 +195,6 @@ static void put_measure(const struct counted *machine, struct mirror_measure *ou
 {
     *out = (struct mirror_measure){.n_seen = UINT64_MAX, .n_mirrored = UINT64_MAX};
     (void)snprintf(out->what, sizeof out->what, "%.40s, %d days", machine->label, DAYS);
-    if (!machine->known)
-        return;
     out->n_mirrored = machine->mirrored;
     out->n_lost = machine->skipped;
     if (machine->skipped_lately)
@@ -243,8 +241,9 @@ int aws_measure(struct mirror_job *job, const struct mirror_set *found, struct m
         measures.n = 1;
     } else {
         aws_losses_keep(job, seconds_of(state), losses_of(list, n));
-        for (; measures.n < n; measures.n++)
-            put_measure(&list[measures.n], &measures.at[measures.n]);
+        for (size_t i = 0; i < n; i++)
+            if (list[i].known)
+                put_measure(&list[i], &measures.at[measures.n++]);
     }
     free(list);
     *out = measures;
@@ -267,13 +266,17 @@ static const char *collector_of(const struct aws_mirror *state)
     return address ? address : "";
 }
 
-/* A load balancer's endpoint wraps copies again: they come from the balancer. */
-static bool has_endpoint(const struct aws_mirror *state)
+/* A load balancer's endpoint wraps copies again: they come from the balancer. One that has no place
+ * sends nothing. */
+static void forget_outer(struct aws_mirror *state)
 {
-    for (size_t i = 0; i < state->n_places; i++)
-        if (state->places[i].kind == AWS_TO_GWLBE && state->places[i].n)
-            return true;
-    return false;
+    for (size_t i = 0; i < state->nics.n; i++) {
+        size_t place = state->spots[i].place;
+        if (place == SIZE_MAX)
+            state->nics.at[i].has_id = false;
+        else if (state->places[place].kind == AWS_TO_GWLBE)
+            cloud_nic_text(&state->nics, &state->nics.at[i].outer, "");
+    }
 }
 
 static void take_losses(struct mirror_job *job, const struct mirror_set *wanted,
@@ -312,11 +315,7 @@ int aws_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
                    : wish->direction == AWS_OUT ? "out"
                                                 : "both");
     (void)snprintf(like.collector, sizeof like.collector, "%s", collector_of(state));
-    for (size_t i = 0; i < state->nics.n && has_endpoint(state); i++)
-        cloud_nic_text(&state->nics, &state->nics.at[i].outer, "");
-    for (size_t i = 0; i < state->nics.n; i++) /* one that has no place sends nothing */
-        if (state->spots[i].place == SIZE_MAX)
-            state->nics.at[i].has_id = false;
+    forget_outer(state);
     int result = cloud_sources(&state->nics, "vxlan", &like, out, err);
     if (result == 0)
         take_losses(job, wanted, out);
