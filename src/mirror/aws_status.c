@@ -204,6 +204,21 @@ static void put_measure(const struct counted *machine, struct mirror_measure *ou
                        machine->skipped_lately);
 }
 
+static int64_t seconds_of(const struct aws_mirror *state)
+{
+    return state->calls.now(state->calls.with) / 1000000000;
+}
+
+static json_t *losses_of(const struct counted *list, size_t n)
+{
+    json_t *losses = json_object();
+    for (size_t i = 0; i < n; i++)
+        if (list[i].known)
+            (void)json_object_set_new(losses, list[i].machine,
+                                      json_integer((json_int_t)list[i].skipped)); /* or later */
+    return losses;
+}
+
 int aws_measure(struct mirror_job *job, const struct mirror_set *found, struct mirror_measures *out,
                 struct err *err)
 {
@@ -225,6 +240,7 @@ int aws_measure(struct mirror_job *job, const struct mirror_set *found, struct m
                        why.text);
         measures.n = 1;
     } else {
+        aws_losses_keep(job, seconds_of(state), losses_of(list, n));
         for (size_t i = 0; i < n; i++)
             if (list[i].known)
                 put_measure(&list[i], &measures.at[measures.n++]);
@@ -267,17 +283,24 @@ static void take_losses(struct mirror_job *job, const struct mirror_set *wanted,
                         struct mirror_sources *sources)
 {
     struct aws_mirror *state = job->state;
-    size_t n = 0;
-    struct err why;
-    struct counted *list = machines_of(state, wanted, &n);
-    if (list && n && ask_all(state, list, n, false, &why) == 0)
-        for (size_t i = 0; i < sources->n; i++)
-            for (size_t j = 0; j < n; j++)
-                if (list[j].known && strcmp(sources->at[i].machine, list[j].machine) == 0) {
-                    sources->at[i].has_lost = true;
-                    sources->at[i].n_lost = list[j].skipped;
-                }
-    free(list);
+    json_t *losses = aws_losses_read(job, seconds_of(state));
+    if (!losses) {
+        struct err why;
+        size_t n = 0;
+        struct counted *list = machines_of(state, wanted, &n);
+        if (list && n && ask_all(state, list, n, false, &why) == 0) {
+            losses = losses_of(list, n);
+            aws_losses_keep(job, seconds_of(state), json_incref(losses));
+        }
+        free(list);
+    }
+    for (size_t i = 0; i < sources->n; i++) {
+        const json_t *lost = json_object_get(losses, sources->at[i].machine);
+        sources->at[i].has_lost = json_is_integer(lost) && json_integer_value(lost) >= 0;
+        if (sources->at[i].has_lost)
+            sources->at[i].n_lost = (uint64_t)json_integer_value(lost);
+    }
+    json_decref(losses);
 }
 
 int aws_sources(struct mirror_job *job, const struct mirror_set *wanted, struct mirror_sources *out,
