@@ -58,7 +58,9 @@ static bool is_late(const struct mirror_job *job)
         const json_t *known = mirror_job_known(job, object->kind, object->key);
         const char *id = aws_text(known, "id");
         int64_t age = now - aws_number(known, "at", 0);
-        late = strncmp(id, "tm", 2) == 0 && age >= 0 && age < LATE_S && !json_object_get(ids, id);
+        /* One that an interrupted removal took away may well be gone. */
+        late = strcmp(aws_text(object->also, "state"), "made") == 0 && strncmp(id, "tm", 2) == 0 &&
+               age >= 0 && age < LATE_S && !json_object_get(ids, id);
     }
     json_decref(ids);
     return late;
