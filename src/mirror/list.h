@@ -2,6 +2,7 @@
 PROVIDER(aws)
 PROVIDER(azure)
 PROVIDER(google)
+PROVIDER(google_nsi)
 PROVIDER(linux)
 PROVIDER(openstack)
 PROVIDER(ovs)
