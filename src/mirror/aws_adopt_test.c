@@ -183,11 +183,10 @@ static void test_measure(void **unused)
                   "Values", "1", "Id", "m99_0", "Values", "1", "Id", "m0_3", "Values", "-1e300"));
     assert_int_equal(aws_find(&bed.job, &found, &err), 0);
     assert_int_equal(aws_measure(&bed.job, &found, &measures, &err), 0);
-    assert_int_equal(measures.n, 2);
+    assert_int_equal(measures.n, 1); /* AWS counts nothing of the other one yet */
     assert_int_equal(measures.at[0].n_mirrored, 30);
     assert_int_equal(measures.at[0].n_lost, 7);
     assert_non_null(strstr(measures.at[0].trouble, "7 packets"));
-    assert_true(measures.at[1].n_mirrored == UINT64_MAX);
     assert_int_equal(aws_sources(&bed.job, &found, &sources, &err), 0);
     assert_int_equal(sources.n, 2);
     for (size_t i = 0; i < sources.n; i++) {
@@ -268,7 +267,7 @@ static void test_words(void **unused)
                                         "eni-col"));
     assert_non_null(strstr(commands.at, "--traffic-mirror-target-id \"$TMT_eni_col\" "
                                         "--traffic-mirror-filter-id \"$TMF\""));
-    assert_non_null(strstr(commands.at, "delete-traffic-mirror-filter-rule"));
+    assert_non_null(strstr(commands.at, "Name=tag:cloudspan:key,Values=session/eni-web"));
     aws_put_policy(&policy);
     json_t *document = json_loads(policy.at, 0, &where);
     assert_non_null(document);
