@@ -109,6 +109,8 @@ static int carry_out(struct mirror_settings *s, struct mirror_journal *journal, 
         result = mirror_record_keep(s, folder, planned, &applied, err);
     if (result == 0 && !s->quiet)
         mirror_show_applied(s, &applied, &out);
+    else if (!s->quiet)
+        mirror_show_lacks(s, &applied.outcome, &out);
     if (result < 0)
         (void)failed(err);
     bool lacks = applied.outcome.n_lack > 0;
@@ -192,6 +194,7 @@ static int run_verb(const struct command *command, struct mirror_settings *s)
 {
     struct err err;
     bool one = strcmp(s->verb, "plan") == 0 || strcmp(s->verb, "apply") == 0;
+    note_set_level(s->verbose ? NOTE_INFO : s->quiet ? NOTE_ERROR : NOTE_WARN);
     if (s->help) {
         help(command, s->job.provider, s->rows);
         return EXIT_DONE;

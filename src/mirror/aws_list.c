@@ -179,9 +179,10 @@ int aws_mirror_list(struct mirror_job *job, struct text *remarks, struct err *er
     if (result == 0)
         result = aws_mirror_all(state, "DescribeSubnets", of_the_networks(wish), "subnetSet",
                                 &subnets, err);
-    if (result == 0 && wish->n_vpcs && json_array_size(subnets) == 0)
-        result = err_set(err, -ENOENT, "%s%s: there is no such VPC in %s, or it has no subnet",
-                         wish->vpcs[0], wish->n_vpcs > 1 ? " …" : "", state->region);
+    for (size_t i = 0; result == 0 && i < wish->n_vpcs; i++)
+        if (!aws_by_id(subnets, "vpcId", wish->vpcs[i]))
+            result = err_set(err, -ENOENT, "--vpc: there is no %s in %s, or it has no subnet",
+                             wish->vpcs[i], state->region);
     if (result == 0) {
         json_t *instances = index_instances(reservations);
         json_decref(state->subnets);

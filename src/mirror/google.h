@@ -40,7 +40,6 @@ struct google_place {
     char network[GOOGLE_PATH_MAX];
     char collector[GOOGLE_PATH_MAX];
     char region[GOOGLE_NAME_MAX];
-    char address[48]; /* the collector's */
     struct cloud_inventory inventory;
     json_t *paths; /* of the inventory: an interface's id -> its machine's path */
 };
@@ -73,6 +72,12 @@ int google_marked_names(const json_t *things, char (**out)[MIRROR_NAME_MAX], siz
 int google_blame(struct google *google, const char *method, const struct mirror_set *missing,
                  void (*put)(const struct mirror_object *object, char out[GOOGLE_PATH_MAX]),
                  struct text *out, struct err *err) MUST_CHECK;
+
+/* The project's machines with an interface in the network (a path), of the zones that `wants` takes
+ * (NULL: all). `paths` gets interface's id -> machine's path. (google_inventory.c) */
+int google_inventory(struct google *google, const char *network,
+                     bool (*wants)(const char *zone, void *with), void *with,
+                     struct cloud_inventory *out, json_t *paths, struct err *err) MUST_CHECK;
 
 /* ---- looking and doing (google_find.c) ---- */
 

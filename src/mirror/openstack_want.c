@@ -33,42 +33,65 @@ static bool has_address(const struct cloud_nic *nic, const struct addr *wanted)
     return false;
 }
 
-/* The collector's own port, whose copies would be copied again. */
+/* The collector's port, whose copies would be copied again; and its machine's other ones, by which
+ * it may hand them on. */
 static void mark_own(struct openstack *os, const struct openstack_wish *wish)
 {
-    char address[ADDR_TEXT_MAX + 1], floating[64] = "";
+    char address[ADDR_TEXT_MAX + 1], port[64], machine[64] = "";
     address[addr_format(&wish->to.addr, address)] = '\0';
-    if (!os->target)
-        put_floating(os, address, floating);
+    if (os->target)
+        (void)snprintf(port, sizeof port, "%s", openstack_text(os->target, "id"));
+    else
+        put_floating(os, address, port);
+    for (size_t i = 0; i < os->inventory.n; i++) {
+        const struct cloud_nic *nic = &os->inventory.at[i];
+        if (strcmp(nic->id, port) == 0 || (!os->target && has_address(nic, &wish->to.addr))) {
+            (void)snprintf(port, sizeof port, "%s", nic->id);
+            (void)snprintf(machine, sizeof machine, "%s", nic->machine);
+        }
+    }
     for (size_t i = 0; i < os->inventory.n; i++) {
         struct cloud_nic *nic = &os->inventory.at[i];
-        bool own = os->target ? strcmp(nic->id, openstack_text(os->target, "id")) == 0
-                              : strcmp(nic->id, floating) == 0 || has_address(nic, &wish->to.addr);
-        if (!own)
+        if (strcmp(nic->id, port) != 0 && (!machine[0] || strcmp(nic->machine, machine) != 0))
             continue;
         nic->fate = CLOUD_OWN;
         (void)snprintf(nic->why, sizeof nic->why, "it is the collector's");
     }
 }
 
-/* Ports that somebody else copies: the agent keeps one flow of a port, the newest, and takes it
- * away with whichever of the two is deleted first, while Neutron goes on calling the other one
- * ACTIVE. */
-static void mark_taken(struct openstack *os, const char *mirror)
+/* The flows of ports, this mirror's or others'. */
+static json_t *flows_by_port(const struct openstack *os, const char *mirror, bool ours)
 {
-    json_t *taken = json_object(), *one;
+    json_t *map = json_object(), *one;
     size_t i;
     json_array_foreach(os->lists[OPENSTACK_FLOWS], i, one)
     {
-        if (taken && !openstack_is_ours(one, mirror) &&
+        if (map && openstack_is_ours(one, mirror) == ours &&
             strcmp(openstack_text(one, "status"), "PENDING_DELETE") != 0)
-            (void)json_object_set(taken, openstack_text(one, "source_port"), one);
+            (void)json_object_set(map, openstack_text(one, "source_port"), one);
     }
-    for (i = 0; i < os->inventory.n; i++) {
+    return map;
+}
+
+/* Ports that somebody else copies: the agent keeps one flow of a port, the newest, and takes it
+ * away with whichever of the two is deleted first, while Neutron goes on calling the other one
+ * ACTIVE. Where both are there already, the user has to choose. */
+static void mark_taken(struct openstack *os, const char *mirror, struct text *remarks)
+{
+    json_t *taken = flows_by_port(os, mirror, false), *ours = flows_by_port(os, mirror, true);
+    for (size_t i = 0; i < os->inventory.n; i++) {
         struct cloud_nic *nic = &os->inventory.at[i];
         const json_t *flow = json_object_get(taken, nic->id);
         if (!flow || nic->fate != CLOUD_WANTED)
             continue;
+        if (json_object_get(ours, nic->id)) {
+            text_format(remarks,
+                        "the port %s of %s also has the tap flow %s (%.60s), not of this mirror: "
+                        "the cloud copies for one of the two, and for none when one is deleted\n",
+                        nic->id, cloud_nic_label(nic), openstack_text(flow, "id"),
+                        openstack_text(flow, "name"));
+            continue;
+        }
         nic->fate = CLOUD_UNFIT;
         (void)snprintf(nic->why, sizeof nic->why,
                        "the tap flow %.40s (%.60s), not of this mirror, copies it, and a port can "
@@ -76,6 +99,7 @@ static void mark_taken(struct openstack *os, const char *mirror)
                        openstack_text(flow, "id"), openstack_text(flow, "name"));
     }
     json_decref(taken);
+    json_decref(ours);
 }
 
 /* ---- limits ---- */
@@ -197,8 +221,8 @@ static int want_flows(struct mirror_job *job, size_t n_wanted, struct mirror_set
             continue;
         struct mirror_object *object =
             mirror_set_add(out, OPENSTACK_FLOW, nic->id,
-                           json_pack("{s:s, s:s, s:s}", "source_port", nic->id, "to_port", id,
-                                     "direction", neutron_directions[wish->direction]));
+                           json_pack("{s:s, s:s, s:s, s:i}", "source_port", nic->id, "to_port", id,
+                                     "direction", neutron_directions[wish->direction], "flows", 1));
         put_why(wish, nic, object);
         if (own_service)
             mirror_object_on(out, object, OPENSTACK_SERVICE, id);
@@ -310,7 +334,7 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
         return result;
     mark_own(os, wish);
     if (os->target)
-        mark_taken(os, job->name);
+        mark_taken(os, job->name, remarks);
     if (!choose(wish, os, remarks))
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < os->inventory.n; i++)

@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import threading
+import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -161,7 +162,8 @@ def ids_in(value):
 def work_on(cloud, method, target, headers, body):
     """(status, content type, bytes)"""
     call = Call(method, target, headers, body)
-    row = {"method": method, "target": target, "headers": headers, "body": body.decode("latin-1")}
+    row = {"at": time.monotonic(), "method": method, "target": target, "headers": headers,
+           "body": body.decode("latin-1")}
     with cloud.lock:
         number = cloud.number("request")
         row["n"] = number
@@ -240,12 +242,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     return self.reply(200, "application/json", answer.encode())
                 except (ValueError, KeyError, TypeError, AttributeError) as wrong:
                     return self.reply(400, "application/json", json.dumps(repr(wrong)).encode())
+            if path == "/container":
+                return self.container(headers)
             if path.startswith("/latest/"):
                 return self.metadata(urllib.parse.unquote(path[8:]), headers)
             return self.reply(*work_on(self.cloud, self.command, self.path, headers, body))
         except Closed:
             self.close_connection = True
             return None
+
+    def container(self, headers):
+        """Credentials as a container gets them."""
+        if not self.cloud.container_role or headers.get("authorization") != self.cloud.container_key:
+            return self.reply(401, "text/plain", b"")
+        with self.cloud.lock:
+            text = aws_metadata.credentials(self.cloud, self.cloud.container_role, 3600)
+        return self.reply(200, "application/json", text.encode())
 
     def metadata(self, path, headers):
         try:
