@@ -1,0 +1,292 @@
+/* What of a mirror is there, by tags: see aws.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mirror/aws.h"
+
+int aws_mirror_look(struct aws_mirror *state, struct err *err)
+{
+    int result = aws_mirror_all(state, "DescribeTrafficMirrorFilters", json_object(),
+                                "trafficMirrorFilterSet", &state->filters, err);
+    if (result == 0)
+        result = aws_mirror_all(state, "DescribeTrafficMirrorTargets", json_object(),
+                                "trafficMirrorTargetSet", &state->targets, err);
+    if (result == 0)
+        result = aws_mirror_all(state, "DescribeTrafficMirrorSessions", json_object(),
+                                "trafficMirrorSessionSet", &state->sessions, err);
+    state->is_fresh = result == 0;
+    return result;
+}
+
+const char *aws_target_resource(const json_t *target)
+{
+    static const char *const members[] = {"networkInterfaceId", "networkLoadBalancerArn",
+                                          "gatewayLoadBalancerEndpointId"};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        if (aws_text(target, members[i])[0])
+            return aws_text(target, members[i]);
+    return "";
+}
+
+static bool put_name(const char *kind, const char *key, char out[256])
+{
+    return snprintf(out, 256, "%s/%s", kind, key) < 256;
+}
+
+const char *aws_id_of(const struct aws_mirror *state, const char *kind, const char *key)
+{
+    char name[256];
+    return put_name(kind, key, name) ? json_string_value(json_object_get(state->ids, name)) : NULL;
+}
+
+void aws_keep_id(struct aws_mirror *state, const char *kind, const char *key, const char *id)
+{
+    char name[256];
+    if (!state->ids)
+        state->ids = json_object();
+    if (!put_name(kind, key, name))
+        return;
+    if (id)
+        (void)json_object_set_new(state->ids, name, json_string(id)); /* else found again later */
+    else
+        (void)json_object_del(state->ids, name); /* it may not be there */
+}
+
+/* Two of the same were made, by hand or by a call that was repeated: only one is kept. */
+static const char *key_of(const struct mirror_set *set, const char *kind, const char *key,
+                          const char *id, char out[MIRROR_KEY_MAX])
+{
+    if (!mirror_set_get(set, kind, key))
+        return key;
+    (void)snprintf(out, MIRROR_KEY_MAX, "%.100s/%.50s", key, id);
+    return out;
+}
+
+/* Its id is remembered, and is good to know. */
+static void found(struct aws_mirror *state, struct mirror_object *object, const char *id)
+{
+    if (!object)
+        return;
+    object->also = json_pack("{s:s}", "id", id);
+    aws_keep_id(state, object->kind, object->key, id);
+}
+
+/* ---- the filter ---- */
+
+static void put_ports(const json_t *range, char out[16])
+{
+    out[0] = '\0';
+    if (json_is_object(range))
+        (void)snprintf(out, 16, "%d-%d", (int)aws_number(range, "fromPort", 0),
+                       (int)aws_number(range, "toPort", 0));
+}
+
+static void find_rules(struct aws_mirror *state, const json_t *filter, const char *under,
+                       struct mirror_set *out)
+{
+    static const char *const sets[] = {"ingressFilterRuleSet", "egressFilterRuleSet"};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *rules = aws_list(filter, sets[i]);
+        for (size_t j = 0; j < json_array_size(rules); j++) {
+            const json_t *rule = json_array_get(rules, j);
+            char key[MIRROR_KEY_MAX], source[16], destination[16];
+            (void)snprintf(key, sizeof key, "%s/%d", i ? "egress" : "ingress",
+                           (int)aws_number(rule, "ruleNumber", 0));
+            put_ports(json_object_get(rule, "sourcePortRange"), source);
+            put_ports(json_object_get(rule, "destinationPortRange"), destination);
+            struct mirror_object *object = mirror_set_add(
+                out, "rule", key,
+                json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "action", aws_text(rule, "ruleAction"),
+                          "protocol", (int)aws_number(rule, "protocol", -1), "source",
+                          aws_text(rule, "sourceCidrBlock"), "destination",
+                          aws_text(rule, "destinationCidrBlock"), "source_ports", source,
+                          "destination_ports", destination));
+            mirror_object_on(out, object, "filter", under);
+            found(state, object, aws_text(rule, "trafficMirrorFilterRuleId"));
+        }
+    }
+}
+
+static void find_filters(struct mirror_job *job, struct mirror_set *out)
+{
+    struct aws_mirror *state = job->state;
+    for (size_t i = 0; i < json_array_size(state->filters); i++) {
+        const json_t *filter = json_array_get(state->filters, i);
+        const char *id = aws_text(filter, "trafficMirrorFilterId");
+        const json_t *services = aws_list(filter, "networkServiceSet");
+        char other[MIRROR_KEY_MAX];
+        bool dns = false;
+        if (!aws_is_ours(filter, job->name))
+            continue;
+        for (size_t j = 0; j < json_array_size(services); j++) {
+            const char *name = json_string_value(json_array_get(services, j));
+            dns |= name && strcmp(name, "amazon-dns") == 0;
+        }
+        const char *key = key_of(out, "filter", "filter", id, other);
+        found(state, mirror_set_add(out, "filter", key, json_pack("{s:b}", "dns", dns)), id);
+        if (strcmp(key, "filter") == 0) /* the rules of another one go with it */
+            find_rules(state, filter, key, out);
+    }
+}
+
+/* ---- rules of security groups ---- */
+
+static int find_group_rules(struct mirror_job *job, struct mirror_set *out, struct err *err)
+{
+    struct aws_mirror *state = job->state;
+    json_t *rules = NULL;
+    int result = aws_mirror_all(state, "DescribeSecurityGroupRules",
+                                aws_filter("tag:" AWS_TAG_MIRROR, job->name),
+                                "securityGroupRuleSet", &rules, err);
+    for (size_t i = 0; i < json_array_size(rules); i++) {
+        const json_t *rule = json_array_get(rules, i);
+        const char *mark = aws_tag(rule, AWS_TAG_KEY), *id = aws_text(rule, "securityGroupRuleId");
+        const char *cidr = aws_text(rule, "cidrIpv4");
+        char kind[MIRROR_KIND_MAX] = "opening", key[MIRROR_KEY_MAX], other[MIRROR_KEY_MAX];
+        if (!aws_is_ours(rule, job->name))
+            continue;
+        if (mark && strncmp(mark, "canary/", 7) == 0)
+            (void)snprintf(kind, sizeof kind, "canary");
+        (void)snprintf(key, sizeof key, "%.40s/%.60s", aws_text(rule, "groupId"),
+                       cidr[0] ? cidr : aws_text(rule, "cidrIpv6"));
+        struct mirror_object *object =
+            mirror_set_add(out, kind, key_of(out, kind, key, id, other),
+                           json_pack("{s:s, s:i, s:i}", "protocol", aws_text(rule, "ipProtocol"),
+                                     "from", (int)aws_number(rule, "fromPort", -1), "to",
+                                     (int)aws_number(rule, "toPort", -1)));
+        found(state, object, id);
+        if (object)
+            (void)json_object_set_new(object->also, "group",
+                                      json_string(aws_text(rule, "groupId")));
+    }
+    json_decref(rules);
+    return result;
+}
+
+/* ---- targets and sessions ---- */
+
+static void find_targets(struct mirror_job *job, struct mirror_set *out)
+{
+    struct aws_mirror *state = job->state;
+    for (size_t i = 0; i < json_array_size(state->targets); i++) {
+        const json_t *target = json_array_get(state->targets, i);
+        const char *id = aws_text(target, "trafficMirrorTargetId");
+        const char *resource = aws_target_resource(target);
+        char other[MIRROR_KEY_MAX];
+        if (!aws_is_ours(target, job->name))
+            continue;
+        found(state,
+              mirror_set_add(out, "target", key_of(out, "target", resource, id, other),
+                             json_pack("{s:s}", "type", aws_text(target, "type"))),
+              id);
+    }
+}
+
+/* The key of the one of ours with this id, else the id. */
+static const char *name_of(const struct mirror_set *set, const char *kind, const char *id)
+{
+    for (size_t i = 0; i < set->n && strcmp(set->at[i].kind, "session") != 0; i++)
+        if (strcmp(set->at[i].kind, kind) == 0 && strcmp(aws_text(set->at[i].also, "id"), id) == 0)
+            return set->at[i].key;
+    return id;
+}
+
+static void find_sessions(struct mirror_job *job, struct mirror_set *out)
+{
+    struct aws_mirror *state = job->state;
+    json_t *seen = json_object(); /* thousands of them: no search through the set */
+    for (size_t i = 0; i < json_array_size(state->sessions); i++) {
+        const json_t *session = json_array_get(state->sessions, i);
+        const char *id = aws_text(session, "trafficMirrorSessionId");
+        const char *target = aws_text(session, "trafficMirrorTargetId");
+        const char *interface = aws_text(session, "networkInterfaceId");
+        char key[MIRROR_KEY_MAX];
+        if (!aws_is_ours(session, job->name))
+            continue;
+        bool again = json_object_get(seen, interface) != NULL;
+        (void)snprintf(key, sizeof key, again ? "%.60s/%.60s" : "%.60s", interface, id);
+        (void)json_object_set_new(seen, interface, json_true()); /* then both have the name */
+        const json_t *of = aws_by_id(state->targets, "trafficMirrorTargetId", target);
+        int64_t length = aws_number(session, "packetLength", 0);
+        /* What AWS gives a session to a load balancer when none is asked for. */
+        if (length == AWS_NLB_LENGTH && !aws_text(of, "networkInterfaceId")[0])
+            length = 0;
+        found(state,
+              mirror_set_add(
+                  out, "session", key,
+                  json_pack("{s:s, s:s, s:I, s:I, s:I}", "target", name_of(out, "target", target),
+                            "filter",
+                            name_of(out, "filter", aws_text(session, "trafficMirrorFilterId")),
+                            "vni", (json_int_t)aws_number(session, "virtualNetworkId", 0), "length",
+                            (json_int_t)length, "number",
+                            (json_int_t)aws_number(session, "sessionNumber", 0))),
+              id);
+    }
+    json_decref(seen);
+}
+
+int aws_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
+{
+    struct aws_mirror *state = job->state;
+    int result = state->is_fresh ? 0 : aws_mirror_look(state, err);
+    if (result < 0)
+        return result;
+    state->is_fresh = false;
+    json_decref(state->ids);
+    state->ids = json_object();
+    find_filters(job, out);
+    result = find_group_rules(job, out, err);
+    if (result < 0)
+        return result;
+    find_targets(job, out);
+    find_sessions(job, out);
+    return 0;
+}
+
+/* ---- all mirrors ---- */
+
+/* What others may have written there names no file of ours. */
+static bool is_name(const char *mark)
+{
+    size_t len = strlen(mark);
+    return len > 0 && len < MIRROR_NAME_MAX && mark[0] != '-' && mark[0] != '.' &&
+           strspn(mark, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
+}
+
+static void add_names(const json_t *list, json_t *names)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *mark = aws_tag(json_array_get(list, i), AWS_TAG_MIRROR);
+        if (mark && is_name(mark))
+            (void)json_object_set_new(names, mark, json_true()); /* asked below */
+    }
+}
+
+int aws_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out_n, struct err *err)
+{
+    struct aws_mirror *state = job->state;
+    json_t *names = json_object(), *value;
+    const char *name;
+    size_t n = 0;
+    int result = aws_mirror_look(state, err);
+    if (result == 0) {
+        add_names(state->filters, names);
+        add_names(state->targets, names);
+        add_names(state->sessions, names);
+    }
+    char(*list)[MIRROR_NAME_MAX] = calloc(json_object_size(names) + 1, sizeof *list);
+    if (result == 0 && !list)
+        result = err_set(err, -ENOMEM, "out of memory");
+    if (result == 0) {
+        json_object_foreach(names, name, value)(void)
+            snprintf(list[n++], MIRROR_NAME_MAX, "%s", name);
+        *out = list;
+        *out_n = n;
+    } else {
+        free(list);
+    }
+    json_decref(names);
+    return result;
+}

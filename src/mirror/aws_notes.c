@@ -1,0 +1,105 @@
+/* What is kept between runs, in a small file beside the journal: see aws.h. It is a help, not the
+ * truth: without it a call that was repeated after a kill may make something twice, which the next
+ * look finds by its tags and takes away. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "mirror/aws.h"
+
+#define NOTES_MAX (8u << 20)
+
+static bool path_of(const struct mirror_job *job, const char *end, char out[512])
+{
+    return job->folder && job->name[0] &&
+           snprintf(out, 512, "%s/aws-%s.notes%s", job->folder, job->name, end) < 512;
+}
+
+void aws_notes_read(struct mirror_job *job)
+{
+    struct aws_mirror *state = job->state;
+    char path[512];
+    FILE *in = path_of(job, "", path) ? fopen(path, "re") : NULL;
+    json_t *read = NULL;
+    if (in) {
+        read = fseek(in, 0, SEEK_END) == 0 && ftell(in) <= (long)NOTES_MAX &&
+                       fseek(in, 0, SEEK_SET) == 0
+                   ? json_loadf(in, 0, NULL)
+                   : NULL;
+        (void)fclose(in); /* it was read */
+    }
+    json_decref(state->notes);
+    state->notes = json_is_object(read) ? read : json_object();
+    if (state->notes != read)
+        json_decref(read);
+    state->inherited = aws_text(state->notes, "attempt")[0] != '\0';
+}
+
+/* Whole or not at all; who can't write it goes on without. */
+static void save(const struct mirror_job *job)
+{
+    const struct aws_mirror *state = job->state;
+    char path[512], fresh[512];
+    if (!path_of(job, "", path) || !path_of(job, ".new", fresh))
+        return;
+    char *text = json_dumps(state->notes, JSON_COMPACT | JSON_SORT_KEYS);
+    int fd = text ? open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+    if (fd >= 0) {
+        size_t size = strlen(text);
+        bool good = write(fd, text, size) == (ssize_t)size && fsync(fd) == 0;
+        close(fd);
+        if (!good || rename(fresh, path) < 0)
+            (void)unlink(fresh); /* it is no whole one */
+    }
+    free(text);
+}
+
+/* ---- tokens ---- */
+
+/* Random, and the same until an apply comes to its end. */
+static const char *nonce_of(struct mirror_job *job)
+{
+    struct aws_mirror *state = job->state;
+    const char *nonce = aws_text(state->notes, "attempt");
+    uint64_t random[2] = {0};
+    char text[40];
+    if (nonce[0])
+        return nonce;
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        random[0] = (uint64_t)state->calls.now(state->calls.with);
+    (void)snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)random[0],
+                   (unsigned long long)random[1]);
+    (void)json_object_set_new(state->notes, "attempt", json_string(text)); /* "" then */
+    save(job);
+    return aws_text(state->notes, "attempt");
+}
+
+void aws_put_client_token(struct mirror_job *job, const char *what, const json_t *parameters,
+                          char out[65])
+{
+    const char *nonce = nonce_of(job);
+    uint8_t digest[HASH_SHA256_SIZE];
+    char *text = json_dumps(parameters, JSON_COMPACT | JSON_SORT_KEYS);
+    struct text all;
+    text_init(&all, 65536);
+    text_format(&all, "%s\n%s\n%s\n", nonce, job->name, what);
+    text_put(&all, text ? text : "");
+    free(text);
+    hash_sha256(all.at ? all.at : "", all.size, digest);
+    hash_hex(digest, sizeof digest, out);
+    out[64] = '\0';
+    text_done(&all);
+}
+
+void aws_notes_attempt_over(struct mirror_job *job)
+{
+    struct aws_mirror *state = job->state;
+    state->inherited = false;
+    if (json_object_del(state->notes, "attempt") == 0)
+        save(job);
+}

@@ -1,0 +1,313 @@
+/* What a mirror of AWS consists of, in words and as lines for AWS's own command: see aws.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mirror/aws.h"
+
+static const char *text_or(const char *text, const char *other)
+{
+    return text[0] ? text : other;
+}
+
+/* ---- words ---- */
+
+static void describe_rule(const struct mirror_object *object, struct text *out)
+{
+    const json_t *is = object->is;
+    int64_t protocol = aws_number(is, "protocol", -1);
+    char number[24];
+    (void)snprintf(number, sizeof number, "protocol %d", (int)protocol);
+    text_format(out, "filter rule %s: %s %s from %s", object->key, aws_text(is, "action"),
+                protocol == -1   ? "everything"
+                : protocol == 6  ? "TCP"
+                : protocol == 17 ? "UDP"
+                : protocol == 1  ? "ICMP"
+                                 : number,
+                aws_text(is, "source"));
+    if (aws_text(is, "source_ports")[0])
+        text_format(out, " port %s", aws_text(is, "source_ports"));
+    text_format(out, " to %s", aws_text(is, "destination"));
+    if (aws_text(is, "destination_ports")[0])
+        text_format(out, " port %s", aws_text(is, "destination_ports"));
+}
+
+void aws_describe(const struct mirror_object *object, struct text *out)
+{
+    const json_t *is = object->is;
+    const char *kind = object->kind;
+    int64_t length = aws_number(is, "length", 0);
+    if (strcmp(kind, "filter") == 0) {
+        text_format(out, "traffic mirror filter%s",
+                    json_is_true(json_object_get(is, "dns")) ? ", with Amazon's DNS" : "");
+    } else if (strcmp(kind, "rule") == 0) {
+        describe_rule(object, out);
+    } else if (strcmp(kind, "opening") == 0 || strcmp(kind, "canary") == 0) {
+        const char *slash = strchr(object->key, '/');
+        text_format(out, "security group %.*s: let in UDP %d",
+                    (int)(slash ? slash - object->key : 0), object->key,
+                    (int)aws_number(is, "from", 0));
+        if (aws_number(is, "to", 0) != aws_number(is, "from", 0))
+            text_format(out, " to %d", (int)aws_number(is, "to", 0));
+        text_format(out, " from %s", slash ? slash + 1 : "");
+    } else if (strcmp(kind, "target") == 0) {
+        text_format(out, "traffic mirror target %s (%s)", object->key, aws_text(is, "type"));
+    } else {
+        text_format(out, "traffic mirror session of %s to %s, number %d, VNI %d", object->key,
+                    aws_text(is, "target"), (int)aws_number(is, "number", 0),
+                    (int)aws_number(is, "vni", 0));
+        if (strcmp(aws_text(is, "filter"), "filter") != 0)
+            text_format(out, ", filter %s", aws_text(is, "filter"));
+        if (length)
+            text_format(out, ", %d bytes of each packet", (int)length);
+    }
+}
+
+/* ---- commands ---- */
+
+/* One word for the shell. */
+static void put_word(const char *word, struct text *out)
+{
+    size_t len = strlen(word);
+    if (len > 0 && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_.:@=/,") == len) {
+        text_put(out, word);
+        return;
+    }
+    text_put(out, "'");
+    for (const char *at = word; *at; at++)
+        if (*at == '\'')
+            text_put(out, "'\\''");
+        else
+            text_add(out, at, 1);
+    text_put(out, "'");
+}
+
+static void put_aws(const struct mirror_job *job, const char *command, struct text *out)
+{
+    const struct aws_mirror *state = job->state;
+    const struct aws_wish *wish = job->wish;
+    text_put(out, "aws");
+    if (state && state->region[0])
+        text_format(out, " --region %s", state->region);
+    if (wish && wish->options.profile) {
+        text_put(out, " --profile ");
+        put_word(wish->options.profile, out);
+    }
+    text_format(out, " ec2 %s", command);
+}
+
+static void put_tags(const struct mirror_job *job, const char *type,
+                     const struct mirror_object *object, struct text *out)
+{
+    char tags[512];
+    (void)snprintf(tags, sizeof tags,
+                   "ResourceType=%s,Tags=[{Key=" AWS_TAG_MIRROR ",Value=%s},{Key=" AWS_TAG_KEY
+                   ",Value=%s/%s}]",
+                   type, job->name, object->kind, object->key);
+    text_put(out, " --tag-specifications ");
+    put_word(tags, out);
+}
+
+/* Shell variables hold the ids that are made: "$TMF", "$TMT_1" by the target's key. */
+static void put_variable(const char *prefix, const char *key, struct text *out)
+{
+    text_put(out, prefix);
+    for (const char *at = key; *at; at++)
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", *at))
+            text_add(out, at, 1);
+        else
+            text_put(out, "_");
+}
+
+static void put_ports(const char *option, const char *ports, struct text *out)
+{
+    uint16_t from, to;
+    if (ports[0] && aws_take_range(ports, &from, &to))
+        text_format(out, " --%s FromPort=%u,ToPort=%u", option, from, to);
+}
+
+static void make_rule(const struct mirror_job *job, const struct mirror_object *object,
+                      struct text *out)
+{
+    const json_t *is = object->is;
+    const char *slash = strchr(object->key, '/');
+    put_aws(job, "create-traffic-mirror-filter-rule --traffic-mirror-filter-id \"$TMF\"", out);
+    text_format(out,
+                " --traffic-direction %.*s --rule-number %s --rule-action %s "
+                "--source-cidr-block %s --destination-cidr-block %s",
+                (int)(slash - object->key), object->key, slash + 1, aws_text(is, "action"),
+                aws_text(is, "source"), aws_text(is, "destination"));
+    if (aws_number(is, "protocol", -1) >= 0)
+        text_format(out, " --protocol %d", (int)aws_number(is, "protocol", -1));
+    put_ports("source-port-range", aws_text(is, "source_ports"), out);
+    put_ports("destination-port-range", aws_text(is, "destination_ports"), out);
+    text_put(out, "\n");
+}
+
+static void make_filter(const struct mirror_job *job, const struct mirror_object *object,
+                        struct text *out)
+{
+    text_put(out, "TMF=$(");
+    put_aws(job, "create-traffic-mirror-filter", out);
+    put_tags(job, "traffic-mirror-filter", object, out);
+    text_put(out, " --query TrafficMirrorFilter.TrafficMirrorFilterId --output text)\n");
+    if (!json_is_true(json_object_get(object->is, "dns")))
+        return;
+    put_aws(job,
+            "modify-traffic-mirror-filter-network-services --traffic-mirror-filter-id \"$TMF\" "
+            "--add-network-services amazon-dns\n",
+            out);
+}
+
+static void make_target(const struct mirror_job *job, const struct mirror_object *object,
+                        struct text *out)
+{
+    const char *type = aws_text(object->is, "type");
+    put_variable("TMT_", object->key, out);
+    text_put(out, "=$(");
+    put_aws(job, "create-traffic-mirror-target --", out);
+    text_put(out, strcmp(type, "network-load-balancer") == 0 ? "network-load-balancer-arn "
+                  : strcmp(type, "gateway-load-balancer-endpoint") == 0
+                      ? "gateway-load-balancer-endpoint-id "
+                      : "network-interface-id ");
+    put_word(object->key, out);
+    put_tags(job, "traffic-mirror-target", object, out);
+    text_put(out, " --query TrafficMirrorTarget.TrafficMirrorTargetId --output text)\n");
+}
+
+static void make_session(const struct mirror_job *job, const struct mirror_object *object,
+                         struct text *out)
+{
+    const json_t *is = object->is;
+    const char *target = aws_text(is, "target"), *filter = aws_text(is, "filter");
+    put_aws(job, "create-traffic-mirror-session --network-interface-id ", out);
+    put_word(object->key, out);
+    text_put(out, " --traffic-mirror-target-id ");
+    if (strncmp(target, "tmt-", 4) == 0) {
+        put_word(target, out);
+    } else {
+        text_put(out, "\"$");
+        put_variable("TMT_", target, out);
+        text_put(out, "\"");
+    }
+    text_put(out, " --traffic-mirror-filter-id ");
+    if (strcmp(filter, "filter") == 0)
+        text_put(out, "\"$TMF\"");
+    else
+        put_word(filter, out);
+    text_format(out, " --session-number %d --virtual-network-id %d",
+                (int)aws_number(is, "number", 0), (int)aws_number(is, "vni", 0));
+    if (aws_number(is, "length", 0))
+        text_format(out, " --packet-length %d", (int)aws_number(is, "length", 0));
+    put_tags(job, "traffic-mirror-session", object, out);
+    text_put(out, "\n");
+}
+
+static void make_opening(const struct mirror_job *job, const struct mirror_object *object,
+                         struct text *out)
+{
+    const char *slash = strchr(object->key, '/');
+    put_aws(job, "authorize-security-group-ingress --group-id ", out);
+    text_format(out, "%.*s --protocol udp --port %d", (int)(slash - object->key), object->key,
+                (int)aws_number(object->is, "from", 0));
+    if (aws_number(object->is, "to", 0) != aws_number(object->is, "from", 0))
+        text_format(out, "-%d", (int)aws_number(object->is, "to", 0));
+    text_format(out, " --cidr %s", slash + 1);
+    put_tags(job, "security-group-rule", object, out);
+    text_put(out, "\n");
+}
+
+/* What is there has an id; of what was only planned the variable has it. */
+static void unmake(const struct mirror_job *job, const struct mirror_object *object,
+                   struct text *out)
+{
+    const char *id = aws_text(object->also, "id");
+    if (strcmp(object->kind, "opening") == 0 || strcmp(object->kind, "canary") == 0) {
+        put_aws(job, "revoke-security-group-ingress --group-id ", out);
+        text_format(out, "%.*s --security-group-rule-ids %s\n", (int)strcspn(object->key, "/"),
+                    object->key, text_or(id, "\"$SGR\""));
+        return;
+    }
+    const char *what = strcmp(object->kind, "rule") == 0 ? "filter-rule" : object->kind;
+    put_aws(job, "delete-traffic-mirror-", out);
+    text_format(out, "%s --traffic-mirror-%s-id %s\n", what, what, text_or(id, "\"$ID\""));
+}
+
+void aws_command(const struct mirror_job *job, const struct mirror_object *object, bool is_unmake,
+                 struct text *out)
+{
+    if (is_unmake)
+        unmake(job, object, out);
+    else if (strcmp(object->kind, "filter") == 0)
+        make_filter(job, object, out);
+    else if (strcmp(object->kind, "rule") == 0)
+        make_rule(job, object, out);
+    else if (strcmp(object->kind, "target") == 0)
+        make_target(job, object, out);
+    else if (strcmp(object->kind, "session") == 0)
+        make_session(job, object, out);
+    else
+        make_opening(job, object, out);
+}
+
+/* ---- the policy ---- */
+
+void aws_put_policy(struct text *out)
+{
+    static const char *const actions[] = {
+        "ec2:DescribeTrafficMirrorFilters",
+        "ec2:DescribeTrafficMirrorTargets",
+        "ec2:DescribeTrafficMirrorSessions",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeInstances",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeNetworkAcls",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeVpcEndpoints",
+        "ec2:CreateTrafficMirrorFilter",
+        "ec2:CreateTrafficMirrorFilterRule",
+        "ec2:CreateTrafficMirrorTarget",
+        "ec2:CreateTrafficMirrorSession",
+        "ec2:ModifyTrafficMirrorFilterNetworkServices",
+        "ec2:ModifyTrafficMirrorFilterRule",
+        "ec2:ModifyTrafficMirrorSession",
+        "ec2:DeleteTrafficMirrorFilter",
+        "ec2:DeleteTrafficMirrorFilterRule",
+        "ec2:DeleteTrafficMirrorTarget",
+        "ec2:DeleteTrafficMirrorSession",
+        "ec2:CreateTags",
+        NULL,
+    };
+    static const char *const more[] = {
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:RevokeSecurityGroupIngress",
+        "ec2:CreateSecurityGroup",
+        "ec2:DeleteSecurityGroup",
+        "ec2:CreateNetworkInterface",
+        "ec2:AttachNetworkInterface",
+        "ec2:DetachNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "cloudwatch:GetMetricData",
+        "cloudtrail:LookupEvents",
+        NULL,
+    };
+    const char *const *const lists[] = {actions, more};
+    static const char *const names[] = {"CloudspanMirror", "CloudspanMirrorOptional"};
+    text_put(out, "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [\n");
+    for (size_t i = 0; i < 2; i++) {
+        text_format(out,
+                    "    {\n      \"Sid\": \"%s\",\n      \"Effect\": \"Allow\",\n"
+                    "      \"Resource\": \"*\",\n      \"Action\": [\n",
+                    names[i]);
+        for (size_t j = 0; lists[i][j]; j++)
+            text_format(out, "        \"%s\"%s\n", lists[i][j], lists[i][j + 1] ? "," : "");
+        text_format(out, "      ]\n    }%s\n", i == 0 ? "," : "");
+    }
+    text_put(out, "  ]\n}\n");
+}
