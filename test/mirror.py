@@ -17,7 +17,7 @@ import tempfile
 import time
 
 NOBODY = 65534
-VERBS = ("plan", "apply", "status", "remove")
+VERBS = ("plan", "apply", "status", "remove", "follow")
 WISH = ["linux", "-i", "e0", "--to", "vxlan:10.9.0.2", "--id", "7"]
 STAGE = """
 set -e
@@ -75,7 +75,7 @@ class Test:
         run = self.run("--help")
         providers = re.findall(r"^  (\w+) +[A-Z]", run.stdout, re.M)
         self.check("providers are listed", run.returncode == 0 and "linux" in providers, run.stdout)
-        for code in ("0 done", "1 failed", "2 wrong usage", "3 status", "4 status", "130"):
+        for code in ("0 done", "1 failed", "2 wrong usage", "3 apply, follow", "3 status", "4 status", "130"):
             self.check(f"--help tells of exit code {code}", code in " ".join(run.stdout.split()), run.stdout)
         for verb in VERBS:
             more = self.run(verb, "--help")
@@ -89,14 +89,14 @@ class Test:
             self.check(f"{provider} --help fits", max(map(len, text.splitlines())) <= 120, text)
         self.check("--version", re.fullmatch(r"cloudspan [\d.]+\n", self.run("plan", "--version").stdout))
 
-        self.misused(says="plan, apply, status or remove?")
+        self.misused(says="plan, apply, status, remove or follow?")
         self.misused("aply", "linux", says="did you mean 'apply'?")
-        self.misused("nonsense", says="'nonsense' is none of plan, apply, status, remove\n")
+        self.misused("nonsense", says="'nonsense' is none of plan, apply, status, remove, follow\n")
         self.misused("plan", says="which provider?")
         self.misused("apply", "--yes", says="which provider?")
         self.misused("plan", "linus", says="there is no provider 'linus'; did you mean 'linux'?")
         self.misused("plan", "cisco", says="there is no provider 'cisco' (see --help)")
-        self.misused("linux", says="plan, apply, status or remove?")
+        self.misused("linux", says="plan, apply, status, remove or follow?")
         self.misused("plan", "linux", "--interfac", "e0", says="did you mean --interface?")
         self.misused("plan", "linux", "--bridge", "br0", says="unknown option --bridge")
         self.misused("status", "--to", "vxlan:10.9.0.2", says="unknown option --to")
@@ -120,6 +120,12 @@ class Test:
         self.misused("remove", "--all", "--yes", "--print", says="--print is of plan")
         self.misused("apply", *WISH, "--yes", "--detailed-exitcode", says="--detailed-exitcode is of plan")
         self.misused("apply", *WISH, "--yes", "--all", says="--all is of remove")
+        self.misused("plan", *WISH, "--once", says="--once is of follow, not of plan")
+        self.misused("status", "--interval", "3", says="--interval is of follow, not of status")
+        self.misused("follow", "--all", "--interval", "0", says="is no number of seconds")
+        self.misused("follow", "--all", "--interval", "3", "--once", says="--once has no --interval")
+        run = self.run("follow")
+        self.check("follow what?", run.returncode == 2 and "--name, or --all" in run.stderr, run.stderr)
         run = self.run("remove", "--yes")
         self.check("remove of what?", run.returncode == 2 and "--name, or --all" in run.stderr, run.stderr)
 
@@ -226,6 +232,57 @@ class Test:
         out, code = self.on_terminal(b"y\n", "remove", "linux", "-i", "e0")
         self.check("remove", code == 0 and "taken away: " in out, out)
         self.nothing_there("remove")
+
+    def follows(self):
+        """Once, as a timer does; and until a signal ends it: what is taken away comes back, what cannot
+        be is said once, and nothing is held between two looks."""
+        def break_it():
+            subprocess.run(["tc", "qdisc", "del", "dev", "e0", "clsact"], check=True)
+
+        def wait_for(what, ask):
+            end = time.monotonic() + 20
+            while not ask() and time.monotonic() < end:
+                time.sleep(0.1)
+            self.check(what, ask(), out())
+
+        def out():
+            with open(log.name) as file:
+                return file.read()
+
+        run = self.run("follow", "--all", "--once")
+        self.check("nothing to follow", (run.returncode, run.stdout, run.stderr) == (0, "", ""), run.stderr)
+        run = self.run("follow", "--name", "e0", "--once")
+        self.check("one that is missed", run.returncode == 1 and "no mirror e0" in run.stderr, run.stderr)
+        record = json.loads(self.run("apply", *WISH, "--yes", "--json").stdout.splitlines()[-1])["record"]
+        run = self.run("follow", "linux", "--once")
+        self.check("all is in step", (run.returncode, run.stdout, run.stderr) == (0, "", ""), run.stdout, run.stderr)
+        break_it()
+        os.unlink(record)
+        run = self.run("follow", "linux", "--once")
+        self.check("brought in step", run.returncode == 0 and "e0 + clsact qdisc of e0\n" in run.stdout
+                   and f"e0 = recorded for watch: {record}" in run.stdout and os.path.exists(record),
+                   run.stdout, run.stderr)
+        self.check("it is", self.run("status").returncode == 0)
+        with tempfile.NamedTemporaryFile("w") as log:
+            follow = subprocess.Popen([self.program, "mirror", "follow", "--all", "--interval", "1"],
+                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+            time.sleep(1.5)
+            self.check("nothing is said of nothing", "+" not in out(), out())
+            break_it()
+            wait_for("follow makes it again", lambda: "e0 + clsact qdisc of e0" in out())
+            run = self.run("apply", *WISH, "--yes")
+            self.check("others may apply meanwhile", run.returncode == 0, run.stderr)
+            subprocess.run(["ip", "link", "set", "e0", "name", "e9"], check=True)
+            wait_for("what cannot be is said", lambda: "no interface e0 here" in out())
+            subprocess.run(["ip", "link", "set", "e9", "name", "e0"], check=True)
+            wait_for("and that it can be again", lambda: "it works again" in out())
+            self.check("said once", out().count("no interface e0") == 1, out())
+            follow.terminate()
+            self.check("a clean end", follow.wait(20) == 0, out())
+        subprocess.run(["ip", "link", "set", "e0", "up"], check=True)
+        subprocess.run(["ip", "link", "del", "cs-e0"], capture_output=True)
+        self.check("remove", self.run("remove", "--all", "--yes").returncode == 0)
+        self.nothing_there("follow")
 
     def as_objects(self):
         run = self.run("plan", *WISH, "--json")
@@ -377,6 +434,7 @@ def main():
         if len(sys.argv) > 2:  # within the namespace
             subprocess.run(["sh", "-c", STAGE], check=True, env=test.env)
             test.verbs()
+            test.follows()
             test.as_objects()
             test.streams()
             test.interrupted()

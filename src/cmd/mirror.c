@@ -11,13 +11,14 @@
 #include "base/version.h"
 #include "carry/carry.h"
 #include "cmd/command.h"
+#include "cmd/mirror_follow.h"
 #include "cmd/mirror_many.h"
+#include "cmd/mirror_record.h"
 #include "cmd/mirror_settings.h"
 #include "cmd/mirror_show.h"
 #include "cmd/mirror_verb.h"
 #include "cmd/mirror_world.h"
 #include "mirror/engine.h"
-#include "mirror/record.h"
 
 #define OUT_MAX (64u << 20)
 
@@ -95,55 +96,17 @@ static bool is_yes(const struct mirror_settings *s)
 static int show_plan(const struct mirror_settings *s, const struct mirror_planned *planned)
 {
     struct text out;
+    struct err err;
     text_init(&out, OUT_MAX);
-    if (s->form)
-        mirror_show_commands(s, planned, &out);
-    else if (!s->quiet)
+    if (s->form && mirror_show_commands(s, planned, &out, &err) < 0) {
+        text_done(&out);
+        return failed(&err);
+    }
+    if (!s->form && !s->quiet)
         mirror_show_plan(s, planned, &out);
     int result = mirror_print(&out);
     if (result == EXIT_DONE && s->detailed && planned->plan.n_changes)
         result = EXIT_USAGE; /* 2, as terraform has it */
-    return result;
-}
-
-/* Those that are there: the wanted ones without what could not be made. What is in it is borrowed.
- */
-static int made_of(const struct mirror_planned *planned, const struct mirror_outcome *outcome,
-                   struct mirror_set *out, struct err *err)
-{
-    out->at = calloc(planned->wanted.n + 1, sizeof *out->at);
-    if (!out->at)
-        return err_set(err, -ENOMEM, "out of memory");
-    for (size_t i = 0, k = 0; i < planned->wanted.n; i++) {
-        bool lacks = k < outcome->n_lack && outcome->lack[k].want == &planned->wanted.at[i];
-        k += lacks; /* they are in the same order */
-        if (!lacks || outcome->lack[k - 1].is_there)
-            out->at[out->n++] = planned->wanted.at[i];
-    }
-    return 0;
-}
-
-/* For the collector's watch: in a file here, whose path is "" where the collector needs none. */
-static int record(struct mirror_settings *s, const char *folder,
-                  const struct mirror_planned *planned, struct mirror_applied *out, struct err *err)
-{
-    struct mirror_sources sources = {0};
-    struct mirror_set made = {0};
-    if (!s->job.provider->sources)
-        return 0;
-    int result = made_of(planned, &out->outcome, &made, err);
-    if (result == 0)
-        result = s->job.provider->sources(&s->job, &made, &sources, err);
-    free(made.at);
-    if (result == 0 && sources.n == 0) { /* it knows an interface of its own, and no machine */
-        result = mirror_record_remove(folder, &s->job, err);
-    } else if (result == 0) {
-        result = mirror_record_write(folder, &s->job, &sources, out->record, err);
-        (void)snprintf(out->collector, sizeof out->collector, "%s", sources.at[0].collector);
-    }
-    free(sources.at);
-    if (result < 0)
-        err_wrap(err, "the mirror is in place, but not recorded for watch");
     return result;
 }
 
@@ -158,7 +121,7 @@ static int carry_out(struct mirror_settings *s, struct mirror_journal *journal, 
     int result = mirror_engine_apply(&s->job, journal, planned, s->arguments, &watcher,
                                      &applied.outcome, err);
     if (result == 0)
-        result = record(s, folder, planned, &applied, err);
+        result = mirror_record_keep(s, folder, planned, &applied, err);
     if (result == 0 && !s->quiet)
         mirror_show_applied(s, &applied, &out);
     if (result < 0)
@@ -267,6 +230,8 @@ static int run_verb(const struct command *command, struct mirror_settings *s)
         return mirror_verb_run(s);
     if (one)
         return plan_or_apply(s, strcmp(s->verb, "apply") == 0);
+    if (strcmp(s->verb, "follow") == 0)
+        return mirror_follow(s);
     return strcmp(s->verb, "status") == 0 ? mirror_many_status(s) : mirror_many_remove(s);
 }
 
@@ -312,14 +277,14 @@ static int unknown(const struct command *command, const char *const *verbs, bool
         nearest_try(&nearest, (*list)->name);
     (void)err_set(&err, -EINVAL,
                   has_verb ? "there is no provider '%.60s'%s (see --help)"
-                           : "'%.60s' is none of plan, apply, status, remove%s",
+                           : "'%.60s' is none of plan, apply, status, remove, follow%s",
                   word, nearest_text(&nearest, near));
     return command_misused(command, err.text);
 }
 
 static int run(const struct command *command, char **args, int n_args)
 {
-    static const char *const verbs[] = {"plan", "apply", "status", "remove", NULL};
+    static const char *const verbs[] = {"plan", "apply", "status", "remove", "follow", NULL};
     struct mirror_settings settings;
     const struct mirror_provider *provider = NULL;
     const char *verb = NULL;
@@ -351,11 +316,11 @@ static int run(const struct command *command, char **args, int n_args)
     if (result < 0)
         result = command_misused(command, err.text);
     else if (!verb && !settings.help && !settings.version && !provider)
-        result = command_misused(command, "plan, apply, status or remove?");
+        result = command_misused(command, "plan, apply, status, remove or follow?");
     else if (!verb && provider && !settings.help && !settings.version) {
         result = answer(&settings);
         if (result < 0)
-            result = command_misused(command, "plan, apply, status or remove?");
+            result = command_misused(command, "plan, apply, status, remove or follow?");
     } else
         result = run_verb(command, &settings);
     mirror_settings_done(&settings);
@@ -365,12 +330,12 @@ static int run(const struct command *command, char **args, int n_args)
 const struct command command_mirror = {
     .name = "mirror",
     .summary = "Sets up traffic mirrors, shows their state, and takes them away",
-    .usage = "plan|apply|status|remove [PROVIDER] [OPTION]…",
+    .usage = "plan|apply|status|remove|follow [PROVIDER] [OPTION]…",
     .more =
         "cloudspan mirror PROVIDER --help lists the options of a provider.\n"
         "Exit codes: 0 done; 1 failed; 2 wrong usage, or with --detailed-exitcode: there are\n"
-        "changes; 3 apply: some could not be made; status, remove: some could not be looked at, "
-        "or\n"
-        "not be taken away; 4 status: something is missing, or does not send; 130 interrupted.\n",
+        "changes; 3 apply, follow: some could not be made; 3 status, remove: some could not be\n"
+        "looked at, or not be taken away; 4 status: something is missing, or does not send;\n"
+        "130 interrupted.\n",
     .run = run,
 };

@@ -144,28 +144,9 @@ static void end(struct many *many)
 static int settings_of(const struct many *many, const struct known *known,
                        struct mirror_settings *out, struct err *err)
 {
-    const struct mirror_settings *asked = many->settings;
-    int result = mirror_settings_begin(out, asked->verb, known->provider, err);
-    out->json = asked->json;
-    out->quiet = asked->quiet;
-    out->verbose = asked->verbose;
-    out->color = asked->color;
-    /* To take it away only what finds it is needed, whatever a wish of it would be told now. */
-    out->job.partial = !known->entry || strcmp(asked->verb, "remove") == 0;
-    out->job.folder = many->folder;
-    const json_t *words = known->entry                             ? known->entry->arguments
-                          : asked->job.provider == known->provider ? asked->arguments
-                                                                   : NULL;
-    if (result == 0)
-        result = mirror_settings_recall(out, words, err);
-    if (result == 0)
-        result = mirror_settings_check(out, err);
-    (void)snprintf(out->job.name, sizeof out->job.name, "%s", known->name);
-    if (known->entry)
-        (void)snprintf(out->job.machine, sizeof out->job.machine, "%s", known->entry->machine);
-    if (result == 0)
-        result = mirror_job_begin(&out->job, many->journal, err);
-    return result;
+    int result = mirror_settings_known(many->settings, known->provider, known->name, known->entry,
+                                       many->folder, out, err);
+    return result < 0 ? result : mirror_job_begin(&out->job, many->journal, err);
 }
 
 /* ---- status ---- */

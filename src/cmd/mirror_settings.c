@@ -21,6 +21,8 @@ enum row {
     ROW_ALL,
     ROW_JSON,
     ROW_DETAILED,
+    ROW_INTERVAL,
+    ROW_ONCE,
     ROW_PRINT,
     ROW_COLOR,
     ROW_VERBOSE,
@@ -41,16 +43,21 @@ static const struct option_row common_rows[] = {
     [ROW_STATE] = {0, "state", "DIR", false,
                    "where the journal is kept (default: $CLOUDSPAN_STATE, or\n"
                    "/var/lib/cloudspan)"},
-    [ROW_YES] = {'y', "yes", NULL, false, "apply, remove: do not ask"},
-    [ROW_ALL] = {0, "all", NULL, false, "remove: all mirrors that are ours"},
+    [ROW_YES] = {'y', "yes", NULL, false, "do not ask before something is changed"},
+    [ROW_ALL] = {0, "all", NULL, false, "remove, follow: all mirrors that are ours"},
     [ROW_JSON] = {0, "json", NULL, false, "one JSON object a line"},
     [ROW_DETAILED] = {0, "detailed-exitcode", NULL, false,
                       "plan: exit with 2 when something would be changed"},
+    [ROW_INTERVAL] = {0, "interval", "SECONDS", false, "follow: how often it looks (default: 60)"},
+    [ROW_ONCE] = {0, "once", NULL, false, "follow: look once and exit, for a timer"},
     [ROW_PRINT] = {0, "print", "FORM", true,
                    "plan: print what does the same on a machine without cloudspan:\n"
-                   "commands (default), cloud-init or systemd"},
+                   "commands (default), cloud-init or systemd; of a cloud, systemd is a unit that\n"
+                   "follows"},
     [ROW_COLOR] = {0, "color", "WHEN", false, "auto (default), always or never"},
-    [ROW_VERBOSE] = {'v', "verbose", NULL, false, "plan: also show what stays as it is"},
+    [ROW_VERBOSE] = {'v', "verbose", NULL, false,
+                     "plan: also show what stays as it is; status: all machines;\n"
+                     "of clouds, each call"},
     [ROW_QUIET] = {'q', "quiet", NULL, false, "print errors only"},
     [ROW_HELP] = {'h', "help", NULL, false, "print this and exit"},
     [ROW_VERSION] = {0, "version", NULL, false, "print the version and exit"},
@@ -116,7 +123,21 @@ static int check_verb(const struct mirror_settings *s, struct err *err)
     if (s->detailed && !plan && *s->verb)
         return err_set(err, -EINVAL, "--detailed-exitcode is of plan, not of %s", s->verb);
     if (s->all && (plan || strcmp(s->verb, "apply") == 0))
-        return err_set(err, -EINVAL, "--all is of remove, not of %s", s->verb);
+        return err_set(err, -EINVAL, "--all is of remove and follow, not of %s", s->verb);
+    if ((s->once || s->interval_s) && strcmp(s->verb, "follow") != 0 && *s->verb)
+        return err_set(err, -EINVAL, "--%s is of follow, not of %s", s->once ? "once" : "interval",
+                       s->verb);
+    if (s->once && s->interval_s)
+        return err_set(err, -EINVAL, "--once has no --interval");
+    return 0;
+}
+
+static int take_interval(const char *value, struct mirror_settings *s, struct err *err)
+{
+    uint64_t seconds;
+    if (!options_number(value, 86400, &seconds) || seconds == 0)
+        return err_set(err, -EINVAL, "--interval: '%s' is no number of seconds, 1 to 86400", value);
+    s->interval_s = (uint32_t)seconds;
     return 0;
 }
 
@@ -143,6 +164,11 @@ static int take_common(enum row row, const char *value, struct mirror_settings *
         return 0;
     case ROW_DETAILED:
         s->detailed = true;
+        return 0;
+    case ROW_INTERVAL:
+        return take_interval(value, s, err);
+    case ROW_ONCE:
+        s->once = true;
         return 0;
     case ROW_PRINT:
         return take_form(value, s, err);
@@ -264,6 +290,32 @@ int mirror_settings_check(struct mirror_settings *settings, struct err *err)
     if (!job->partial && !mirror_name_is_good(job->name))
         return err_set(err, -EINVAL, "this mirror needs a name: --name");
     return 0;
+}
+
+int mirror_settings_known(const struct mirror_settings *asked,
+                          const struct mirror_provider *provider, const char *name,
+                          const struct mirror_entry *entry, const char *folder,
+                          struct mirror_settings *out, struct err *err)
+{
+    int result = mirror_settings_begin(out, asked->verb, provider, err);
+    out->json = asked->json;
+    out->quiet = asked->quiet;
+    out->verbose = asked->verbose;
+    out->color = asked->color;
+    /* To take it away only what finds it is needed, whatever a wish of it would be told now. */
+    out->job.partial = !entry || strcmp(asked->verb, "remove") == 0;
+    out->job.folder = folder;
+    const json_t *words = entry                             ? entry->arguments
+                          : asked->job.provider == provider ? asked->arguments
+                                                            : NULL;
+    if (result == 0)
+        result = mirror_settings_recall(out, words, err);
+    if (result == 0)
+        result = mirror_settings_check(out, err);
+    (void)snprintf(out->job.name, sizeof out->job.name, "%s", name);
+    if (entry)
+        (void)snprintf(out->job.machine, sizeof out->job.machine, "%s", entry->machine);
+    return result;
 }
 
 void mirror_settings_done(struct mirror_settings *settings)

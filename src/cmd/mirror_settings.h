@@ -19,7 +19,9 @@ struct mirror_settings {
     const char *verb;
     struct mirror_job job; /* provider: NULL where the verb works on all */
     bool yes, json, detailed, all, quiet, verbose, help, version;
-    int form; /* enum mirror_form: --print */
+    int form;            /* enum mirror_form: --print */
+    bool once;           /* follow: */
+    uint32_t interval_s; /* 0: the usual one */
     const char *state, *color;
 
     bool takes_words;   /* what is no option is kept instead of refused */
@@ -40,6 +42,12 @@ int mirror_settings_take(struct mirror_settings *settings, char **args, int n_ar
 /* The same for what the journal kept. */
 int mirror_settings_recall(struct mirror_settings *settings, const json_t *arguments,
                            struct err *err) MUST_CHECK;
+/* Those of a mirror that the journal or marks tell of, in the manner of `asked`. `entry` is the
+ * journal's, or NULL; *out is to be given to mirror_settings_done in any case. */
+int mirror_settings_known(const struct mirror_settings *asked,
+                          const struct mirror_provider *provider, const char *name,
+                          const struct mirror_entry *entry, const char *folder,
+                          struct mirror_settings *out, struct err *err) MUST_CHECK;
 /* Asks the provider whether the wish can be; it then has a name. */
 int mirror_settings_check(struct mirror_settings *settings, struct err *err) MUST_CHECK;
 void mirror_settings_done(struct mirror_settings *settings);

@@ -16,6 +16,7 @@ void mirror_show_remarks(const struct mirror_settings *settings,
 struct mirror_applied {
     size_t n_changes;
     char record[512];   /* the file for watch; "": none */
+    bool record_is_new; /* it is not what it was */
     char collector[48]; /* where that has to go; "": not known */
     struct mirror_outcome outcome;
 };
@@ -30,8 +31,10 @@ void mirror_show_step(void *with, const struct mirror_object *object, int action
 void mirror_show_status(const struct mirror_settings *settings, const struct mirror_status *status,
                         bool head, struct text *out);
 
-/* --print: what makes the same without cloudspan, and takes it away. */
-void mirror_show_commands(const struct mirror_settings *settings,
-                          const struct mirror_planned *planned, struct text *out);
+/* --print: what makes the same without cloudspan, and takes it away; of a cloud a unit that
+ * follows. */
+int mirror_show_commands(const struct mirror_settings *settings,
+                         const struct mirror_planned *planned, struct text *out,
+                         struct err *err) MUST_CHECK;
 
 #endif

@@ -134,19 +134,26 @@ static int write_file(const char *path, const struct text *text, struct err *err
     return err_set(err, result, "%s: %s", path, strerror(-result));
 }
 
+static void text_of(const struct mirror_job *job, const struct mirror_sources *sources,
+                    struct text *out)
+{
+    char title[96];
+    text_init(out, RECORD_MAX);
+    (void)snprintf(title, sizeof title, "Made by cloudspan mirror apply %s (%s).",
+                   job->provider->name, job->name);
+    mirror_record_text(sources, title, out);
+}
+
 int mirror_record_write(const char *folder, const struct mirror_job *job,
                         const struct mirror_sources *sources, char out_path[512], struct err *err)
 {
-    char path[512], fresh[512], home[STATE_FOLDER_MAX + 16], title[96];
+    char path[512], fresh[512], home[STATE_FOLDER_MAX + 16];
     struct text text;
     (void)snprintf(home, sizeof home, "%s/sources", folder);
     int result = state_make(home, err);
     if (result < 0)
         return result;
-    text_init(&text, RECORD_MAX);
-    (void)snprintf(title, sizeof title, "Made by cloudspan mirror apply %s (%s).",
-                   job->provider->name, job->name);
-    mirror_record_text(sources, title, &text);
+    text_of(job, sources, &text);
     path_of(folder, job, "", path);
     path_of(folder, job, ".new", fresh);
     result = text.failed ? err_set(err, -ENOMEM, "out of memory") : write_file(fresh, &text, err);
@@ -156,6 +163,27 @@ int mirror_record_write(const char *folder, const struct mirror_job *job,
     if (result == 0)
         (void)snprintf(out_path, 512, "%s", path);
     return result;
+}
+
+bool mirror_record_is(const char *folder, const struct mirror_job *job,
+                      const struct mirror_sources *sources, char out_path[512])
+{
+    char part[4096];
+    struct text text;
+    size_t at = 0;
+    ssize_t n = -1;
+    path_of(folder, job, "", out_path);
+    int fd = open(out_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return sources->n == 0 && errno == ENOENT;
+    text_of(job, sources, &text);
+    while (!text.failed && (n = read(fd, part, sizeof part)) > 0 && (size_t)n <= text.size - at &&
+           memcmp(text.at + at, part, (size_t)n) == 0)
+        at += (size_t)n;
+    bool is_same = n == 0 && at == text.size && sources->n > 0;
+    text_done(&text);
+    close(fd);
+    return is_same;
 }
 
 int mirror_record_remove(const char *folder, const struct mirror_job *job, struct err *err)

@@ -13,6 +13,10 @@ void mirror_record_text(const struct mirror_sources *sources, const char *title,
 int mirror_record_write(const char *folder, const struct mirror_job *job,
                         const struct mirror_sources *sources, char out_path[512],
                         struct err *err) MUST_CHECK;
+/* Whether the file, whose path is given in any case, says just this already; of no sources: whether
+ * there is none. */
+bool mirror_record_is(const char *folder, const struct mirror_job *job,
+                      const struct mirror_sources *sources, char out_path[512]);
 /* Of what is not there: 0. */
 int mirror_record_remove(const char *folder, const struct mirror_job *job,
                          struct err *err) MUST_CHECK;

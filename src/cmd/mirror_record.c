@@ -1,0 +1,56 @@
+/* Records for watch: see mirror_record.h. */
+#include "cmd/mirror_record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mirror/record.h"
+
+/* Those that are there: the wanted ones without what could not be made. What is in it is borrowed.
+ */
+static int made_of(const struct mirror_job *job, const struct mirror_planned *planned,
+                   struct mirror_set *out, struct err *err)
+{
+    out->at = calloc(planned->wanted.n + 1, sizeof *out->at);
+    if (!out->at)
+        return err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < planned->wanted.n; i++) {
+        const struct mirror_object *want = &planned->wanted.at[i];
+        if (!mirror_job_lacks(job, want->kind, want->key) ||
+            mirror_set_get(&planned->found, want->kind, want->key))
+            out->at[out->n++] = *want;
+    }
+    return 0;
+}
+
+int mirror_record_keep(struct mirror_settings *settings, const char *folder,
+                       const struct mirror_planned *planned, struct mirror_applied *out,
+                       struct err *err)
+{
+    struct mirror_job *job = &settings->job;
+    struct mirror_sources sources = {0};
+    struct mirror_set made = {0};
+    if (!job->provider->sources)
+        return 0;
+    int result = made_of(job, planned, &made, err);
+    if (result == 0)
+        result = job->provider->sources(job, &made, &sources, err);
+    free(made.at);
+    /* One that is as it was is left alone: whoever reads it need not read it again. */
+    bool is_new = result == 0 && !mirror_record_is(folder, job, &sources, out->record);
+    if (is_new && sources.n) {
+        result = mirror_record_write(folder, job, &sources, out->record, err);
+    } else if (is_new) { /* it knows an interface of its own, and no machine */
+        result = mirror_record_remove(folder, job, err);
+    }
+    if (result == 0 && sources.n)
+        (void)snprintf(out->collector, sizeof out->collector, "%s", sources.at[0].collector);
+    else
+        out->record[0] = '\0';
+    out->record_is_new = result == 0 && is_new;
+    free(sources.at);
+    if (result < 0)
+        err_wrap(err, "the mirror is in place, but not recorded for watch");
+    return result;
+}
