@@ -135,6 +135,23 @@ static void put_refused(const struct snapshot *s, struct line *line)
     }
 }
 
+/* What the cloud says that it could not mirror; `all`: also where nothing came lately. */
+static void put_cloud_lost(const struct snapshot *s, bool all, struct line *line)
+{
+    for (size_t i = 0; i < s->n_machines; i++) {
+        const struct snapshot_machine *m = &s->machines[i];
+        if (!m->has_cloud_lost || (!all && m->n_cloud_lost == 0))
+            continue;
+        line_put(line, STYLE_YELLOW, "not mirrored: ");
+        line_put_upto(line, STYLE_PLAIN, m->name, sizeof m->name);
+        line_format(line, STYLE_PLAIN,
+                    ": %llu packets since this watch knows of it, by the cloud's own count (%llu "
+                    "in all)",
+                    (unsigned long long)m->n_cloud_lost, (unsigned long long)m->n_cloud_lost_total);
+        line_end(line);
+    }
+}
+
 static void put_more(const struct snapshot *s, struct line *line)
 {
     for (size_t i = 0; i < s->n_inputs; i++) {
@@ -189,6 +206,7 @@ static void put_table(const struct settings *settings, const struct snapshot *s,
             continue;
         put_words(&line, machine->reason, sizeof machine->reason);
     }
+    put_cloud_lost(s, settings->verbose, &line);
     put_refused(s, &line);
     if (s->learning && s->n_machines) {
         line_put(&line, STYLE_DIM, "everybody who sends is accepted: no source is configured");

@@ -136,9 +136,21 @@ static uint32_t look_up_machine(struct machines *m, const char *name, const char
     return 0;
 }
 
+/* The count may begin anew, or become smaller because one of several mirrors is gone: then it is
+ * not known how much of it is new. */
+static void take_cloud_lost(struct machine *machine, uint64_t total)
+{
+    if (machine->has_cloud_lost && total > machine->cloud_lost_total)
+        machine->cloud_lost += total - machine->cloud_lost_total;
+    machine->has_cloud_lost = true;
+    machine->cloud_lost_total = total;
+}
+
 /* What is configured of a machine may change; what was learned of it stays. */
 static void take_want(struct machine *machine, const struct machine_want *want)
 {
+    if (want->has_cloud_lost)
+        take_cloud_lost(machine, want->cloud_lost);
     machine->overhead = want->overhead ? want->overhead : machine->overhead;
     machine->wants_canary = want->has_canary;
     machine->network_number = want->network_number;

@@ -24,6 +24,8 @@ struct machine_want {
     struct health_options health;
     bool has_canary;
     uint16_t overhead;                   /* of its mirror's encapsulation; 0: not known */
+    bool has_cloud_lost;                 /* its cloud counts what it could not mirror: */
+    uint64_t cloud_lost;                 /* so many packets up to now */
     struct addr room[MACHINE_WANT_ROOM]; /* where `addresses` may lie */
 };
 

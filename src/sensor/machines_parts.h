@@ -32,6 +32,8 @@ struct machine {
 
     struct source_counters sum; /* of what its channels brought it */
     uint64_t n_lost;
+    bool has_cloud_lost;
+    uint64_t cloud_lost, cloud_lost_total; /* since it was first said here; what the cloud says */
     uint16_t n_channels;
     uint32_t last_channel; /* place + 1 of the one heard last */
     int64_t first_packet;

@@ -17,6 +17,8 @@ struct series {
     bool is_first; /* of its source: the values of the source are here, too */
     int64_t source_last_packet;
     uint64_t source_copies, source_cut, source_lost, source_dropped;
+    bool has_cloud_lost, source_has_cloud_lost;
+    uint64_t n_cloud_lost, n_cloud_lost_total, source_cloud_lost, source_cloud_lost_all;
 };
 
 struct page {
@@ -143,6 +145,28 @@ OF_SOURCE(source_dropped, put_count, source_dropped)
 OF_SOURCE(source_last, put_seconds, source_last_packet)
 #undef OF_PAIR
 #undef OF_SOURCE
+
+/* Only of those whose cloud counts: 0 would be good news. */
+static void put_cloud_lost(struct page *p, const char *name, bool of_all)
+{
+    for (size_t i = 0; i < p->n_series; i++) {
+        const struct series *s = &p->series[i];
+        if (!s->is_first || !s->source_has_cloud_lost)
+            continue;
+        put_source(p, name, s);
+        put_count(&p->text, of_all ? s->source_cloud_lost_all : s->source_cloud_lost);
+    }
+}
+
+static void source_cloud_lost(struct page *p, const char *name)
+{
+    put_cloud_lost(p, name, false);
+}
+
+static void source_cloud_lost_all(struct page *p, const char *name)
+{
+    put_cloud_lost(p, name, true);
+}
 
 static bool is_heard(enum health_state state)
 {
@@ -300,6 +324,12 @@ static const struct family {
      "Packets that arrived shorter than they were sent.", source_cut},
     {"cloudspan_source_lost_packets_total", "counter",
      "Gaps in the sequence numbers of the mirror (GRE, ERSPAN).", source_lost},
+    {"cloudspan_source_cloud_lost_packets_total", "counter",
+     "Packets that its cloud says it could not mirror, since this watch first knew.",
+     source_cloud_lost},
+    {"cloudspan_source_cloud_lost_packets_ever", "gauge",
+     "Packets that its cloud says it could not mirror, all that it counted.",
+     source_cloud_lost_all},
     {"cloudspan_source_dropped_packets_total", "counter", "Packets that this host had to drop.",
      source_dropped},
     {"cloudspan_refused_packets_total", "counter", "Packets of senders that are not admitted.",
@@ -354,6 +384,9 @@ static void add_to_source(struct series *first, const struct series *one)
     first->source_cut += one->n_cut;
     first->source_lost += one->n_lost;
     first->source_dropped += one->n_dropped;
+    first->source_has_cloud_lost |= one->has_cloud_lost;
+    first->source_cloud_lost += one->n_cloud_lost;
+    first->source_cloud_lost_all += one->n_cloud_lost_total;
     if (one->last_packet > first->source_last_packet)
         first->source_last_packet = one->last_packet;
     if (one->state > first->state)
@@ -380,6 +413,9 @@ static void make_series(struct page *p)
             .n_cut = m->n_cut,
             .n_lost = m->n_lost,
             .n_dropped = m->n_dropped,
+            .has_cloud_lost = m->has_cloud_lost,
+            .n_cloud_lost = m->n_cloud_lost,
+            .n_cloud_lost_total = m->n_cloud_lost_total,
             .last_packet = m->last_packet,
             .state = m->state,
         };

@@ -9,9 +9,10 @@
  *   source, network, configured, encapsulation, id (null: has none), direction ("both", "in",
  *   "out"), outer (address of the sender, or ""), interface, channels (their number), state, bad,
  *   reason, since, first_packet, last_packet, packets, bytes, in_bytes, out_bytes, copies, cut,
- *   cut_size, lost, reordered, dropped, packets_per_second, in_bits_per_second,
- *   out_bits_per_second, copies_share (0..1), usual_bytes_per_second, canaries_sent,
- *   canaries_back, refused (false)
+ *   cut_size, lost, cloud_counts (whether its cloud says what it could not mirror), cloud_lost
+ *   (packets, since this watch first knew), cloud_lost_total, reordered, dropped,
+ *   packets_per_second, in_bits_per_second, out_bits_per_second, copies_share (0..1),
+ *   usual_bytes_per_second, canaries_sent, canaries_back, refused (false)
  * An object of a sender who is not admitted:
  *   encapsulation, id, direction, outer, interface, packets, last_packet, admit (the lines of the
  *   configuration that would admit it), refused (true)

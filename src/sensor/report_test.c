@@ -37,6 +37,9 @@ static void test_round_trip(void **state)
     s.machines[0].n_canaries_sent = 9;
     s.machines[0].n_canaries_back = 4;
     s.machines[0].cut_size = 1450;
+    s.machines[0].has_cloud_lost = true;
+    s.machines[0].n_cloud_lost = 12;
+    s.machines[0].n_cloud_lost_total = 1ull << 33;
     s.machines[0].channel.direction = 2;
     s.machines[1].channel.has_id = false;
     s.machines[1].channel.id = 0;
@@ -64,6 +67,9 @@ static void test_round_trip(void **state)
         assert_string_equal(a->channel.interface, b->channel.interface);
         assert_int_equal(a->n_canaries_back, b->n_canaries_back);
         assert_int_equal(a->cut_size, b->cut_size);
+        assert_int_equal(a->has_cloud_lost, b->has_cloud_lost);
+        assert_int_equal(a->n_cloud_lost, b->n_cloud_lost);
+        assert_true(a->n_cloud_lost_total == b->n_cloud_lost_total);
         assert_true(a->in_bits_per_second == b->in_bits_per_second);
     }
     assert_int_equal(back.now, s.now);

@@ -292,6 +292,8 @@ void rules_want_configured(const struct rules *rules, size_t index, struct machi
         .addresses = addresses,
         .n_addresses = n,
         .has_canary = source->canary && config->canary.enabled,
+        .has_cloud_lost = source->lost_before.has,
+        .cloud_lost = source->lost_before.n,
         .health = {.expects_both_directions = source->direction == CONFIG_BOTH,
                    .expects_copies =
                        !source->filtered && source->direction == CONFIG_BOTH && !source->truncate,

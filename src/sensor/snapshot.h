@@ -33,6 +33,8 @@ struct snapshot_machine {
     int64_t first_packet, last_packet; /* ns since the epoch; 0: none */
     uint64_t n_packets, n_bytes, n_in_bytes, n_out_bytes;
     uint64_t n_copies, n_cut, n_lost, n_reordered, n_dropped;
+    bool has_cloud_lost; /* its cloud counts packets that it could not mirror: */
+    uint64_t n_cloud_lost, n_cloud_lost_total; /* since this watch first knew; all of them */
     uint32_t cut_size;
     double packets_per_second, in_bits_per_second, out_bits_per_second; /* of the last seconds */
     double copies_share;                                                /* 0..1, of the same */
@@ -52,7 +54,7 @@ struct snapshot_refused {
 /* Every place where packets (or lines) get lost, or are left out on purpose, by the reason. */
 struct snapshot_drop {
     const char *stage;  /* "interface" "ring" "socket" "queue" "budget" "decode" "memory" "log"
-                         * "policy" */
+                         * "policy" "mirror" */
     const char *reason; /* a stable word: "full", "truncated" … */
     const char *text;   /* in words, after a number: "packets were …" */
     uint64_t n;

@@ -105,9 +105,8 @@ static bool renew_rules(struct watch *w, struct config *config)
     return true;
 }
 
-/* What is listened on stays open where it stays the same. Takes `config`. False: no memory, or what
- * `err` says; the one before stays in force. */
-static bool take_config(struct watch *w, struct config *config)
+/* What is listened on stays open where it stays the same. */
+bool watch_take_config(struct watch *w, struct config *config)
 {
     struct services_list list;
     struct err err = {"out of memory"};
@@ -140,91 +139,13 @@ static void reload(struct watch *w)
     int result = services_config(w->options.parent, &config, &err);
     if (result < 0)
         watch_say(w, NOTE_ERROR, "%s; the configuration before stays in force", err.text);
-    if (result < 0 || !take_config(w, config)) {
+    if (result < 0 || !watch_take_config(w, config)) {
         notify_ready(w->options.notify, "the configuration was not taken");
         return;
     }
     watch_say(w, NOTE_INFO, "the configuration was read again: %zu machines, %zu listeners",
               w->config->n_sources, w->list.n_inputs);
     notify_ready(w->options.notify, "receiving");
-}
-
-/* ---- records of mirrors ---- */
-
-static int source_order(const void *left, const void *right)
-{
-    const struct config_source *const *a = left, *const *b = right;
-    return strcmp((*a)->name, (*b)->name);
-}
-
-/* The machines by their names; NULL: no memory. */
-static const struct config_source **sort_sources(const struct config *config)
-{
-    const struct config_source **sorted =
-        calloc(config->n_sources + 1, sizeof(const struct config_source *));
-    for (size_t i = 0; sorted && i < config->n_sources; i++)
-        sorted[i] = &config->sources[i];
-    if (sorted)
-        qsort(sorted, config->n_sources, sizeof(const struct config_source *), source_order);
-    return sorted;
-}
-
-struct difference {
-    size_t n_new, n_gone, n_changed;
-    const char *first; /* the name of one of them */
-};
-
-static struct difference compare(const struct config *before, const struct config *now)
-{
-    const struct config_source **a = sort_sources(before), **b = sort_sources(now);
-    struct difference d = {.first = ""};
-    for (size_t i = 0, k = 0; a && b && (i < before->n_sources || k < now->n_sources);) {
-        int order = i == before->n_sources ? 1
-                    : k == now->n_sources  ? -1
-                                           : source_order(&a[i], &b[k]);
-        const char *name = order < 0 ? a[i]->name : b[k]->name;
-        bool same = order == 0 && config_source_is_same(a[i], b[k]);
-        d.n_gone += order < 0;
-        d.n_new += order > 0;
-        d.n_changed += order == 0 && !same;
-        if (!same && !d.first[0])
-            d.first = name;
-        i += order <= 0;
-        k += order >= 0;
-    }
-    free(a);
-    free(b);
-    return d;
-}
-
-/* What mirrors recorded is other than before: machines came, went, or are known by something else.
- * The files of the configuration are left as they are until SIGHUP. */
-static void follow_records(struct watch *w)
-{
-    struct config *config = NULL;
-    struct err err;
-    char first[CONFIG_NAME_MAX];
-    if (!services_records_changed(w->options.parent))
-        return;
-    if (services_records(w->options.parent, &config, &err) < 0) {
-        watch_say(w, NOTE_ERROR, "%s; the records of mirrors before stay in force", err.text);
-        return;
-    }
-    struct difference d = compare(w->config, config);
-    (void)snprintf(first, sizeof first, "%s", d.first);
-    if (!take_config(w, config))
-        return;
-    size_t n = d.n_new + d.n_gone + d.n_changed;
-    if (n == 1)
-        watch_say(w, NOTE_INFO, "records of mirrors: %s %s; %zu machine%s now", first,
-                  d.n_new    ? "is new"
-                  : d.n_gone ? "is gone"
-                             : "is changed",
-                  w->config->n_sources, w->config->n_sources == 1 ? "" : "s");
-    else if (n > 1)
-        watch_say(w, NOTE_INFO,
-                  "records of mirrors: %zu machines are new, %zu gone, %zu changed; %zu now",
-                  d.n_new, d.n_gone, d.n_changed, w->config->n_sources);
 }
 
 /* This host's addresses may change: mirrors are recognised by them. */
@@ -298,7 +219,7 @@ static void do_what_is_due(struct watch *w)
     if (due(&w->next_host, HOST_EVERY, ticks))
         refresh_host(w);
     if (due(&w->next_look, LOOK_EVERY, ticks))
-        follow_records(w);
+        watch_follow_records(w);
     if (due(&w->next_report, REPORT_EVERY, ticks))
         workers_report_open(w->workers);
     watch_log_measures(w, false);

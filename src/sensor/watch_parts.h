@@ -1,4 +1,5 @@
-/* Inside of a running watch: shared by watch.c (the loop), watch_show.c (snapshots, and who asks
+/* Inside of a running watch: shared by watch.c (the loop), watch_records.c
+ * (machines that mirrors recorded), watch_show.c (snapshots, and who asks
  * for them), watch_balance.c (what gives way under overload), watch_alarm.c (whom to tell),
  * watch_measures.c (its own measures) and watch_output.c (packets for other tools). */
 #ifndef SENSOR_WATCH_PARTS_H
@@ -63,6 +64,12 @@ struct watch {
 
 void watch_say(struct watch *w, enum note_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Takes `config`. False: it can't be had, and that was said; the one before stays in force. */
+bool watch_take_config(struct watch *w, struct config *config);
+
+/* watch_records.c */
+void watch_follow_records(struct watch *w);
 
 /* watch_show.c */
 void watch_show(struct watch *w);

@@ -91,6 +91,17 @@ static void add_sinks(const struct watch *w, struct snapshot *s)
     }
 }
 
+/* They never came, and are no part of what is lost of what was sent. */
+static void add_cloud_lost(struct snapshot *s)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < s->n_machines; i++)
+        n += s->machines[i].n_cloud_lost;
+    if (n && s->n_drops < MAX_DROPS)
+        s->drops[s->n_drops++] = (struct snapshot_drop){
+            "mirror", "cloud", "packets were not mirrored, by the cloud's own count", n, true};
+}
+
 static void add_logs(const struct watch *w, struct snapshot *s)
 {
     struct log_stats stats[MAX_LOGS];
@@ -157,6 +168,7 @@ static void fill(struct watch *w, struct snapshot *s)
     s->drops = calloc(MAX_DROPS, sizeof *s->drops);
     if (s->drops) {
         add_drops(w, s);
+        add_cloud_lost(s);
         add_sinks(w, s);
         add_logs(w, s);
     }

@@ -162,3 +162,58 @@ def records_tag(lab):
     n = sum(tagged(frame) for frame in frames)
     if len(frames) != 65 or n != 15:
         raise Failed(f"{n} of {len(frames)} frames have a tag, not 15 of 65")
+
+
+@scenario("records-lost")
+def records_lost(lab):
+    """What the cloud says it could not mirror stands beside what watch measures, for each machine."""
+    net = Net(lab)
+    records = Records(lab)
+    records.write("aws-prod", source("web", 5, ", lost-before: 100"), source("db", 6))
+    watch = Watch(lab, net.col, "-l", "vxlan", env=records.env, metrics=9464)
+    wait_names(watch, "web", "db")
+    send(net, 5, 10)
+
+    def wait_lost(new, total):
+        def there():
+            row = watch.machine("web")
+            return (row["cloud_counts"], row["cloud_lost"], row["cloud_lost_total"]) == \
+                (True, new, total)
+        wait_until(there, lambda: f"not {new}, {total}: {watch.machine('web')}")
+    wait_lost(0, 100)
+    records.write("aws-prod", source("web", 5, ", lost-before: 150"), source("db", 6))
+    wait_lost(50, 150)
+    said_once(watch, "web: its cloud could not mirror 50 packets more")
+    records.write("aws-prod", source("web", 5, ", lost-before: 20"), source("db", 6))
+    wait_lost(50, 20)
+    records.write("aws-prod", source("web", 5, ", lost-before: 27"),
+                  source("db", 6, ", lost-before: 3000"))
+    wait_lost(57, 27)
+    row = watch.machine("db")
+    if (row["cloud_counts"], row["cloud_lost"], row["cloud_lost_total"]) != (True, 0, 3000):
+        raise Failed(f"what was lost before watch knew is counted: {row}")
+    records.write("aws-prod", source("web", 5, ", lost-before: 28"),
+                  source("db", 6, ", lost-before: 3009"), source("app", 7))
+    wait_lost(58, 28)
+    watch.must_say("clouds could not mirror 10 packets more of 2 machines, 9 of db")
+    said_once(watch, "app is new")  # the numbers alone are no change of the machines
+    said_once(watch, "records of mirrors: ")
+    wanted = {'cloudspan_source_cloud_lost_packets_total{source="web"}': 58,
+              'cloudspan_source_cloud_lost_packets_ever{source="web"}': 28,
+              'cloudspan_source_cloud_lost_packets_total{source="db"}': 9,
+              'cloudspan_source_cloud_lost_packets_ever{source="db"}': 3009,
+              'cloudspan_source_cloud_lost_packets_total{source="app"}': None,
+              'cloudspan_dropped_total{stage="mirror",reason="cloud"}': 67,
+              'cloudspan_lost_packets_total': 0}
+    wait_until(lambda: "web" in str(watch.scrape()), "no metrics")
+    got = watch.scrape()
+    for key, value in wanted.items():
+        if got.get(key) != value:
+            raise Failed(f"{key} is {got.get(key)}, not {value}: "
+                         f"{[line for line in got.items() if 'lost' in line[0] or 'dropped' in line[0]]}")
+    table = net.col.run(lab.cloudspan, "sources", "--socket", watch.socket, check=False)
+    if not re.search(r"not mirrored: web: 58 packets .*\(28 in all\)", table) or "app: " in table:
+        raise Failed(table)
+    watch.stop()
+    if "67 packets were not mirrored, by the cloud's own count" not in watch.said():
+        raise Failed(watch.said()[-2000:])
