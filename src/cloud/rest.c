@@ -146,11 +146,12 @@ static int url_of(const struct cloud_rest *rest, const char *path, char out[URL_
                                    rest->name, URL_MAX - 1);
 }
 
-static void take_header(const struct cloud_response *response, const char *name, char out[512])
+static void take_header(const struct cloud_response *response, const char *name,
+                        char out[CLOUD_LOCATION_MAX])
 {
     const char *value = cloud_response_header(response, name);
-    if (value && strlen(value) < 512)
-        (void)snprintf(out, 512, "%s", value);
+    if (value && strlen(value) < CLOUD_LOCATION_MAX)
+        (void)snprintf(out, CLOUD_LOCATION_MAX, "%s", value);
 }
 
 static int reply_of(const struct cloud_rest *rest, const struct cloud_response *response,

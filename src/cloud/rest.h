@@ -28,13 +28,15 @@ struct cloud_rest {
     void *with; /* judge's, too */
 };
 
+#define CLOUD_LOCATION_MAX 4097 /* Azure wants 4 KiB to be taken */
+
 struct cloud_reply {
     long status;
-    json_t *body;                 /* owned; NULL: it had none, or was no JSON */
-    char location[512];           /* "": no such header */
-    char operation[512];          /* Azure-AsyncOperation */
-    uint32_t retry_after_ms;      /* 0: it did not say */
-    struct cloud_refusal refusal; /* where status is 400 or more */
+    json_t *body;                       /* owned; NULL: it had none, or was no JSON */
+    char location[CLOUD_LOCATION_MAX];  /* "": no such header */
+    char operation[CLOUD_LOCATION_MAX]; /* Azure-AsyncOperation */
+    uint32_t retry_after_ms;            /* 0: it did not say */
+    struct cloud_refusal refusal;       /* where status is 400 or more */
 };
 
 void cloud_reply_done(struct cloud_reply *reply);

@@ -1,5 +1,6 @@
 /* One line for each provider of mirrors; no guard: included with different PROVIDER. */
 PROVIDER(aws)
+PROVIDER(azure)
 PROVIDER(linux)
 PROVIDER(openstack)
 PROVIDER(ovs)

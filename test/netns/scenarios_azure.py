@@ -1,0 +1,301 @@
+"""`cloudspan mirror … azure` against a stand-in for Azure (test/cloud/azure_standin.py)."""
+import os
+
+from azure_standin import CLIENT, NETWORK, SECRET, SUBSCRIPTION, TENANT, Azure
+from lab import Failed
+from rest_bench import CHANGES, FAILED, LACKING, MISUSED, UNHEALTHY, Bench, same
+from scenario import scenario
+
+
+def world(cloud):
+    """A network with a collector, three machines that can be mirrored, and some that can't."""
+    far = cloud.vnet("net", "far")
+    near = cloud.vnet("net", "near")
+    secret = cloud.vnet("net", "secret", encrypted=True)
+    main = cloud.vnet("net", "main")
+    cloud.things[main.lower()]["properties"]["virtualNetworkPeerings"] = []
+    cloud.things[near.lower()]["properties"]["virtualNetworkPeerings"] = [
+        {"name": "p", "properties": {"remoteVirtualNetwork": {"id": main},
+                                     "peeringState": "Connected"}}]
+    names = {}
+    names["col"] = cloud.nic("net", "col-nic", main, "10.0.0.4", cloud.machine("net", "col"),
+                             mac="00-0D-3A-00-00-04")
+    for i, (name, tags) in enumerate((("web-1", {"env": "prod"}), ("web-2", {"env": "prod"}),
+                                      ("db-1", {"env": "prod", "role": "db"}))):
+        names[name] = cloud.nic("RG1", f"{name}-nic", main, f"10.0.0.{10 + i}",
+                                cloud.machine("RG1", name, tags=tags), mac=f"00-0D-3A-00-01-0{i}")
+    names["new"] = cloud.nic("RG1", "new-nic", main, "10.0.0.20",
+                             cloud.machine("RG1", "new", size="Standard_D4s_v6"))
+    names["loose"] = cloud.nic("RG1", "loose-nic", main, "10.0.0.21")
+    names["uk"] = cloud.nic("RG1", "uk-nic", main, "10.0.0.22",
+                            cloud.machine("RG1", "uk"), location="uksouth")
+    names["far"] = cloud.nic("rg2", "far-nic", far, "10.1.0.4", cloud.machine("rg2", "far"))
+    names["secret"] = cloud.nic("rg2", "secret-nic", secret, "10.2.0.4",
+                                cloud.machine("rg2", "secret"))
+    names["near"] = cloud.nic("rg2", "near-nic", near, ["10.3.0.4", "fd00::4"],
+                              cloud.machine("rg2", "near"))
+    return names
+
+
+def begin(lab, *wish, environment=None, **options):
+    cloud = Azure(**options)
+    names = world(cloud)
+    default = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": SECRET,
+               "AZURE_AUTHORITY_HOST": cloud.url, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION,
+               "AZURE_POD_IDENTITY_AUTHORITY_HOST": cloud.url}
+    wish = wish or ("--vnet", "main")
+    name = "main" if "--vnet" in wish else "t" if "--name" in wish else "RG1"
+    bench = Bench(lab, cloud, "azure", name,
+                  ("--resource-group", "RG1", "--to", names["col"], "--endpoint", cloud.url, *wish),
+                  ("--endpoint", cloud.url), environment or default, [SECRET])
+    return bench, cloud, names
+
+
+WANTED = {"web-1-nic": ["cloudspan-main"], "web-2-nic": ["cloudspan-main"],
+          "db-1-nic": ["cloudspan-main"]}
+
+
+@scenario("azure-life")
+def azure_life(lab):
+    """Plan, apply, plan again, a machine more and one less, remove: Azure is as it was."""
+    bench, cloud, names = begin(lab)
+    before = cloud.state()
+    said = bench.plan("--detailed-exitcode", codes=(CHANGES,))
+    bench.must_say(said, "virtual network TAP rg1/cloudspan-main to the interface col-nic",
+                   "v6 sizes", "attached to no machine", "uksouth", "up to 60 seconds",
+                   "web-1")
+    same("after plan", before, cloud.state())
+    for way in ("operation", "location", "state"):
+        cloud.way, cloud.polls = way, 3
+        bench.apply()
+        same(f"configurations ({way})", WANTED, cloud.configs())
+        bench.must_have_nothing_to_do()
+        bench.status()
+        if way == "state":
+            break
+        bench.remove()
+        same(f"after remove ({way})", before, cloud.state())
+    cloud.short_lists = True
+    bench.must_have_nothing_to_do()
+    cloud.short_lists = False
+    more = cloud.nic("RG1", "web-3-nic", cloud.things[names["web-1"].lower()]["properties"][
+        "ipConfigurations"][0]["properties"]["subnet"]["id"].split("/subnets/")[0], "10.0.0.33",
+        cloud.machine("RG1", "web-3"))
+    bench.status(UNHEALTHY)
+    bench.apply()
+    same("one more", {**WANTED, "web-3-nic": ["cloudspan-main"]}, cloud.configs())
+    cloud.drop(more)
+    bench.apply()
+    same("one less", WANTED, cloud.configs())
+    bench.wish += ["--exclude", "role=db"]
+    bench.apply()
+    same("without db", {name: WANTED[name] for name in ("web-1-nic", "web-2-nic")},
+         cloud.configs())
+    bench.wish += ["--port", "4790"]
+    bench.call("plan", "--detailed-exitcode", codes=(CHANGES,))
+    bench.apply()
+    same("port", [4790], [tap["properties"]["destinationPort"] for tap in cloud.taps()])
+    if not any(call.method == "PUT" and "if-match" in call.headers for call in cloud.calls):
+        raise Failed("a change without If-Match")
+    bench.remove()
+    del cloud.things[f"{cloud.group('RG1')}/Microsoft.Compute/virtualMachines/web-3".lower()]
+    same("after remove", before, cloud.state())
+
+
+@scenario("azure-requests")
+def azure_requests(lab):
+    """Requests have the fields of the published examples, and no others."""
+    bench, cloud, names = begin(lab, "--instance", "web-1", "--name", "t")
+    cloud.count_from_now()
+    bench.apply()
+    puts = {call.path: call for call in cloud.calls if call.method == "PUT"}
+    tap = f"{cloud.group('RG1')}/Microsoft.Network/virtualNetworkTaps/cloudspan-t"
+    config = f"{names['web-1']}/tapConfigurations/cloudspan-t"
+    same("what was put", sorted([tap, config]), sorted(puts))
+    # VirtualNetworkTapCreate.json, with the port and our mark.
+    same("the TAP", {
+        "location": "eastus", "tags": {"cloudspan": "t"},
+        "properties": {"destinationNetworkInterfaceIPConfiguration":
+                       {"id": f"{names['col']}/ipConfigurations/ipconfig1"},
+                       "destinationPort": 4789}}, puts[tap].body)
+    # NetworkInterfaceTapConfigurationCreate.json
+    same("the configuration", {"properties": {"virtualNetworkTap": {"id": tap}}},
+         puts[config].body)
+    for call in puts.values():
+        same("version", {"api-version": NETWORK}, call.query)
+    cloud.count_from_now()
+    bench.remove()
+    deletes = [call for call in cloud.calls if call.method == "DELETE"]
+    same("what was deleted", [config.lower(), tap.lower()], [call.path.lower() for call in deletes])
+    same("a body", [b"", b""], [call.body for call in deletes])
+
+
+@scenario("azure-kill")
+def azure_kill(lab):
+    """Killed at any call, before or after Azure did it: apply and remove go on from there."""
+    bench, cloud, _ = begin(lab, "--tag", "env=prod and not role=db")
+    before = cloud.state()
+    wanted = {name: ["cloudspan-RG1"] for name in ("web-1-nic", "web-2-nic")}
+    cloud.polls, cloud.page = 0, 100  # few calls
+    for phase in ("before", "after"):
+        number = 0
+        while bench.killed_at("apply", number, phase):
+            cloud.advance()
+            bench.apply()
+            same(f"apply after a kill {phase} call {number}", wanted, cloud.configs())
+            bench.remove()
+            same(f"remove after a kill {phase} call {number}", before, cloud.state())
+            number += 1
+        if number < 8:
+            raise Failed(f"only {number} calls in an apply")
+        number = 0
+        while bench.killed_at("remove", number, phase):
+            bench.remove()
+            same(f"removed after a kill {phase} call {number} of remove", before, cloud.state())
+            bench.apply()
+            number += 1
+        if number < 6:
+            raise Failed(f"only {number} calls in a remove")
+        same("in the end", before, cloud.state())
+
+
+@scenario("azure-faults")
+def azure_faults(lab):
+    """Throttling, expired tokens, 503, busy things, failed operations, conflicts."""
+    bench, cloud, names = begin(lab)
+    before = cloud.state()
+    cloud.fault(429, "TooManyRequests", headers={"Retry-After": "1"}, n=2)
+    cloud.fault(503, "ServerBusy", n=2, when=lambda call: call.method == "PUT")
+    cloud.fault(409, "AnotherOperationInProgress", n=2, headers={"Retry-After": "0"},
+                when=lambda call: call.method == "PUT")
+    bench.apply()
+    same("through faults", WANTED, cloud.configs())
+    # A token that is withdrawn is renewed once; credentials that are no longer good are said.
+    cloud.withdraw_tokens()
+    bench.status()
+    bench.environment["AZURE_CLIENT_SECRET"] = "wrong~value"
+    bench.secrets.append("wrong~value")
+    bench.must_say(bench.plan(codes=(FAILED,)), "AADSTS7000215", "AZURE_CLIENT_SECRET")
+    bench.environment["AZURE_CLIENT_SECRET"] = SECRET
+    bench.remove()
+    same("removed", before, cloud.state())
+    # An operation that fails later: the others are made, and it is tried again.
+    cloud.failing["/networkInterfaces/web-2-nic/tapConfigurations/cloudspan-main"] = (
+        "OperationNotAllowed", "The interface cannot be tapped.")
+    said = bench.apply(codes=(LACKING,))
+    bench.must_say(said, "OperationNotAllowed", "web-2")
+    rows = bench.status(UNHEALTHY)
+    if "web-2" not in str(rows):
+        raise Failed(f"status does not name web-2: {rows}")
+    cloud.failing.clear()
+    bench.apply()
+    same("tried again", WANTED, cloud.configs())
+    bench.must_have_nothing_to_do()
+    bench.remove()
+    # Not on fastpath: explained; the others stay.
+    cloud.off_fastpath.add(names["db-1"].lower())
+    said = bench.apply(codes=(LACKING,))
+    bench.must_say(said, "stopped (deallocated) and started")
+    same("without db", ["web-1-nic", "web-2-nic"], sorted(cloud.configs()))
+    cloud.off_fastpath.clear()
+    bench.apply()
+    same("with db", WANTED, cloud.configs())
+    # Somebody changes the TAP between the look and the change.
+    bench.wish += ["--port", "4790"]
+    cloud.fault(412, "PreconditionFailed", when=lambda call: call.method == "PUT")
+    bench.must_say(bench.apply(codes=(FAILED,)), "somebody changed it")
+    bench.apply()
+    bench.remove()
+    # No permission.
+    cloud.fault(403, "AuthorizationFailed", "The client does not have authorization to perform "
+                "action 'Microsoft.Network/virtualNetworkTaps/write'", when=lambda call:
+                call.method == "PUT")
+    bench.must_say(bench.apply(codes=(FAILED,)), "virtualNetworkTaps/write")
+    bench.remove(codes=(0, FAILED))
+    same("in the end", before, cloud.state())
+
+
+@scenario("azure-drift")
+def azure_drift(lab):
+    """What others delete or change is seen, said with who did it, and repaired; theirs stays."""
+    bench, cloud, names = begin(lab)
+    before = cloud.state()
+    other = cloud.add(f"{cloud.group('RG1')}/Microsoft.Network/virtualNetworkTaps/theirs",
+                      tags={"owner": "x"}, destinationPort=4789,
+                      networkInterfaceTapConfigurations=[],
+                      destinationNetworkInterfaceIPConfiguration={
+                          "id": f"{names['col']}/ipConfigurations/ipconfig1"})
+    cloud.things[names["web-1"].lower()]["properties"]["tapConfigurations"].append({
+        "name": "theirs", "id": f"{names['web-1']}/tapConfigurations/theirs", "etag": "x",
+        "type": "Microsoft.Network/networkInterfaces/tapConfigurations",
+        "properties": {"provisioningState": "Succeeded", "virtualNetworkTap": {"id": other}}})
+    with_theirs = cloud.state()
+    bench.must_say(bench.apply(), "somebody else's")
+    cloud.drop(f"{names['web-2']}/tapConfigurations/cloudspan-main", "mallory@example.com")
+    rows = bench.status(UNHEALTHY)
+    said = bench.call("status", codes=(UNHEALTHY,))
+    bench.must_say(said, "mallory@example.com", "web-2")
+    if not any(not row.get("mirrored", True) for row in rows.get("coverage", [])):
+        raise Failed(f"coverage has no machine that is not mirrored: {rows}")
+    bench.apply()
+    bench.must_have_nothing_to_do()
+    tap = cloud.taps()[0] if "cloudspan" in cloud.taps()[0]["tags"] else cloud.taps()[1]
+    tap["properties"]["destinationPort"] = 9999
+    tap["tags"]["note"] = "kept"
+    bench.status(UNHEALTHY)
+    bench.apply()
+    same("port", 4789, cloud.get(tap["id"])["properties"]["destinationPort"])
+    same("others' tags", "kept", cloud.get(tap["id"])["tags"].get("note"))
+    # An interface that vanishes between the look and the call.
+    bench.remove()
+    same("theirs stays", with_theirs, cloud.state())
+    # A TAP of that name that is not ours.
+    cloud.add(f"{cloud.group('RG1')}/Microsoft.Network/virtualNetworkTaps/cloudspan-main", tags={},
+              destinationPort=4789, networkInterfaceTapConfigurations=[])
+    bench.must_say(bench.plan(codes=(FAILED,)), "not ours")
+    if before == with_theirs:
+        raise Failed("nothing of others was there")
+
+
+@scenario("azure-credentials")
+def azure_credentials(lab):
+    """Managed identity, workload identity, certificate, the az command; none at all; subscriptions."""
+    bench, cloud, names = begin(lab)
+    def environment(**more):
+        return {"PATH": bench.environment["PATH"], "HOME": bench.home, "no_proxy": "*",
+                "AZURE_AUTHORITY_HOST": cloud.url,
+                "AZURE_POD_IDENTITY_AUTHORITY_HOST": cloud.url, **more}
+    bench.environment = environment()
+    bench.must_say(bench.plan(codes=(FAILED,)), "no credentials", "managed identity", "az")
+    cloud.has_identity = True
+    bench.must_say(bench.plan("-v"), "web-1")
+    # self: the machine that the metadata service names.
+    cloud.metadata = {"compute": {"subscriptionId": SUBSCRIPTION, "location": "eastus"},
+                      "network": {"interface": [{"macAddress": "000D3A000004"}]}}
+    bench.wish[bench.wish.index("--to") + 1] = "self"
+    bench.must_say(bench.plan(), "col-nic")
+    bench.wish[bench.wish.index("--to") + 1] = names["col"]
+    cloud.has_identity = False
+    token = lab.path("federated")
+    with open(token, "w", encoding="ascii") as file:
+        file.write("federated-assertion\n")
+    bench.environment = environment(AZURE_TENANT_ID=TENANT, AZURE_CLIENT_ID=CLIENT,
+                                    AZURE_FEDERATED_TOKEN_FILE=token)
+    bench.plan()
+    same("assertion", "federated-assertion", cloud.assertions[-1])
+    # The az command's login.
+    tools = lab.folder("tools")
+    with open(os.path.join(tools, "az"), "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\necho \"$@\" >" + lab.path("az-asked") + "\n"
+                   f"echo '{{\"accessToken\": \"{cloud.new_token()}\", \"expiresOn\": "
+                   f"\"2099-01-01 00:00:00.000000\", \"subscription\": \"{SUBSCRIPTION}\", "
+                   "\"tenant\": \"t\", \"tokenType\": \"Bearer\"}'\n")
+    os.chmod(os.path.join(tools, "az"), 0o755)
+    bench.environment = environment(PATH=tools + ":" + bench.environment["PATH"])
+    bench.plan()
+    with open(lab.path("az-asked"), encoding="ascii") as file:
+        same("az", f"account get-access-token --output json --resource {cloud.url}/",
+             file.read().strip())
+    # Secrets do not go by http:// to elsewhere.
+    bench.wish[bench.wish.index("--endpoint") + 1] = "http://management.example.com"
+    bench.must_say(bench.plan(codes=(FAILED, MISUSED)), "https://")
