@@ -14,8 +14,47 @@ void mirror_set_done(struct mirror_set *set)
         json_decref(set->at[i].also);
     }
     free(set->at);
+    free(set->index);
     *set = (struct mirror_set){0};
 }
+
+/* ---- the index ---- */
+
+/* FNV-1a, whose weakness to chosen keys is no harm here: the set is bounded. */
+static uint32_t hash_of(const char *kind, const char *key)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *at = kind; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    hash *= 16777619u; /* the end of the kind */
+    for (const char *at = key; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    return hash ^ hash >> 15;
+}
+
+static void put_in_index(struct mirror_set *set, size_t number)
+{
+    const struct mirror_object *object = &set->at[number];
+    size_t i = hash_of(object->kind, object->key) & (set->index_size - 1);
+    while (set->index[i])
+        i = (i + 1) & (set->index_size - 1);
+    set->index[i] = (uint32_t)number + 1;
+}
+
+static bool make_index(struct mirror_set *set, size_t size)
+{
+    uint32_t *index = calloc(size, sizeof *index);
+    if (!index)
+        return false;
+    free(set->index);
+    set->index = index;
+    set->index_size = size;
+    for (size_t i = 0; i < set->n; i++)
+        put_in_index(set, i);
+    return true;
+}
+
+/* ---- objects ---- */
 
 static bool make_room(struct mirror_set *set)
 {
@@ -29,7 +68,7 @@ static bool make_room(struct mirror_set *set)
         return false;
     set->at = at;
     set->capacity = capacity;
-    return true;
+    return make_index(set, 4 * capacity);
 }
 
 struct mirror_object *mirror_set_add(struct mirror_set *set, const char *kind, const char *key,
@@ -44,6 +83,7 @@ struct mirror_object *mirror_set_add(struct mirror_set *set, const char *kind, c
     *object = (struct mirror_object){.is = is};
     (void)snprintf(object->kind, sizeof object->kind, "%s", kind);
     (void)snprintf(object->key, sizeof object->key, "%s", key);
+    put_in_index(set, set->n - 1);
     return object;
 }
 
@@ -71,8 +111,15 @@ void mirror_object_why(struct mirror_object *object, const char *format, ...)
 struct mirror_object *mirror_set_get(const struct mirror_set *set, const char *kind,
                                      const char *key)
 {
-    for (size_t i = 0; i < set->n; i++)
-        if (strcmp(set->at[i].kind, kind) == 0 && strcmp(set->at[i].key, key) == 0)
-            return &set->at[i];
+    if (!set->index)
+        return NULL;
+    for (size_t i = hash_of(kind, key) & (set->index_size - 1); set->index[i];
+         i = (i + 1) & (set->index_size - 1)) {
+        struct mirror_object *object = &set->at[set->index[i] - 1];
+        /* The last ones may have been taken out again. */
+        if (set->index[i] <= set->n && strcmp(object->kind, kind) == 0 &&
+            strcmp(object->key, key) == 0)
+            return object;
+    }
     return NULL;
 }

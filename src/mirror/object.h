@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define MIRROR_KIND_MAX 24  /* with the NUL */
 #define MIRROR_KEY_MAX  160 /* with the NUL */
@@ -39,7 +40,9 @@ struct mirror_object {
 struct mirror_set {
     struct mirror_object *at;
     size_t n, capacity;
-    bool failed; /* memory, or MIRROR_SET_MAX; asked once, at the end */
+    bool failed;       /* memory, or MIRROR_SET_MAX; asked once, at the end */
+    uint32_t *index;   /* numbers + 1 of objects, by the hashes of kind and key; 0: free */
+    size_t index_size; /* a power of two, more than twice as many as there are objects */
 };
 
 void mirror_set_done(struct mirror_set *set);

@@ -191,9 +191,31 @@ static void test_largest_set(void **state)
     json_decref(is);
 }
 
+static void test_each_of_many_is_found(void **state)
+{
+    (void)state;
+    struct mirror_set set = {0};
+    char key[MIRROR_KEY_MAX];
+    for (int i = 0; i < 20000; i++) {
+        (void)snprintf(key, sizeof key, "eni-%08x", i * 2654435761u);
+        assert_non_null(mirror_set_add(&set, i % 2 ? "session" : "rule", key, json_object()));
+    }
+    for (int i = 0; i < 20000; i++) {
+        (void)snprintf(key, sizeof key, "eni-%08x", i * 2654435761u);
+        assert_ptr_equal(mirror_set_get(&set, i % 2 ? "session" : "rule", key), &set.at[i]);
+        assert_null(mirror_set_get(&set, i % 2 ? "rule" : "session", key));
+    }
+    set.n--; /* the last one is taken out again */
+    json_decref(set.at[set.n].is);
+    assert_null(mirror_set_get(&set, "session", key));
+    mirror_set_done(&set);
+    assert_null(mirror_set_get(&set, "session", key));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_of_many_is_found),
         cmocka_unit_test(test_actions),    cmocka_unit_test(test_values),
         cmocka_unit_test(test_dependents), cmocka_unit_test(test_order),
         cmocka_unit_test(test_signs),      cmocka_unit_test(test_nobody_may_change),
