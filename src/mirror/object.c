@@ -32,12 +32,20 @@ static uint32_t hash_of(const char *kind, const char *key)
     return hash ^ hash >> 15;
 }
 
+static bool is_called(const struct mirror_object *object, const char *kind, const char *key)
+{
+    return strcmp(object->kind, kind) == 0 && strcmp(object->key, key) == 0;
+}
+
+/* Of several with one key the first is found. */
 static void put_in_index(struct mirror_set *set, size_t number)
 {
     const struct mirror_object *object = &set->at[number];
     size_t i = hash_of(object->kind, object->key) & (set->index_size - 1);
-    while (set->index[i])
-        i = (i + 1) & (set->index_size - 1);
+    for (; set->index[i]; i = (i + 1) & (set->index_size - 1))
+        if (set->index[i] <= number &&
+            is_called(&set->at[set->index[i] - 1], object->kind, object->key))
+            return;
     set->index[i] = (uint32_t)number + 1;
 }
 
@@ -117,8 +125,7 @@ struct mirror_object *mirror_set_get(const struct mirror_set *set, const char *k
          i = (i + 1) & (set->index_size - 1)) {
         struct mirror_object *object = &set->at[set->index[i] - 1];
         /* The last ones may have been taken out again. */
-        if (set->index[i] <= set->n && strcmp(object->kind, kind) == 0 &&
-            strcmp(object->key, key) == 0)
+        if (set->index[i] <= set->n && is_called(object, kind, key))
             return object;
     }
     return NULL;
