@@ -164,7 +164,8 @@ const json_t *aws_result(const json_t *answer, const char *action);
 
 /* ---- what is there (aws_find.c, aws_list.c, aws_place.c) ---- */
 
-int aws_mirror_look(struct aws_mirror *state, struct err *err) MUST_CHECK;
+/* Looks again for a while where something that was made a moment ago does not show yet. */
+int aws_mirror_look(struct mirror_job *job, struct err *err) MUST_CHECK;
 /* The item with this id; NULL: there is none. `member`: "trafficMirrorTargetId" … */
 const json_t *aws_by_id(const json_t *list, const char *member, const char *id);
 bool aws_is_ours(const json_t *item, const char *mirror);

@@ -6,7 +6,10 @@
 
 #include "mirror/aws.h"
 
-int aws_mirror_look(struct aws_mirror *state, struct err *err)
+#define LATE_S    60   /* so long it may take until all of AWS knows what was made */
+#define PAUSE_MAX 8000 /* ms; the pauses before it are shorter, and nobody waits longer in all */
+
+static int look_once(struct aws_mirror *state, struct err *err)
 {
     int result = aws_mirror_all(state, "DescribeTrafficMirrorFilters", json_object(),
                                 "trafficMirrorFilterSet", &state->filters, err);
@@ -17,6 +20,59 @@ int aws_mirror_look(struct aws_mirror *state, struct err *err)
         result = aws_mirror_all(state, "DescribeTrafficMirrorSessions", json_object(),
                                 "trafficMirrorSessionSet", &state->sessions, err);
     state->is_fresh = result == 0;
+    return result;
+}
+
+/* The ids of all that the look shows. */
+static json_t *ids_of(const struct aws_mirror *state)
+{
+    static const char *const rules[] = {"ingressFilterRuleSet", "egressFilterRuleSet"};
+    const json_t *const lists[] = {state->filters, state->targets, state->sessions};
+    static const char *const members[] = {"trafficMirrorFilterId", "trafficMirrorTargetId",
+                                          "trafficMirrorSessionId"};
+    json_t *ids = json_object();
+    for (size_t i = 0; i < 3; i++)
+        for (size_t j = 0; j < json_array_size(lists[i]); j++) {
+            const json_t *item = json_array_get(lists[i], j);
+            (void)json_object_set_new(ids, aws_text(item, members[i]), json_true());
+            for (size_t k = 0; i == 0 && k < 2; k++) {
+                const json_t *set = aws_list(item, rules[k]);
+                for (size_t l = 0; l < json_array_size(set); l++)
+                    (void)json_object_set_new(
+                        ids, aws_text(json_array_get(set, l), "trafficMirrorFilterRuleId"),
+                        json_true()); /* or it is looked for again */
+            }
+        }
+    return ids;
+}
+
+/* Whether something that was made within the last minute does not show. */
+static bool is_late(const struct mirror_job *job)
+{
+    const struct aws_mirror *state = job->state;
+    int64_t now = state->calls.now(state->calls.with) / 1000000000;
+    json_t *ids = ids_of(state);
+    bool late = false;
+    for (size_t i = 0; !late && i < job->recorded.n; i++) {
+        const struct mirror_object *object = &job->recorded.at[i];
+        const json_t *known = mirror_job_known(job, object->kind, object->key);
+        const char *id = aws_text(known, "id");
+        int64_t age = now - aws_number(known, "at", 0);
+        late = strncmp(id, "tm", 2) == 0 && age >= 0 && age < LATE_S && !json_object_get(ids, id);
+    }
+    json_decref(ids);
+    return late;
+}
+
+int aws_mirror_look(struct mirror_job *job, struct err *err)
+{
+    struct aws_mirror *state = job->state;
+    int result = look_once(state, err);
+    for (uint32_t pause = 1000; result == 0 && pause <= PAUSE_MAX && is_late(job); pause *= 2) {
+        if (!state->calls.wait(state->calls.with, pause))
+            return err_set(err, -EINTR, "interrupted");
+        result = look_once(state, err);
+    }
     return result;
 }
 
@@ -230,7 +286,7 @@ static void find_sessions(struct mirror_job *job, struct mirror_set *out)
 int aws_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
 {
     struct aws_mirror *state = job->state;
-    int result = state->is_fresh ? 0 : aws_mirror_look(state, err);
+    int result = state->is_fresh ? 0 : aws_mirror_look(job, err);
     if (result < 0)
         return result;
     state->is_fresh = false;
@@ -270,7 +326,7 @@ int aws_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out
     json_t *names = json_object(), *value;
     const char *name;
     size_t n = 0;
-    int result = aws_mirror_look(state, err);
+    int result = aws_mirror_look(job, err);
     if (result == 0) {
         add_names(state->filters, names);
         add_names(state->targets, names);

@@ -6,6 +6,7 @@
 
 #include "mirror/aws.h"
 
+#define SECOND   1000000000
 #define BUSY_MS  2000
 #define BUSY_MAX 20 /* so often, what is still in use is asked for again */
 #define CHECKS   3
@@ -229,7 +230,8 @@ int aws_make(struct mirror_job *job, const struct mirror_object *want, struct er
     }
     aws_keep_id(state, want->kind, want->key, id);
     json_decref(job->known);
-    job->known = json_pack("{s:s}", "id", id);
+    job->known = json_pack("{s:s, s:I}", "id", id, "at",
+                           (json_int_t)(state->calls.now(state->calls.with) / SECOND));
     if (strcmp(want->kind, "filter") == 0 && json_is_true(json_object_get(want->is, "dns")))
         result = set_dns(state, id, true, err);
     return result;

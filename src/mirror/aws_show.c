@@ -284,6 +284,8 @@ void aws_put_policy(struct text *out)
     static const char *const more[] = {
         "ec2:AuthorizeSecurityGroupIngress",
         "ec2:RevokeSecurityGroupIngress",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeVpcs",
         "ec2:CreateSecurityGroup",
         "ec2:DeleteSecurityGroup",
         "ec2:CreateNetworkInterface",

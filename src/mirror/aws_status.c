@@ -174,7 +174,9 @@ static int ask(struct aws_mirror *state, struct counted *list, size_t n, int64_t
     return result;
 }
 
-static int ask_all(struct aws_mirror *state, struct counted *list, size_t n, struct err *err)
+/* `lately`: also of the last hours alone. */
+static int ask_all(struct aws_mirror *state, struct counted *list, size_t n, bool lately,
+                   struct err *err)
 {
     int64_t now = state->calls.now(state->calls.with) / 1000000000;
     int64_t midnight = now - now % DAY, hour = now - now % HOUR;
@@ -183,7 +185,7 @@ static int ask_all(struct aws_mirror *state, struct counted *list, size_t n, str
         size_t some = n - i < INSTANCES ? n - i : INSTANCES;
         result =
             ask(state, list + i, some, midnight - (int64_t)DAYS * DAY, midnight + DAY, DAY, err);
-        if (result == 0)
+        if (result == 0 && lately)
             result = ask(state, list + i, some, hour - HOUR, hour + HOUR, HOUR, err);
     }
     return result;
@@ -218,7 +220,7 @@ int aws_measure(struct mirror_job *job, const struct mirror_set *found, struct m
         free(measures.at);
         return err_set(err, -ENOMEM, "out of memory");
     }
-    if (n && ask_all(state, list, n, &why) < 0) {
+    if (n && ask_all(state, list, n, true, &why) < 0) {
         /* It is a help: the state of the mirror itself is known without. */
         measures.at[0] = (struct mirror_measure){.n_seen = UINT64_MAX, .n_mirrored = UINT64_MAX};
         (void)snprintf(measures.at[0].what, sizeof measures.at[0].what, "no counters: %.48s",
@@ -265,7 +267,7 @@ static void take_losses(struct mirror_job *job, const struct mirror_set *wanted,
     size_t n = 0;
     struct err why;
     struct counted *list = machines_of(state, wanted, &n);
-    if (list && n && ask_all(state, list, n, &why) == 0)
+    if (list && n && ask_all(state, list, n, false, &why) == 0)
         for (size_t i = 0; i < sources->n; i++)
             for (size_t j = 0; j < n; j++)
                 if (list[j].known && strcmp(sources->at[i].name, list[j].label) == 0) {

@@ -105,7 +105,7 @@ int aws_want(struct mirror_job *job, struct mirror_set *out, struct text *remark
     size_t n = 0;
     json_decref(state->own);
     state->own = NULL;
-    int result = aws_mirror_look(state, err);
+    int result = aws_mirror_look(job, err);
     if (result == 0)
         result = aws_mirror_places(job, err);
     if (result == 0)
