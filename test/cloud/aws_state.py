@@ -250,6 +250,9 @@ class Cloud:
         thing = self.things[name]
         words = "".join(part.capitalize() for part in thing.kind.split("-"))
         self.event(self.who[who], f"Delete{words}", [(words, name)], {words + "Id": name})
+        for rule in self.all("traffic-mirror-filter-rule"):
+            if rule.filter == name:
+                self.drop(rule)
         self.drop(thing)
 
     # --- what goes wrong ---

@@ -3,7 +3,7 @@ refusals, lost answers, kills, wrong clocks, credentials that end."""
 import re
 import time
 
-from aws_lab import FILTER, SESSION, TARGET, Aws
+from aws_lab import FILTER, PARTIAL, SESSION, TARGET, Aws
 from lab import Failed
 from mirror_command import DONE, FAILED, KILLED, UNHEALTHY
 from scenario import scenario
@@ -24,7 +24,6 @@ LASTING = [
     ("CreateTrafficMirrorTarget", "UnauthorizedOperation", 403),
     ("CreateTrafficMirrorFilter", "TrafficMirrorFilterLimitExceeded", 400),
     ("CreateTrafficMirrorFilterRule", "TrafficMirrorFilterRuleLimitExceeded", 400),
-    ("CreateTrafficMirrorFilterRule", "TrafficMirrorFilterRuleAlreadyExists", 400),
     ("ModifyTrafficMirrorFilterNetworkServices", "UnauthorizedOperation", 403),
     ("DescribeNetworkInterfaces", "UnauthorizedOperation", 403),
     ("DescribeTrafficMirrorSessions", "OptInRequired", 403),
@@ -59,13 +58,19 @@ def faults(lab):
         aws = Aws(lab)
         fault = aws.cloud.fault(action, code, status=status, times=1000,
                                 message=f"AWS says {code} of this")
-        answer = aws.call("apply").must(FAILED, UNHEALTHY)
+        answer = aws.call("apply").must(FAILED, PARTIAL)
         said = answer.out + answer.err
         must(code in said, f"{action}: {code} is not said:\n{answer.said()}")
         if code == "UnauthorizedOperation":
             must(f"ec2:{action}" in said, f"the right that lacks is not said:\n{answer.said()}")
         aws.cloud.faults.remove(fault)
         converge(aws, f"{action}: {code}")
+    # A rule that is said to be there may be ours, made by a call whose answer was lost: no failure,
+    # but the next apply looks again.
+    aws = Aws(lab)
+    aws.cloud.fault("CreateTrafficMirrorFilterRule", "TrafficMirrorFilterRuleAlreadyExists", first=2)
+    aws.call("apply").must(DONE, FAILED, PARTIAL)
+    converge(aws, "TrafficMirrorFilterRuleAlreadyExists")
     for action, code, status in PASSING:
         aws = Aws(lab)
         aws.cloud.fault(action, code, status=status, times=2)
@@ -77,7 +82,7 @@ def faults(lab):
         aws = Aws(lab)
         aws.apply()
         fault = aws.cloud.fault(action, code, status=status, times=1000)
-        answer = aws.call("remove").must(FAILED, UNHEALTHY, DONE)
+        answer = aws.call("remove").must(FAILED, PARTIAL)
         must(code in answer.out + answer.err or "in use" in answer.out + answer.err,
              f"{action}: {code} is not said:\n{answer.said()}")
         aws.cloud.faults.remove(fault)
@@ -162,7 +167,7 @@ def kill(lab):
 @scenario("aws-consistent")
 def consistent(lab):
     """A cloud that is late: what was made is not there yet, what was deleted is there still."""
-    for lag, ghosts, lag_ms in ((1, 0, 0), (3, 2, 0), (0, 0, 1500)):
+    for lag, ghosts, lag_ms in ((1, 0, 0), (2, 2, 0), (0, 0, 1500)):
         aws = Aws(lab)
         aws.cloud.lag, aws.cloud.ghosts, aws.cloud.lag_ms = lag, ghosts, lag_ms
         aws.apply()
@@ -289,7 +294,7 @@ def vanish(lab):
         aws.cloud.fault("CreateTrafficMirrorSession", first=2,
                         do=lambda cloud, name=name, aws=aws: aws.has(name) and cloud.terminate(
                             aws.machine(name).id))
-        aws.call("apply").must(DONE, FAILED, UNHEALTHY)
+        aws.call("apply").must(DONE, FAILED, PARTIAL)
         aws.cloud.faults.clear()
         aws.apply()
         wanted = {("web-1", 0), ("web-2", 0), ("web-2", 1), ("db-1", 0)} - {(name, 0)}
