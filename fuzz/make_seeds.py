@@ -143,6 +143,15 @@ def main():
                        ("block", "on-alarm:\n- |\n  a\n- >-\n  b\n  c\nlimits: {memory: 64M, workers: auto}\n")):
         seed("fuzz_config", name, text.encode())
 
+    for name, text in (("words", "env=prod and not (role=db or 'a key'=\"x\\\\*\"*)\nenv=prod\nrole=web\n"
+                                 "a key=x*y\n"),
+                       ("patterns", "k*/?=* or Name!=w?b-* and \u00e4?\nName=web-1\n\u00e4\u00f6=\n"),
+                       ("wrong", "((a and) or\na=b\n")):
+        seed("fuzz_tags", name, text.encode())
+    names = (b"\x11web-1\0i-1\0any\0\0\0\0\1", b"\x2e\xe4\xb8\xad \"x\" \\\0/a/b\00010.9.0.2\0\0\0\0\2\7",
+             b"\x03- a: b #\xe2\x80\xa8\xff\0\0\0\0\0\0\0")
+    seed("fuzz_record", "names", b"".join(names))
+
     RESP, FIN, ACK, OTHER = 1, 2, 4, 8  # as in fuzz_stream.c
     for name, first, options in (("order", 1000, 0), ("round", 0xFFFFFFE0, 0), ("poor", 7, 1)):
         stream = bytes([options]) + struct.pack("!IHIH", first, 999, first, 99)
@@ -177,6 +186,19 @@ def main():
         said = b"".join(bytes([side]) + pieces(part) for side, part in parts)
         seed("fuzz_starttls", name, bytes([port]) + said)
         seed("fuzz_starttls", name + ".anywhere", bytes([14]) + said)
+
+    for name, text in (
+            ("answer", '\0<?xml version="1.0"?>\n<R xmlns="x"><requestId>1</requestId><vpcSet><item><vpcId>v'
+                       '</vpcId><tagSet/></item></vpcSet><nextToken>t</nextToken></R>'),
+            ("members", "\0<A><B><member>1</member><member><P>&lt;&#233;</P></member></B><C/><C>2</C></A>"),
+            ("refusal", "\0<Response><Errors><Error><Code>C.NotFound</Code><Message>m</Message></Error>"
+                        "</Errors><RequestID>r</RequestID></Response>"),
+            ("other", "\0<ErrorResponse><Error><Type>S</Type><Code>C</Code></Error></ErrorResponse>"),
+            ("json", '\0{"__type": "a#B", "message": "m"}'),
+            ("config", "\1[default]\nregion = r\ns3 =\n  a = b\n[profile 'x']\nrole_arn: a\n"
+                       "[sso-session s]\nsso_region=r\n# c\nlong = 1\n  2\n"),
+            ("credentials", "\2[default]\naws_access_key_id = A\n;\n[b]\r\nk=v\r\n")):
+        seed("fuzz_aws", name, text.encode())
 
     with open(stamp, "w", encoding="ascii") as f:
         f.write("made\n")

@@ -204,6 +204,12 @@ static void test_clock(void **state)
     assert_int_equal(aws_call(aws, "ec2", "DescribeVpcs", NULL, &out, &refusal, &err), 0);
     json_decref(out);
     assert_int_equal(bed->n_asked, 3);
+    /* And an hour ahead, all at once. */
+    bed->now += 3 * 3600 * INT64_C(1000000000);
+    assert_int_equal(aws_call(aws, "ec2", "DescribeVpcs", NULL, &out, &refusal, &err), 0);
+    json_decref(out);
+    assert_int_equal(bed->n_asked, 5);
+    assert_non_null(strstr(bed->traced.at, "clock is 3600 s ahead of"));
     /* Right, and refused all the same: once more at most, and the code is told. */
     bed_fresh(bed);
     bed_rule(bed, (struct bed_rule){.status = 403,

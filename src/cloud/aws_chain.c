@@ -30,7 +30,7 @@ void aws_source_free(struct aws_source *source)
         free(source->role);
         free(source->session);
         cloud_forget(source->external_id);
-        free(source->from);
+        cloud_forget(source->from);
         free(source->region);
         free(source);
         source = base;

@@ -8,13 +8,13 @@
 #include "cloud/aws_impl.h"
 
 static const struct aws_service services[] = {
-    {"ec2", "EC2", "2016-11-15", .is_ec2 = true},
-    {"elasticloadbalancing", "ELASTIC_LOAD_BALANCING_V2", "2015-12-01"},
-    {"sts", "STS", "2011-06-15"},
-    {"monitoring", "CLOUDWATCH", "2010-08-01"},
-    {"cloudtrail", "CLOUDTRAIL",
-     .target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"},
-    {"portal.sso", "SSO"},
+    {"ec2", "EC2", "2016-11-15", .is_ec2 = true, .is_fips_in_gov = true},
+    {"elasticloadbalancing", "ELASTIC_LOAD_BALANCING_V2", "2015-12-01", .is_fips_in_gov = true},
+    {"sts", "STS", "2011-06-15", .is_fips_in_gov = true},
+    {"monitoring", "CLOUDWATCH", "2010-08-01", .is_fips_in_gov = true, .is_fips_in_gov_dual = true},
+    {"cloudtrail", "CLOUDTRAIL", .target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+     .is_fips_in_gov = true},
+    {"portal.sso", "SSO", .is_fips_in_gov = true},
 };
 
 const struct aws_service *aws_service_of(const char *name)
@@ -39,14 +39,14 @@ bool aws_region_is_valid(const char *region)
 
 static const struct partition {
     const char *prefix;        /* of the region */
-    const char *domain, *dual; /* dual: NULL where there is none */
+    const char *domain, *dual; /* of hosts that have IPv6, too */
 } partitions[] = {
     {"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
     {"us-gov-", "amazonaws.com", "api.aws"},
-    {"us-iso-", "c2s.ic.gov", NULL},
-    {"us-isob-", "sc2s.sgov.gov", NULL},
-    {"us-isof-", "csp.hci.ic.gov", NULL},
-    {"eu-isoe-", "cloud.adc-e.uk", NULL},
+    {"us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
+    {"us-isob-", "sc2s.sgov.gov", "api.aws.scloud"},
+    {"us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
+    {"eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"},
     {"eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
     {"", "amazonaws.com", "api.aws"},
 };
@@ -89,6 +89,14 @@ static bool is_url(const char *url)
     return at && url[at] && url[at] != '/' && !strpbrk(url, " \t\r\n?#@");
 }
 
+/* In the government's regions the plain names are FIPS's already. */
+static bool has_fips_name(const struct aws_service *service, const char *region, bool fips,
+                          bool dual)
+{
+    bool is_plain = dual ? service->is_fips_in_gov_dual : service->is_fips_in_gov;
+    return fips && !(is_plain && strncmp(region, "us-gov-", 7) == 0);
+}
+
 int aws_endpoint(const struct aws *aws, const struct aws_service *service, const char *region,
                  char *out, size_t size, struct err *err)
 {
@@ -103,15 +111,11 @@ int aws_endpoint(const struct aws *aws, const struct aws_service *service, const
                        "the endpoint of %s is no URL like https://HOST:PORT (AWS_ENDPOINT_URL, "
                        "endpoint_url)",
                        service->name);
-    if (dual && !url && !partition->dual)
-        return err_set(err, -EINVAL,
-                       "region %s has no dual-stack endpoints; take "
-                       "AWS_USE_DUALSTACK_ENDPOINT away",
-                       region);
     if (url)
         len = snprintf(out, size, "%s%s", url, url[strlen(url) - 1] == '/' ? "" : "/");
     else
-        len = snprintf(out, size, "https://%s%s.%s.%s/", service->name, fips ? "-fips" : "", region,
+        len = snprintf(out, size, "https://%s%s.%s.%s/", service->name,
+                       has_fips_name(service, region, fips, dual) ? "-fips" : "", region,
                        dual ? partition->dual : partition->domain);
     if (len < 0 || (size_t)len >= size)
         return err_set(err, -ENAMETOOLONG, "the endpoint of %s is too long", service->name);

@@ -64,12 +64,13 @@ int64_t aws_time(const char *text);
 
 /* aws_endpoint.c: the URL of a service, "https://ec2.eu-west-1.amazonaws.com/". */
 struct aws_service {
-    const char *name;      /* as signed, and as in host names */
-    const char *id;        /* as in AWS_ENDPOINT_URL_ID and, in lower case, in the files */
-    const char *version;   /* of the Query protocol; NULL: JSON 1.1 */
-    const char *target;    /* of JSON 1.1 */
-    bool is_ec2;           /* its dialect of the Query protocol */
-    const char *fips_host; /* where it is not NAME-fips */
+    const char *name;    /* as signed, and as in host names */
+    const char *id;      /* as in AWS_ENDPOINT_URL_ID and, in lower case, in the files */
+    const char *version; /* of the Query protocol; NULL: JSON 1.1 */
+    const char *target;  /* of JSON 1.1 */
+    bool is_ec2;         /* its dialect of the Query protocol */
+    /* In the government's regions its plain host is FIPS's; and so is the one that has IPv6. */
+    bool is_fips_in_gov, is_fips_in_gov_dual;
 };
 const struct aws_service *aws_service_of(const char *name);
 int aws_endpoint(const struct aws *aws, const struct aws_service *service, const char *region,

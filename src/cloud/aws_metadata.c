@@ -15,9 +15,26 @@
 #define TOKEN_LIFE    (21600 * NS)
 #define TOKEN_MAX     (64u << 10)
 #define METADATA_MAX  (256u << 10)
+#define NEAR_ATTEMPTS 3
+#define NEAR_WAIT_MS  250
 
 static const struct aws_key_names agent_names = {"AccessKeyId", "SecretAccessKey", "Token",
                                                  "Expiration"};
+
+/* Both are asked by all that runs on the machine, and may have enough of it for a moment. */
+static int send_near(struct aws *aws, const struct cloud_request *request,
+                     struct cloud_response *out, struct err *err)
+{
+    for (int attempt = 1;; attempt++) {
+        int result = cloud_http_send(aws->http, request, out, err);
+        bool is_passing = result == 0 && (out->status == 429 || out->status >= 500);
+        if (!is_passing || attempt == NEAR_ATTEMPTS)
+            return result;
+        cloud_response_done(out);
+        if (!cloud_http_wait(aws->http, NEAR_WAIT_MS))
+            return err_set(err, -ECANCELED, "interrupted");
+    }
+}
 
 /* ---- the instance's service ---- */
 
@@ -71,7 +88,7 @@ static int get_token(struct aws *aws, struct err *err)
     struct cloud_request request = {
         .method = "PUT", .url = url, .what = "metadata", .is_near = true};
     cloud_request_header(&request, "X-aws-ec2-metadata-token-ttl-seconds", TOKEN_SECONDS);
-    result = cloud_http_send(aws->http, &request, &response, err);
+    result = send_near(aws, &request, &response, err);
     cloud_request_done(&request);
     if (result < 0)
         return unreachable(result, err);
@@ -103,7 +120,7 @@ static int get_once(struct aws *aws, const char *path, struct cloud_response *ou
     struct cloud_request request = {
         .method = "GET", .url = url, .what = "metadata", .is_near = true};
     cloud_request_header(&request, "X-aws-ec2-metadata-token", aws->metadata_token);
-    result = cloud_http_send(aws->http, &request, out, err);
+    result = send_near(aws, &request, out, err);
     cloud_request_done(&request);
     return result < 0 ? unreachable(result, err) : 0;
 }
@@ -245,7 +262,9 @@ int aws_fetch_container(struct aws *aws, struct aws_source *source, struct aws_k
     cloud_request_header(&request, "Accept", "application/json");
     int result = put_token(aws, &request, err);
     if (result == 0)
-        result = cloud_http_call(aws->http, &request, true, &manners, &response, err);
+        result = request.is_near
+                     ? send_near(aws, &request, &response, err)
+                     : cloud_http_call(aws->http, &request, true, &manners, &response, err);
     cloud_request_done(&request);
     if (result == 0 && response.status != 200) {
         result = err_set(err, response.status == 401 || response.status == 403 ? -EACCES : -ENOKEY,

@@ -220,7 +220,8 @@ static int take_output(const char *name, const struct output *output, struct aws
 int aws_fetch_process(struct aws *aws, struct aws_source *source, struct aws_keys *out,
                       struct err *err)
 {
-    struct words words = {.text = malloc(strlen(source->from) + 1)};
+    size_t size = strlen(source->from) + 1;
+    struct words words = {.text = malloc(size)};
     struct output *output = calloc(1, sizeof *output);
     int result;
     (void)aws;
@@ -238,6 +239,8 @@ int aws_fetch_process(struct aws *aws, struct aws_source *source, struct aws_key
     if (output)
         explicit_bzero(output, sizeof *output);
     free(output);
+    if (words.text)
+        explicit_bzero(words.text, size); /* a password may be among the words */
     free(words.text);
     return result;
 }

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "cloud/azure_token.h"
+#include "cloud/secret.h"
 
 #define PAGES_MAX    1000
 #define POLL_MS      100 /* at first; later, where it does not say, twice as long each time */
@@ -105,10 +106,10 @@ static int find_cloud(struct azure *azure, const struct azure_options *options, 
                        "AZURE_AUTHORITY_HOST is %.100s, which is none of Azure's clouds: give the "
                        "address of its Resource Manager, too (--endpoint)",
                        azure->tokens.authority);
-    if (!azure_url_is_safe(manager) || !azure_url_is_safe(azure->tokens.authority))
+    if (!cloud_url_is_safe(manager) || !cloud_url_is_safe(azure->tokens.authority))
         return err_set(err, -EINVAL,
                        "'%.100s': secrets go by https:// only, or to this machine itself",
-                       azure_url_is_safe(manager) ? azure->tokens.authority : manager);
+                       cloud_url_is_safe(manager) ? azure->tokens.authority : manager);
     put_url(azure->tokens.resource, manager);
     (void)snprintf(azure->rest.base, sizeof azure->rest.base, "%s", azure->tokens.resource);
     return 0;

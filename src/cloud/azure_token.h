@@ -30,7 +30,4 @@ const char *azure_tokens_origin(const struct azure_tokens *tokens);
 /* Of the metadata service: http://169.254.169.254. */
 const char *azure_metadata_host(void);
 
-/* Whether secrets may go there: https, or this very machine. */
-bool azure_url_is_safe(const char *url);
-
 #endif

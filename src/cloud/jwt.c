@@ -2,20 +2,17 @@
 #include "cloud/jwt.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "cloud/http.h"
 
-#define SECRET_MAX (64u << 10)
-#define TOKEN_MAX  (64u << 10)
+#define TOKEN_MAX (64u << 10)
 
 /* RFC 4648, section 5; without '='. */
 static void put_base64url(const void *bytes, size_t size, struct text *out)
@@ -122,36 +119,4 @@ int cloud_jwt_thumbprint(const char *who, const char *pem, char out[64], struct 
         memcpy(out, text.at, text.size + 1);
     text_done(&text);
     return ok ? 0 : err_set(err, -ENOMEM, "out of memory");
-}
-
-int cloud_read_secret(const char *path, char **out, struct err *err)
-{
-    char *bytes = malloc(SECRET_MAX + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC), result = 0;
-    size_t size = 0;
-    if (!bytes)
-        result = err_set(err, -ENOMEM, "out of memory");
-    else if (fd < 0)
-        result = err_set(err, -errno, "%s: %s", path, strerror(errno));
-    while (result == 0 && size <= SECRET_MAX) {
-        ssize_t n = read(fd, bytes + size, SECRET_MAX + 1 - size);
-        if (n < 0 && errno != EINTR)
-            result = err_set(err, -errno, "%s: %s", path, strerror(errno));
-        else if (n == 0)
-            break;
-        size += n > 0 ? (size_t)n : 0;
-    }
-    if (result == 0 && size > SECRET_MAX)
-        result = err_set(err, -EFBIG, "%s: has more than %u KiB", path, SECRET_MAX >> 10);
-    if (fd >= 0)
-        (void)close(fd); /* it was only read */
-    if (result < 0) {
-        if (bytes)
-            explicit_bzero(bytes, size);
-        free(bytes);
-        return result;
-    }
-    bytes[size] = '\0';
-    *out = bytes;
-    return 0;
 }

@@ -15,7 +15,4 @@ int cloud_jwt_sign(const char *who, const char *pem, const json_t *header, const
 int cloud_jwt_thumbprint(const char *who, const char *pem, char out[64],
                          struct err *err) MUST_CHECK;
 
-/* A file with a secret or a token, whole: 64 KiB at most. *out ends with a NUL. */
-int cloud_read_secret(const char *path, char **out, struct err *err) MUST_CHECK;
-
 #endif

@@ -45,7 +45,6 @@ static const struct {
     [KEYSTONE_IDENTITY_VERSION] = {{"IDENTITY_API_VERSION"}, {"identity_api_version"}},
     [KEYSTONE_VERIFY] = {{NULL}, {"verify"}},
     [KEYSTONE_INSECURE] = {{"INSECURE"}, {"insecure"}},
-    [KEYSTONE_SYSTEM_SCOPE] = {{"SYSTEM_SCOPE"}, {"system_scope"}},
 };
 
 /* ---- YAML ---- */

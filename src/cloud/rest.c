@@ -160,7 +160,8 @@ static int reply_of(const struct cloud_rest *rest, const struct cloud_response *
     json_error_t where;
     struct cloud_reply reply = {.status = response->status,
                                 .retry_after_ms = cloud_http_retry_after(rest->http, response)};
-    reply.body = json_loadb(response->body, response->size, 0, &where);
+    /* Neutron says "null" where it has nothing to say. */
+    reply.body = json_loadb(response->body, response->size, JSON_DECODE_ANY, &where);
     if (!reply.body && response->size && response->status < 300 &&
         strstr(cloud_response_header(response, "content-type")
                    ? cloud_response_header(response, "content-type")

@@ -347,6 +347,10 @@ static void test_broken(void **state)
     assert_non_null(strstr(err.text, "no JSON"));
     assert_null(reply.body);
     cloud_reply_done(&reply);
+    /* Nothing, as Neutron says it after tagging. */
+    http_bed_answer(bed, 200, "Content-Type: application/json\r\n", "null");
+    assert_int_equal(cloud_rest_call(&rest, "GET", "/x", NULL, &reply, &err), 0);
+    cloud_reply_done(&reply);
     http_bed_answer(bed, 200, "Content-Type: text/plain\r\n", "a word");
     assert_int_equal(cloud_rest_call(&rest, "GET", "/x", NULL, &reply, &err), 0);
     assert_null(reply.body);

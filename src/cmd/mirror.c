@@ -28,21 +28,6 @@ static bool is_stopped(void *with)
     return mirror_is_stopped();
 }
 
-int mirror_print(struct text *out)
-{
-    int result = EXIT_DONE;
-    if (out->failed) {
-        note(NOTE_ERROR, "out of memory");
-        result = EXIT_FAILED;
-    } else if ((out->size && fwrite(out->at, 1, out->size, stdout) != out->size) ||
-               fflush(stdout) || ferror(stdout)) {
-        note(NOTE_ERROR, "standard output: %s", strerror(errno));
-        result = EXIT_FAILED;
-    }
-    text_done(out);
-    return result;
-}
-
 static int failed(const struct err *err)
 {
     note(NOTE_ERROR, "%s", err->text);

@@ -130,8 +130,8 @@ void mirror_show_coverage(const struct mirror_settings *settings,
         return;
     for (size_t i = 0; i < coverage->n; i++)
         n_mirrored += coverage->at[i].mirrored;
-    line_format(line, STYLE_PLAIN, "    %zu of %zu interfaces %s mirrored", n_mirrored, coverage->n,
-                coverage->n == 1 ? "is" : "are");
+    line_format(line, STYLE_PLAIN, "    %zu of %zu interface%s mirrored", n_mirrored, coverage->n,
+                coverage->n == 1 ? " is" : "s are");
     if (n_mirrored < coverage->n)
         line_format(line, STYLE_PLAIN, "; %zu not:", coverage->n - n_mirrored);
     line_end(line);

@@ -33,10 +33,11 @@
 struct follow_one {
     const struct mirror_provider *provider;
     char name[MIRROR_NAME_MAX];
-    bool is_known;   /* the journal still has it */
-    int64_t next;    /* ticks: not before; 0: at once */
-    uint32_t wait_s; /* the pause after the last failure; 0: it went well */
-    size_t n_gone;   /* what the last look would have taken away, and did not */
+    bool is_known;    /* the journal still has it */
+    int64_t next;     /* ticks: not before; 0: at once */
+    uint32_t wait_s;  /* the pause after the last failure; 0: it went well */
+    size_t n_sources; /* machines in the record */
+    size_t n_gone;    /* what the last look would have taken away, and did not */
     int64_t lacks_next;
     uint32_t lacks_wait_s;
     char failed[512]; /* what was said of it; "": nothing */
@@ -238,7 +239,11 @@ static int keep_record(struct turn *turn, const struct mirror_planned *planned,
                        struct mirror_applied *applied, struct err *err)
 {
     int result = mirror_record_keep(turn->s, turn->follow->folder, planned, applied, err);
-    if (result == 0 && applied->record_is_new) {
+    /* A cloud's counters are in it, and change at each look: that is no news. */
+    bool is_news = applied->outcome.n_done > 0 || applied->n_sources != turn->one->n_sources ||
+                   turn->follow->settings->verbose;
+    turn->one->n_sources = applied->n_sources;
+    if (result == 0 && applied->record_is_new && is_news) {
         char line[600];
         (void)snprintf(line, sizeof line, "recorded for watch: %s%s%s",
                        applied->record[0] ? applied->record : "no more machines",

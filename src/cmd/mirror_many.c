@@ -17,6 +17,21 @@
 
 #define OUT_MAX (64u << 20)
 
+int mirror_print(struct text *out)
+{
+    int result = EXIT_DONE;
+    if (out->failed) {
+        note(NOTE_ERROR, "out of memory");
+        result = EXIT_FAILED;
+    } else if ((out->size && fwrite(out->at, 1, out->size, stdout) != out->size) ||
+               fflush(stdout) || ferror(stdout)) {
+        note(NOTE_ERROR, "standard output: %s", strerror(errno));
+        result = EXIT_FAILED;
+    }
+    text_done(out);
+    return result;
+}
+
 /* One mirror that is there, or should be. */
 struct known {
     const struct mirror_provider *provider;

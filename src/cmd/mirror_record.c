@@ -7,21 +7,22 @@
 
 #include "mirror/record.h"
 
-/* Those that are there: the wanted ones without what could not be made. What is in it is borrowed.
- */
+/* Those that are there: the wanted ones without what could not be made. */
 static int made_of(const struct mirror_job *job, const struct mirror_planned *planned,
                    struct mirror_set *out, struct err *err)
 {
-    out->at = calloc(planned->wanted.n + 1, sizeof *out->at);
-    if (!out->at)
-        return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < planned->wanted.n; i++) {
         const struct mirror_object *want = &planned->wanted.at[i];
-        if (!mirror_job_lacks(job, want->kind, want->key) ||
-            mirror_set_get(&planned->found, want->kind, want->key))
-            out->at[out->n++] = *want;
+        if (mirror_job_lacks(job, want->kind, want->key) &&
+            !mirror_set_get(&planned->found, want->kind, want->key))
+            continue;
+        struct mirror_object *made =
+            mirror_set_add(out, want->kind, want->key, json_incref(want->is));
+        if (made)
+            made->on = json_incref(want->on);
+        mirror_object_why(made, "%s", want->why);
     }
-    return 0;
+    return out->failed ? err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
 int mirror_record_keep(struct mirror_settings *settings, const char *folder,
@@ -36,7 +37,7 @@ int mirror_record_keep(struct mirror_settings *settings, const char *folder,
     int result = made_of(job, planned, &made, err);
     if (result == 0)
         result = job->provider->sources(job, &made, &sources, err);
-    free(made.at);
+    mirror_set_done(&made);
     /* One that is as it was is left alone: whoever reads it need not read it again. */
     bool is_new = result == 0 && !mirror_record_is(folder, job, &sources, out->record);
     if (is_new && sources.n) {
@@ -48,6 +49,7 @@ int mirror_record_keep(struct mirror_settings *settings, const char *folder,
         (void)snprintf(out->collector, sizeof out->collector, "%s", sources.at[0].collector);
     else
         out->record[0] = '\0';
+    out->n_sources = sources.n;
     out->record_is_new = result == 0 && is_new;
     free(sources.at);
     if (result < 0)

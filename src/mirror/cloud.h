@@ -134,9 +134,10 @@ int cloud_cover(const struct cloud_inventory *inventory,
                 struct mirror_coverage *out, struct err *err) MUST_CHECK;
 
 /* One source for each machine with wanted interfaces: a channel "KIND:ID@OUTER" each where it has
- * an id, its MACs and addresses. `kind`: "vxlan", "gre" …; NULL: no channels. `network`: the
- * collector's name for the address space; "" for its only one. Each gets the members of `like` that
- * are not of a machine. */
+ * an id, its MACs and addresses. `kind`: "vxlan", "gre" …, and interfaces without an id are left out,
+ * for they send nothing; NULL: no channels. Each gets the members of `like` that are not of a
+ * machine; where the collector is not known, it is "any". Which machine a source is says its
+ * `machine`: to the name something may have been added. */
 int cloud_sources(const struct cloud_inventory *inventory, const char *kind,
                   const struct mirror_source *like, struct mirror_sources *out,
                   struct err *err) MUST_CHECK;

@@ -13,6 +13,14 @@
 
 #define TRIES_MAX 7
 
+/* Control characters, and what is refused in a configuration: it would be written at more length
+ * than a name may have. */
+static bool is_good(uint32_t c)
+{
+    return c >= 0x20 && (c < 0x7f || c > 0x9f) && c != 0x2028 && c != 0x2029 && c != 0xfeff &&
+           (c & 0xfffe) != 0xfffe;
+}
+
 /* At most `max` bytes, and no half of a character. What a name must not have becomes '_'. */
 static void put_label(const char *label, size_t max, char *out)
 {
@@ -20,7 +28,7 @@ static void put_label(const char *label, size_t max, char *out)
     while (at < len) {
         uint32_t code;
         size_t size = text_utf8(label + at, len - at, &code);
-        bool good = size && code >= 0x20 && (code < 0x7f || code > 0x9f);
+        bool good = size && is_good(code);
         size += size == 0;
         if (at + size > max)
             break;

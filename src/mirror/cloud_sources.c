@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "mirror/cloud_parts.h"
 
 #define ADDRESSES_MAX (sizeof((struct mirror_source *)0)->addresses / 48)
@@ -32,13 +33,22 @@ static int used_order(const void *left, const void *right)
     return order ? order : strcmp(a->machine, b->machine);
 }
 
-static bool is_wanted(const struct cloud_nic *nic)
+struct making {
+    const char *kind;
+    const struct mirror_source *like;
+    struct uses uses;
+    struct mirror_sources sources;
+};
+
+/* Where copies carry ids, an interface that has none sends no copies: no place was left for it. */
+static bool is_there(const struct making *m, const struct cloud_nic *nic)
 {
-    return nic->fate == CLOUD_WANTED;
+    return nic->fate == CLOUD_WANTED && (!m->kind || nic->has_id);
 }
 
-static bool uses_make(const struct cloud_machines *machines, struct uses *out)
+static bool uses_make(struct making *m, const struct cloud_machines *machines)
 {
+    struct uses *out = &m->uses;
     size_t n = 0;
     for (size_t i = 0; i < machines->n; i++)
         n += machines->at[i].n * (CLOUD_ADDRESSES_MAX + 1);
@@ -49,7 +59,7 @@ static bool uses_make(const struct cloud_machines *machines, struct uses *out)
         const struct cloud_machine *machine = &machines->at[i];
         for (size_t k = 0; k < machine->n; k++) {
             const struct cloud_nic *nic = machine->nics[k];
-            if (!is_wanted(nic))
+            if (!is_there(m, nic))
                 continue;
             if (nic->mac[0])
                 out->at[out->n++] = (struct used){nic->mac, machine->id};
@@ -82,13 +92,6 @@ static bool is_alone(const struct uses *uses, const char *text)
 
 /* ---- sources ---- */
 
-struct making {
-    const char *kind;
-    const struct mirror_source *like;
-    struct uses uses;
-    struct mirror_sources sources;
-};
-
 static bool put_text(char *list, size_t size, size_t max, const char *text)
 {
     for (size_t i = 0; i < max; i++) {
@@ -110,6 +113,30 @@ static bool has_room(const char *list, size_t size, size_t max, size_t n)
     return used + n <= max;
 }
 
+static bool is_plain(const char *id)
+{
+    size_t n = 0;
+    while (id[n] > ' ' && id[n] < 0x7f)
+        n++;
+    return !id[n] && n <= 48;
+}
+
+/* Ids that are paths are long: then a digest does. Each part of a machine is one for itself. */
+static void put_id(const char *id, unsigned number, char out[64])
+{
+    uint8_t digest[HASH_SHA256_SIZE];
+    char end[16] = "";
+    if (number > 1)
+        (void)snprintf(end, sizeof end, "#%u", number);
+    if (is_plain(id)) {
+        (void)snprintf(out, 64, "%.48s%s", id, end);
+        return;
+    }
+    hash_sha256(id, strlen(id), digest);
+    hash_hex(digest, 16, out);
+    (void)snprintf(out + 32, 32, "%s", end);
+}
+
 /* A new one of the machine's: the first one has its name, the others also a number. */
 static struct mirror_source *begin(struct making *m, const struct cloud_machine *machine,
                                    unsigned number)
@@ -119,6 +146,9 @@ static struct mirror_source *begin(struct making *m, const struct cloud_machine 
     memset(source->channels, 0, sizeof source->channels);
     memset(source->macs, 0, sizeof source->macs);
     memset(source->addresses, 0, sizeof source->addresses);
+    if (!source->collector[0]) /* a load balancer's: none of this machine's own */
+        (void)snprintf(source->collector, sizeof source->collector, "any");
+    put_id(machine->id, number, source->machine);
     source->has_lost = false;
     source->n_lost = 0;
     if (number > 1)
@@ -136,27 +166,21 @@ static size_t n_own_addresses(const struct making *m, const struct cloud_nic *ni
     return n;
 }
 
-static bool is_told_by_channel(const struct making *m, const struct cloud_nic *nic)
-{
-    return m->kind && nic->has_id;
-}
-
 /* Whether what tells the interface's packets apart fits, too. */
 static bool fits(const struct making *m, const struct mirror_source *source,
                  const struct cloud_nic *nic)
 {
     return has_room(source->channels[0], sizeof source->channels[0], MIRROR_CHANNELS_MAX, 1) &&
            has_room(source->macs[0], sizeof source->macs[0], MIRROR_CHANNELS_MAX, 1) &&
-           (is_told_by_channel(m, nic) ||
-            has_room(source->addresses[0], sizeof source->addresses[0], ADDRESSES_MAX,
-                     n_own_addresses(m, nic)));
+           (m->kind || has_room(source->addresses[0], sizeof source->addresses[0], ADDRESSES_MAX,
+                                n_own_addresses(m, nic)));
 }
 
 static void put_nic(const struct making *m, const struct cloud_nic *nic,
                     struct mirror_source *source)
 {
     char channel[MIRROR_CHANNEL_MAX];
-    if (is_told_by_channel(m, nic)) {
+    if (m->kind) {
         (void)snprintf(channel, sizeof channel, "%.20s:%u%s%.60s", m->kind, nic->id_number,
                        nic->outer[0] ? "@" : "", nic->outer);
         (void)put_text(source->channels[0], sizeof source->channels[0], MIRROR_CHANNELS_MAX,
@@ -177,7 +201,7 @@ static void put_addresses(const struct making *m, const struct cloud_nic *const 
 {
     for (size_t i = 0; i < CLOUD_ADDRESSES_MAX; i++)
         for (size_t k = 0; k < n; k++)
-            if (is_wanted(nics[k]) && nics[k]->addresses[i][0] &&
+            if (is_there(m, nics[k]) && nics[k]->addresses[i][0] &&
                 is_alone(&m->uses, nics[k]->addresses[i]))
                 (void)put_text(source->addresses[0], sizeof source->addresses[0], ADDRESSES_MAX,
                                nics[k]->addresses[i]);
@@ -198,7 +222,7 @@ static void put_machine(struct making *m, const struct cloud_machine *machine)
     unsigned number = 0;
     size_t first = 0;
     for (size_t i = 0; i < machine->n; i++) {
-        if (!is_wanted(machine->nics[i]))
+        if (!is_there(m, machine->nics[i]))
             continue;
         if (source && !fits(m, source, machine->nics[i])) {
             end(m, machine->nics + first, i - first, source);
@@ -223,7 +247,7 @@ int cloud_sources(const struct cloud_inventory *inventory, const char *kind,
         return err_set(err, -ENOMEM, "out of memory");
     m.sources.at = calloc(inventory->n + 1, sizeof *m.sources.at);
     int result = 0;
-    if (!m.sources.at || !uses_make(&machines, &m.uses))
+    if (!m.sources.at || !uses_make(&m, &machines))
         result = err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < machines.n && result == 0; i++)
         put_machine(&m, &machines.at[i]);

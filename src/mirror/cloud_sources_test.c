@@ -65,12 +65,10 @@ static void test_sources(void **state)
     add(&world, "eni-4", "", "", "10.0.0.4", 104)->has_id = false;
     add(&world, "eni-5", "i-5", "gone", "10.0.0.5", 105)->fate = CLOUD_EXCLUDED;
     assert_int_equal(cloud_sources(&world, "vxlan", &like, &out, &err), 0);
-    assert_int_equal(out.n, 3);
-    const struct mirror_source *s = &out.at[1]; /* "eni-4" is the first machine by its id */
-    assert_string_equal(out.at[0].name, "eni-4");
-    assert_string_equal(out.at[0].channels[0], "");
-    assert_string_equal(out.at[0].addresses[0], "10.0.0.4");
+    assert_int_equal(out.n, 2); /* "eni-4" sends nothing */
+    const struct mirror_source *s = &out.at[0];
     assert_string_equal(s->name, "web");
+    assert_string_equal(s->machine, "i-1");
     assert_string_equal(s->channels[0], "vxlan:101@10.0.0.1");
     assert_string_equal(s->channels[1], "vxlan:102@fd00::2");
     assert_string_equal(s->channels[2], "");
@@ -86,12 +84,17 @@ static void test_sources(void **state)
     assert_int_equal(s->truncate, 200);
     assert_true(s->filtered);
     assert_false(s->has_lost);
-    assert_string_equal(out.at[2].name, "i-2");
+    assert_string_equal(out.at[1].name, "i-2");
     config_free(as_config(&out));
     free(out.at);
     assert_int_equal(cloud_sources(&world, NULL, NULL, &out, &err), 0);
-    assert_string_equal(out.at[1].channels[0], "");
+    assert_int_equal(out.n, 3);
+    assert_string_equal(out.at[0].name, "eni-4"); /* the first machine by its id */
+    assert_string_equal(out.at[0].machine, "eni-4");
+    assert_string_equal(out.at[0].channels[0], "");
+    assert_string_equal(out.at[0].addresses[0], "10.0.0.4");
     assert_string_equal(out.at[1].direction, "both");
+    assert_string_equal(out.at[1].collector, "any");
     config_free(as_config(&out));
     free(out.at);
     cloud_inventory_done(&world);
@@ -172,9 +175,8 @@ static void test_shared(void **state)
     assert_string_equal(out.at[1].macs[0], "02:00:00:00:00:03");
     config_free(as_config(&out));
     free(out.at);
-    /* Nothing tells them apart: then they are no sources. */
-    world.at[0].has_id = false;
-    assert_int_equal(cloud_sources(&world, "vxlan", NULL, &out, &err), 0);
+    /* Nothing tells it apart: then it is no source. */
+    assert_int_equal(cloud_sources(&world, NULL, NULL, &out, &err), 0);
     assert_int_equal(out.n, 1);
     free(out.at);
     cloud_inventory_done(&world);
@@ -189,6 +191,7 @@ static void test_random(void **state)
     for (int round = 0; round < 30; round++) {
         struct cloud_inventory world = {0};
         struct mirror_sources out;
+        const char *kind = round % 2 ? "vxlan" : NULL;
         uint32_t n_machines = 1 + bed_random(&random) % 20, number = 0;
         size_t n = 0;
         for (uint32_t m = 0; m < n_machines; m++) {
@@ -203,10 +206,10 @@ static void test_random(void **state)
                 if (bed_random(&random) % 6 == 0)
                     nic->fate = CLOUD_EXCLUDED;
                 nic->has_id = bed_random(&random) % 5 > 0;
-                n += nic->fate == CLOUD_WANTED;
+                n += nic->fate == CLOUD_WANTED && (!kind || nic->has_id);
             }
         }
-        assert_int_equal(cloud_sources(&world, "vxlan", NULL, &out, &err), 0);
+        assert_int_equal(cloud_sources(&world, kind, NULL, &out, &err), 0);
         struct config *config = as_config(&out);
         struct cloud_machines machines;
         assert_int_equal(config->n_sources, out.n);
@@ -216,10 +219,10 @@ static void test_random(void **state)
                 const struct cloud_nic *nic = machines.at[i].nics[k];
                 struct addr own, nobody = {{0}};
                 assert_true(addr_parse(nic->addresses[0], &own));
-                int source = nic->has_id ? config_source_of_channel(config, &tunnel_vxlan, true,
-                                                                    nic->id_number, &nobody)
-                                         : config_source_of_address(config, 0, &own);
-                if (nic->fate != CLOUD_WANTED) {
+                int source = kind ? config_source_of_channel(config, &tunnel_vxlan, true,
+                                                             nic->id_number, &nobody)
+                                  : config_source_of_address(config, 0, &own);
+                if (nic->fate != CLOUD_WANTED || (kind && !nic->has_id)) {
                     assert_int_equal(source, -1);
                     continue;
                 }

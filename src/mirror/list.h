@@ -1,6 +1,7 @@
 /* One line for each provider of mirrors; no guard: included with different PROVIDER. */
 PROVIDER(aws)
 PROVIDER(azure)
+PROVIDER(google)
 PROVIDER(linux)
 PROVIDER(openstack)
 PROVIDER(ovs)

@@ -51,13 +51,14 @@ struct openstack {
     struct cloud_http *http;
     struct keystone *keystone;
     struct neutron neutron;
-    json_t *extensions;                /* aliases, as keys */
-    json_t *lists[OPENSTACK_N_LISTS];  /* of the last look; of this project */
-    json_t *target;                    /* the port of --to; NULL: an address */
-    struct cloud_inventory inventory;  /* of the last want() */
-    struct cloud_inventory directions; /* of tap mirrors: "PORT/IN", "PORT/OUT", with their ids */
-    bool is_changed;                   /* this run made something: it is waited for */
-    bool is_deleting;                  /* agents have yet to say that flows are gone */
+    json_t *extensions;                 /* aliases, as keys */
+    json_t *lists[OPENSTACK_N_LISTS];   /* of the last look; of this project */
+    json_t *target;                     /* the port of --to; NULL: an address */
+    struct cloud_inventory inventory;   /* of the last want() */
+    struct cloud_inventory directions;  /* of tap mirrors: "PORT/IN", "PORT/OUT", with their ids */
+    char service[64], service_port[64]; /* where flows are made: the service of that port */
+    bool is_changed;                    /* this run made something: it is waited for */
+    bool is_deleting;                   /* agents have yet to say that flows are gone */
 };
 
 bool openstack_has(const struct openstack *os, const char *extension);

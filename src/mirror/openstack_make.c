@@ -88,7 +88,8 @@ static void put_own_tag(const struct mirror_job *job, char out[64])
     (void)snprintf(out, 64, OPENSTACK_TAG "%s", job->name);
 }
 
-/* First the tags, from which everything can be undone; then the change. */
+/* First the tags, from which everything can be undone, and of these the one by which the others are
+ * found; then the change. */
 static int open_port(struct mirror_job *job, const char *id, struct err *err)
 {
     struct openstack *os = job->state;
@@ -97,6 +98,8 @@ static int open_port(struct mirror_job *job, const char *id, struct err *err)
     char tag[64];
     put_own_tag(job, tag);
     int result = neutron_get(&os->neutron, "ports", "port", id, &port, err);
+    if (result == 0)
+        result = put_tag(os, id, tag, true, err);
     json_array_foreach(json_object_get(port, "security_groups"), i, group)
     {
         char text[80];
@@ -105,8 +108,6 @@ static int open_port(struct mirror_job *job, const char *id, struct err *err)
         if (result == 0)
             result = put_tag(os, id, text, true, err);
     }
-    if (result == 0)
-        result = put_tag(os, id, tag, true, err);
     if (result == 0)
         result =
             neutron_put(&os->neutron, "ports", "port", id,
@@ -154,16 +155,18 @@ static int close_port(struct mirror_job *job, const char *id, struct err *err)
 
 /* ---- making ---- */
 
-/* The service at a port: ours before others'. */
-static int find_service(struct mirror_job *job, const char *port, char out[64], struct err *err)
+/* The service at a port: ours before others'; asked once. */
+static int find_service(struct mirror_job *job, const char *port, struct err *err)
 {
     struct openstack *os = job->state;
     json_t *list = NULL, *one;
     size_t i;
     char query[160];
     bool ours = false;
+    if (os->service[0] && strcmp(os->service_port, port) == 0)
+        return 0;
     (void)snprintf(query, sizeof query, "port_id=%.80s", port);
-    out[0] = '\0';
+    os->service[0] = '\0';
     int result =
         neutron_all(&os->neutron, openstack_collection(OPENSTACK_SERVICES), query, &list, err);
     json_array_foreach(list, i, one)
@@ -171,12 +174,26 @@ static int find_service(struct mirror_job *job, const char *port, char out[64], 
         if (ours || is_pending(one) || strcmp(openstack_text(one, "port_id"), port) != 0)
             continue;
         ours = openstack_is_ours(one, job->name);
-        (void)snprintf(out, 64, "%s", openstack_text(one, "id"));
+        (void)snprintf(os->service, sizeof os->service, "%s", openstack_text(one, "id"));
     }
     json_decref(list);
-    if (result == 0 && !out[0])
+    (void)snprintf(os->service_port, sizeof os->service_port, "%s", port);
+    if (result == 0 && !os->service[0])
         result = err_set(err, -ENOENT, "the port %s has no tap service any more", port);
     return result;
+}
+
+/* Whether a flow of the port may still be on its way out. */
+static bool has_pending(const struct openstack *os, const char *port)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(os->lists[OPENSTACK_FLOWS], i, one)
+    {
+        if (is_pending(one) && strcmp(openstack_text(one, "source_port"), port) == 0)
+            return true;
+    }
+    return os->is_deleting;
 }
 
 static int make_service(struct mirror_job *job, const char *port, struct err *err)
@@ -200,19 +217,21 @@ static int make_flow(struct mirror_job *job, const struct mirror_object *want, s
 {
     struct openstack *os = job->state;
     const char *port = openstack_text(want->is, "source_port");
-    char service[64], query[160];
+    char query[160];
+    int result = 0;
     (void)snprintf(query, sizeof query, "source_port=%.80s", port);
     /* The agent takes away by port what it was told to delete, and would take the new one, too. */
-    int result =
-        wait_gone(os, OPENSTACK_FLOWS, query, is_pending, "the tap flow that the port had", err);
+    if (has_pending(os, port))
+        result = wait_gone(os, OPENSTACK_FLOWS, query, is_pending, "the tap flow that the port had",
+                           err);
     if (result == 0)
-        result = find_service(job, openstack_text(want->is, "to_port"), service, err);
+        result = find_service(job, openstack_text(want->is, "to_port"), err);
     if (result < 0)
         return result;
     return neutron_put(&os->neutron, openstack_collection(OPENSTACK_FLOWS), "tap_flow", NULL,
                        json_pack("{s:o, s:o, s:s, s:s, s:s}", "name", name_of(job, port),
                                  "description", mark_of(job, port), "source_port", port,
-                                 "tap_service_id", service, "direction",
+                                 "tap_service_id", os->service, "direction",
                                  openstack_text(want->is, "direction")),
                        NULL, NULL, err);
 }
@@ -357,6 +376,7 @@ static int unmake_service(struct mirror_job *job, const char *id, struct err *er
 {
     struct openstack *os = job->state;
     char query[160];
+    os->service[0] = '\0';
     int result = check_alone(job, id, err);
     (void)snprintf(query, sizeof query, "tap_service_id=%.80s", id);
     if (result == 0)

@@ -239,7 +239,7 @@ static void put_collector(const struct openstack *os, char out[48])
     struct addr own;
     const json_t *ip = json_array_get(json_object_get(os->target, "fixed_ips"), 0);
     bool local = openstack_local(openstack_text(os->target, "mac_address"), interface);
-    (void)snprintf(out, 48, "%s", openstack_text(ip, "ip_address"));
+    (void)snprintf(out, 48, "%s", ip ? openstack_text(ip, "ip_address") : "any");
     if (local && linux_addresses_of(interface, addresses, 1) > 0)
         (void)snprintf(out, 48, "%s", addresses[0]);
     else if (local && linux_own_addresses(&own, 1) > 0) /* the interface has none: any of ours */
@@ -278,6 +278,7 @@ int openstack_sources(struct mirror_job *job, const struct mirror_set *wanted,
     (void)snprintf(like.network, sizeof like.network, "%s", job->network);
     (void)snprintf(like.direction, sizeof like.direction, "%s", directions[wish->direction]);
     if (os->target) {
+        like.leaks_tag = true; /* the switch leaves the VLAN in that it has them in inside */
         put_collector(os, like.collector);
         return cloud_sources(&os->inventory, NULL, &like, out, err);
     }

@@ -216,19 +216,52 @@ static int want_mirrors(struct mirror_job *job, size_t n_wanted, struct mirror_s
 
 /* ---- all of it ---- */
 
+/* What was asked for first, so that of what was not nobody has to read why it could not be; then
+ * what can't be, of that. False: no memory. */
+static bool choose(const struct openstack_wish *wish, struct openstack *os, struct text *remarks)
+{
+    struct cloud_inventory *nics = &os->inventory;
+    enum cloud_fate *fates = calloc(nics->n + 1, sizeof *fates);
+    for (size_t i = 0; fates && i < nics->n; i++) {
+        fates[i] = nics->at[i].fate;
+        nics->at[i].fate = CLOUD_WANTED;
+    }
+    if (fates)
+        cloud_select(&wish->select, nics, remarks);
+    for (size_t i = 0; fates && i < nics->n; i++)
+        if (nics->at[i].fate == CLOUD_WANTED)
+            nics->at[i].fate = fates[i];
+    free(fates);
+    return fates != NULL;
+}
+
+/* Why the first of those that were asked for can't be, or what was said of the selection. */
+static void put_first_reason(const struct openstack *os, const struct text *remarks, char out[300])
+{
+    out[0] = '\0';
+    if (remarks->size)
+        (void)snprintf(out, 300, ": %.*s", (int)strcspn(remarks->at, "\n"), remarks->at);
+    for (size_t i = 0; i < os->inventory.n && !out[0]; i++) {
+        const struct cloud_nic *nic = &os->inventory.at[i];
+        if (nic->fate == CLOUD_UNFIT || nic->fate == CLOUD_OWN)
+            (void)snprintf(out, 300, ": %.64s: %s", cloud_nic_label(nic), nic->why);
+    }
+}
+
 static int check_some(const struct mirror_job *job, size_t n_wanted, struct text *remarks,
                       struct err *err)
 {
     const struct openstack *os = job->state;
+    char why[300];
     if (n_wanted > 0)
         return 0;
+    put_first_reason(os, remarks, why);
     if (count_ours(os, OPENSTACK_FLOWS, job->name) + count_ours(os, OPENSTACK_MIRRORS, job->name) ==
         0)
         return err_set(err, -ENOENT,
-                       "no port of the project that can be mirrored fulfils the selection (%zu "
-                       "ports were looked at)%s%.160s",
-                       os->inventory.n, remarks->size ? ": " : "",
-                       remarks->size ? remarks->at : "");
+                       "no port of the project fulfils the selection and can be mirrored (%zu "
+                       "were looked at)%s",
+                       os->inventory.n, why);
     text_put(remarks, "no machine fulfils the selection any more\n");
     return 0;
 }
@@ -249,7 +282,8 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
     if (result < 0)
         return result;
     mark_own(os, wish);
-    cloud_select(&wish->select, &os->inventory, remarks);
+    if (!choose(wish, os, remarks))
+        return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < os->inventory.n; i++)
         n_wanted += os->inventory.at[i].fate == CLOUD_WANTED;
     result = check_some(job, n_wanted, remarks, err);

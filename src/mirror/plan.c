@@ -38,19 +38,9 @@ static bool differs(const struct mirror_object *want, const struct mirror_object
     return false;
 }
 
-static struct mirror_step *step_of(const struct mirror_plan *plan, const char *kind,
-                                   const char *key)
-{
-    for (size_t i = 0; i < plan->n; i++) {
-        const struct mirror_object *want = plan->at[i].want;
-        if (want && strcmp(want->kind, kind) == 0 && strcmp(want->key, key) == 0)
-            return &plan->at[i];
-    }
-    return NULL;
-}
-
-/* Where what it stands on is made, it has to be made as well. */
-static void follow_base(const struct mirror_plan *plan, struct mirror_step *step)
+/* Where what it stands on is made, it has to be made as well. `first`: the steps of `wanted`. */
+static void follow_base(const struct mirror_step *first, const struct mirror_set *wanted,
+                        struct mirror_step *step)
 {
     size_t i;
     json_t *on;
@@ -58,8 +48,10 @@ static void follow_base(const struct mirror_plan *plan, struct mirror_step *step
     {
         const char *kind = json_string_value(json_array_get(on, 0));
         const char *key = json_string_value(json_array_get(on, 1));
-        const struct mirror_step *base = kind && key ? step_of(plan, kind, key) : NULL;
-        if (!base || (base->action != MIRROR_MAKE && base->action != MIRROR_REMAKE))
+        const struct mirror_object *want = kind && key ? mirror_set_get(wanted, kind, key) : NULL;
+        const struct mirror_step *base = want ? &first[want - wanted->at] : NULL;
+        /* What stands on something behind it is the provider's mistake, and is made when it is. */
+        if (!base || base >= step || (base->action != MIRROR_MAKE && base->action != MIRROR_REMAKE))
             continue;
         step->action = MIRROR_REMAKE;
         (void)snprintf(step->reason, sizeof step->reason, "stands on the %s %.100s, which is made",
@@ -84,6 +76,7 @@ bool mirror_plan_make(const struct mirror_set *wanted, const struct mirror_set *
         plan.at[plan.n] = (struct mirror_step){.action = MIRROR_UNMAKE, .have = have};
         (void)snprintf(plan.at[plan.n++].reason, 200, "no longer wanted");
     }
+    const struct mirror_step *first = &plan.at[plan.n]; /* of what is wanted, in its order */
     for (size_t i = 0; i < wanted->n; i++) {
         const struct mirror_object *want = &wanted->at[i];
         struct mirror_step *step = &plan.at[plan.n++];
@@ -98,7 +91,7 @@ bool mirror_plan_make(const struct mirror_set *wanted, const struct mirror_set *
         else
             step->action = MIRROR_REMAKE;
         if (step->action == MIRROR_KEEP || step->action == MIRROR_CHANGE)
-            follow_base(&plan, step);
+            follow_base(first, wanted, step);
     }
     for (size_t i = 0; i < plan.n; i++)
         plan.n_changes += plan.at[i].action != MIRROR_KEEP;

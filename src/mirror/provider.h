@@ -73,6 +73,7 @@ struct mirror_measures {
 #define MIRROR_CHANNELS_MAX 32
 struct mirror_source {
     char name[64];
+    char machine[64]; /* its id in its cloud, by which two of one name are told apart; "" */
     char network[64];
     char channels[MIRROR_CHANNELS_MAX][MIRROR_CHANNEL_MAX]; /* "vxlan:101@10.9.0.1"; as in
                                                              * cloudspan.yaml; none: several share

@@ -85,6 +85,10 @@ static void put_source(const struct mirror_source *source, const char *collector
         text_format(out, "\n    truncate: %u", source->truncate);
     if (source->leaks_tag)
         text_put(out, "\n    drop-vlan: true");
+    if (source->machine[0]) {
+        text_put(out, "\n    machine: ");
+        put_string(source->machine, sizeof source->machine, out);
+    }
     if (source->has_lost)
         text_format(out, "\n    lost-before: %llu", (unsigned long long)source->n_lost);
     if (source->collector[0] && strcmp(source->collector, collector) != 0) {
@@ -98,8 +102,11 @@ void mirror_record_text(const struct mirror_sources *sources, const char *title,
 {
     const char *collector = sources->n ? sources->at[0].collector : "";
     text_format(out, "# %s\n", title);
-    if (collector[0])
-        text_format(out, "collector: \"%s\"\n", collector);
+    if (collector[0]) {
+        text_put(out, "collector: ");
+        put_string(collector, sizeof sources->at->collector, out);
+        text_put(out, "\n");
+    }
     text_put(out, "sources:\n");
     for (size_t i = 0; i < sources->n; i++)
         put_source(&sources->at[i], collector, out);

@@ -52,6 +52,7 @@ static void test_all(void **state)
          .collector = "10.9.0.2"},
         {.name = "web-2", .channels = {"erspan2:7@fd00::9"}, .direction = "both"},
         {.name = "web-3",
+         .machine = "i-7 \"x\"",
          .channels = {"vxlan:8"},
          .collector = "any",
          .leaks_tag = true,
@@ -82,9 +83,11 @@ static void test_all(void **state)
     assert_int_equal(one->truncate, 0);
     assert_int_equal(one->direction, CONFIG_BOTH);
     assert_null(one->collector);
+    assert_null(one->machine);
     assert_false(one->lost_before.has);
     assert_false(one->drop_vlan);
     one = &config->sources[2];
+    assert_string_equal(one->machine, "i-7 \"x\"");
     assert_string_equal(one->collector, CONFIG_ANY_COLLECTOR);
     assert_true(one->drop_vlan);
     assert_true(one->lost_before.has && one->lost_before.n == 1ull << 40);
@@ -289,6 +292,32 @@ static void test_full(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* Whether it has to be written anew: not where it is the same, byte for byte. */
+static void test_is(void **state)
+{
+    (void)state;
+    struct mirror_source at[2] = {{.name = "web-1", .channels = {"vxlan:1"}},
+                                  {.name = "web-2", .channels = {"vxlan:2"}}};
+    const struct mirror_sources one = {at, 1}, two = {at, 2}, none = {NULL, 0};
+    struct mirror_job job = {.provider = &provider, .name = "m"};
+    char other[512];
+    struct err err;
+    assert_true(mirror_record_is(folder, &job, &none, path));
+    assert_false(mirror_record_is(folder, &job, &one, path));
+    assert_int_equal(mirror_record_write(folder, &job, &one, other, &err), 0);
+    assert_string_equal(path, other);
+    assert_true(mirror_record_is(folder, &job, &one, path));
+    assert_false(mirror_record_is(folder, &job, &two, path));
+    assert_false(mirror_record_is(folder, &job, &none, path));
+    assert_int_equal(mirror_record_write(folder, &job, &two, path, &err), 0);
+    assert_false(mirror_record_is(folder, &job, &one, path));
+    assert_true(mirror_record_is(folder, &job, &two, path));
+    at[1].name[4] = '3';
+    assert_false(mirror_record_is(folder, &job, &two, path));
+    assert_int_equal(mirror_record_remove(folder, &job, &err), 0);
+    assert_true(mirror_record_is(folder, &job, &none, path));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -299,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_long),
         TEST(test_file),
+        TEST(test_is),
         TEST(test_in_the_way),
         TEST(test_full),
     };

@@ -21,8 +21,9 @@ struct network_list;
 /* In a record: it is for every collector that has it in its state folder. */
 #define CONFIG_ANY_COLLECTOR "any"
 
-#define CONFIG_NAME_MAX      64 /* of a source, with its NUL */
-#define CONFIG_INTERFACE_MAX 16 /* of an interface, with its NUL */
+#define CONFIG_NAME_MAX      64  /* of a source, with its NUL */
+#define CONFIG_INTERFACE_MAX 16  /* of an interface, with its NUL */
+#define CONFIG_MAX_OF_SOURCE 256 /* channels, addresses, MACs */
 #define CONFIG_MAX_SOURCES   16384
 #define CONFIG_MAX_NETWORKS  1000
 #define CONFIG_MAX_FILES     256
@@ -134,6 +135,7 @@ struct config_source {
     uint32_t truncate;      /* bytes its mirror cuts packets to on purpose; 0: it does not */
     struct config_lost lost_before; /* packets that the cloud says it could not mirror */
     char *collector;                /* of a record: whose machine this is; NULL: the record's */
+    char *machine;                  /* of a record: its cloud's id of it; NULL: not known */
     struct config_channel *channels;
     size_t n_channels;
     struct config_address *addresses;

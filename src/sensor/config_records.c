@@ -90,6 +90,17 @@ static bool is_same_machine(const struct config_source *a, const struct config_s
     return same;
 }
 
+/* Two mirrors of one machine, which one record may call otherwise than the other; or two machines
+ * of a cloud that have one name. Where ids are not known the name decides. */
+static bool is_joined(const struct config_source *a, const struct config_source *b)
+{
+    if (!is_same_text(a->network_name, b->network_name))
+        return false;
+    if (a->machine && b->machine)
+        return strcmp(a->machine, b->machine) == 0;
+    return b->name && is_same_text(a->name, b->name);
+}
+
 /* ---- taking it over ---- */
 
 /* A list of structs with room for `more`; false: no memory. */
@@ -109,13 +120,13 @@ static bool join(struct config_source *to, const struct config_source *from)
         !make_room(&to->addresses, to->n_addresses, from->n_addresses, sizeof *to->addresses) ||
         !make_room(&to->macs, to->n_macs, from->n_macs, sizeof *to->macs))
         return false;
-    for (size_t i = 0; i < from->n_channels; i++)
+    for (size_t i = 0; i < from->n_channels && to->n_channels < CONFIG_MAX_OF_SOURCE; i++)
         if (!has_channel(to, &from->channels[i]))
             to->channels[to->n_channels++] = from->channels[i];
-    for (size_t i = 0; i < from->n_addresses; i++)
+    for (size_t i = 0; i < from->n_addresses && to->n_addresses < CONFIG_MAX_OF_SOURCE; i++)
         if (!has_address(to, &from->addresses[i]))
             to->addresses[to->n_addresses++] = from->addresses[i];
-    for (size_t i = 0; i < from->n_macs; i++)
+    for (size_t i = 0; i < from->n_macs && to->n_macs < CONFIG_MAX_OF_SOURCE; i++)
         if (!has_mac(to, &from->macs[i]))
             to->macs[to->n_macs++] = from->macs[i];
     if (to->direction != from->direction)
@@ -140,18 +151,46 @@ static void set_file(struct config_source *source, uint16_t file)
         source->macs[i].place.file = file;
 }
 
+static bool is_rest_of_character(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* Another machine has the name: a part of its id is put behind it. False: no memory. */
+static bool set_apart(struct config_source *source)
+{
+    char *name = NULL;
+    size_t len = strlen(source->machine), most = CONFIG_NAME_MAX - 1 - 9;
+    const char *end = source->machine + (len > 8 ? len - 8 : 0);
+    while (is_rest_of_character(*end))
+        end++;
+    if (strlen(source->name) < most)
+        most = strlen(source->name);
+    while (most && is_rest_of_character(source->name[most]))
+        most--;
+    if (asprintf(&name, "%.*s-%s", (int)most, source->name, end) < 0)
+        return false;
+    free(source->name);
+    source->name = name;
+    return true;
+}
+
 /* `n_named`: how many of config's sources are of the configuration itself. */
 static int take_source(struct config *config, size_t n_named, struct config_source *source,
                        struct err *err)
 {
+    bool has_name = false;
     for (size_t i = 0; i < config->n_sources; i++) {
         struct config_source *other = &config->sources[i];
         if (i < n_named && is_same_machine(other, source))
             return 0;
-        if (i >= n_named && source->name && is_same_text(other->name, source->name) &&
-            is_same_text(other->network_name, source->network_name))
+        if (i >= n_named && is_joined(other, source))
             return join(other, source) ? 0 : no_memory(err);
+        has_name |= source->name && is_same_text(other->name, source->name) && source->machine &&
+                    other->machine && is_same_text(other->network_name, source->network_name);
     }
+    if (has_name && !set_apart(source))
+        return no_memory(err);
     if (config->n_sources == CONFIG_MAX_SOURCES)
         return err_set(err, -E2BIG, "%s: more than %d sources", config->files[source->place.file],
                        CONFIG_MAX_SOURCES);
@@ -205,6 +244,99 @@ static int add_record(struct config *config, size_t n_named, const char *path,
     return result;
 }
 
+/* ---- what two records say is of two machines ---- */
+
+/* An address or a MAC of a machine. */
+struct claim {
+    const char *network; /* "": not said */
+    struct addr addr;    /* a MAC: its bytes, and zeros */
+    bool is_mac;
+    size_t source;
+};
+
+static int claim_key_order(const struct claim *a, const struct claim *b)
+{
+    int order = strcmp(a->network, b->network);
+    if (order == 0)
+        order = (int)a->is_mac - (int)b->is_mac;
+    return order ? order : memcmp(&a->addr, &b->addr, sizeof a->addr);
+}
+
+static int claim_order(const void *left, const void *right)
+{
+    const struct claim *a = left, *b = right;
+    int order = claim_key_order(a, b);
+    return order ? order : (a->source > b->source) - (a->source < b->source);
+}
+
+static struct claim claim_of(const struct config *config, size_t source, const void *bytes,
+                             bool is_mac)
+{
+    const char *network = config->sources[source].network_name;
+    struct claim claim = {.network = network ? network : "", .is_mac = is_mac, .source = source};
+    memcpy(claim.addr.b, bytes, is_mac ? 6 : sizeof claim.addr.b);
+    return claim;
+}
+
+/* Whether a source before this one has it. */
+static bool is_claimed(const struct claim *claims, size_t n, const struct claim *claim)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (claim_key_order(&claims[middle], claim) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n && claims[low].source < claim->source &&
+           claim_key_order(&claims[low], claim) == 0;
+}
+
+static void drop_claimed(struct config *config, size_t i, const struct claim *claims, size_t n)
+{
+    struct config_source *source = &config->sources[i];
+    size_t n_addresses = 0, n_macs = 0;
+    for (size_t k = 0; k < source->n_addresses; k++) {
+        struct claim claim = claim_of(config, i, &source->addresses[k].addr, false);
+        if (!is_claimed(claims, n, &claim))
+            source->addresses[n_addresses++] = source->addresses[k];
+    }
+    for (size_t k = 0; k < source->n_macs; k++) {
+        struct claim claim = claim_of(config, i, source->macs[k].b, true);
+        if (!is_claimed(claims, n, &claim))
+            source->macs[n_macs++] = source->macs[k];
+    }
+    source->n_addresses = n_addresses;
+    source->n_macs = n_macs;
+}
+
+/* Networks of a cloud that know nothing of each other may have the same addresses. Where channels
+ * tell the copies of their machines apart, that is no reason to refuse all of the configuration:
+ * the address is then the first one's. */
+static bool drop_shared(struct config *config, size_t n_named)
+{
+    size_t n = 0, most = 0;
+    for (size_t i = 0; i < config->n_sources; i++)
+        most += config->sources[i].n_addresses + config->sources[i].n_macs;
+    struct claim *claims = calloc(most + 1, sizeof *claims);
+    if (!claims)
+        return false;
+    for (size_t i = 0; i < config->n_sources; i++) {
+        const struct config_source *source = &config->sources[i];
+        for (size_t k = 0; k < source->n_addresses; k++)
+            claims[n++] = claim_of(config, i, &source->addresses[k].addr, false);
+        for (size_t k = 0; k < source->n_macs; k++)
+            claims[n++] = claim_of(config, i, source->macs[k].b, true);
+    }
+    qsort(claims, n, sizeof *claims, claim_order);
+    for (size_t i = n_named; i < config->n_sources; i++)
+        if (config->sources[i].n_channels)
+            drop_claimed(config, i, claims, n);
+    free(claims);
+    return true;
+}
+
 /* Who has no state folder has no mirrors; and one may not be ours to read. */
 static size_t list_records(char ***out)
 {
@@ -230,6 +362,8 @@ int config_add_records(struct config *config, struct err *err)
             result = add_record(config, n_named, paths[i], own, n_own, err);
         free(paths[i]);
     }
+    if (result == 0 && n && !drop_shared(config, n_named))
+        result = no_memory(err);
     free(paths);
     free(own);
     return result;

@@ -168,6 +168,79 @@ static void test_for_any(void **state)
     check_names("a c d");
 }
 
+/* Of clouds: the id says who is who. */
+static void test_machines(void **state)
+{
+    (void)state;
+    write_file("state/sources/a.yaml",
+               OURS "sources:\n"
+                    "  - {name: web, channel: vxlan:1, machine: i-0123456789abcdef0}\n"
+                    "  - {name: old, channel: vxlan:2, machine: i-1}\n"
+                    "  - {name: db, channel: vxlan:3, machine: i-2}\n");
+    write_file("state/sources/b.yaml",
+               OURS "sources:\n"
+                    "  - {name: web, channel: vxlan:4, machine: i-0123456789fedcba0}\n"
+                    "  - {name: new, channel: vxlan:5, machine: i-1}\n"
+                    "  - {name: db, channel: vxlan:6}\n");
+    check_names("web old db web-9fedcba0");
+    write_file("state/sources/c.yaml",
+               OURS "sources:\n"
+                    "  - {name: web, channel: vxlan:7, machine: i-0123456789fedcba0}\n");
+    check_names("web old db web-9fedcba0");
+    struct config *config = load();
+    assert_int_equal(config->sources[1].n_channels, 2);
+    assert_int_equal(config->sources[2].n_channels, 2);
+    assert_int_equal(config->sources[3].n_channels, 2);
+    config_free(config);
+    /* As long as names may be, with a character at the end that is not to be cut in two. */
+    char text[512], name[64];
+    memset(name, 'x', 53);
+    (void)snprintf(name + 53, sizeof name - 53, "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4");
+    (void)snprintf(text, sizeof text,
+                   OURS "sources:\n  - {name: %s, channel: vxlan:8, machine: i-3}\n", name);
+    write_file("state/sources/d.yaml", text);
+    (void)snprintf(text, sizeof text,
+                   OURS "sources:\n  - {name: %s, channel: vxlan:9, machine: i-44444444}\n", name);
+    write_file("state/sources/e.yaml", text);
+    config = load();
+    (void)snprintf(name + 53, sizeof name - 53, "-44444444");
+    assert_string_equal(config->sources[5].name, name);
+    config_free(config);
+}
+
+/* Two networks with the same addresses: no reason to refuse all. */
+static void test_shared(void **state)
+{
+    (void)state;
+    write_file("c.yaml", "networks: {lab: {channels: [vxlan:70]}}\n");
+    write_file("state/sources/a.yaml",
+               OURS "sources:\n"
+                    "  - {name: a, channel: vxlan:1, addresses: [10.0.0.1, 10.0.0.2],\n"
+                    "     mac: ['02:00:00:00:00:01', '02:00:00:00:00:02']}\n");
+    write_file("state/sources/b.yaml",
+               OURS "sources:\n"
+                    "  - {name: b, channel: vxlan:2, addresses: [10.0.0.2, 10.0.0.3],\n"
+                    "     mac: ['02:00:00:00:00:03', '02:00:00:00:00:02']}\n"
+                    "  - {name: c, channel: vxlan:3, addresses: [10.0.0.3, 10.0.0.1]}\n"
+                    "  - {name: d, channel: vxlan:4, addresses: [10.0.0.1], network: lab}\n");
+    struct config *config = load();
+    assert_int_equal(config->n_sources, 4);
+    static const size_t n_addresses[] = {2, 1, 0, 1}, n_macs[] = {2, 1, 0, 0};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(config->sources[i].n_addresses, n_addresses[i]);
+        assert_int_equal(config->sources[i].n_macs, n_macs[i]);
+    }
+    char text[ADDR_TEXT_MAX + 1];
+    text[addr_format(&config->sources[1].addresses[0].addr, text)] = '\0';
+    assert_string_equal(text, "10.0.0.3");
+    assert_int_equal(config->sources[1].macs[0].b[5], 3);
+    config_free(config);
+    /* Where nothing else tells them apart, it has to be said. */
+    write_file("state/sources/b.yaml",
+               OURS "sources:\n  - {name: b, addresses: [10.0.0.2, 10.0.0.3]}\n");
+    refused("this address is also that of 'a'");
+}
+
 /* What the cloud counts goes on to the process that shows it. */
 static void test_lost(void **state)
 {
@@ -376,9 +449,10 @@ static void test_folders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_taken),  TEST(test_for_any), TEST(test_lost),    TEST(test_for_others),
-        TEST(test_named),  TEST(test_network), TEST(test_joined),  TEST(test_only_sources),
-        TEST(test_broken), TEST(test_many),    TEST(test_folders),
+        TEST(test_taken),   TEST(test_for_any),      TEST(test_lost),   TEST(test_machines),
+        TEST(test_shared),  TEST(test_for_others),   TEST(test_named),  TEST(test_network),
+        TEST(test_joined),  TEST(test_only_sources), TEST(test_broken), TEST(test_many),
+        TEST(test_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

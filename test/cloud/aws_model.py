@@ -300,6 +300,6 @@ def differing(service, shape, spec, path):
             if not set(kind) <= set(child.enum):
                 wrong.append(f"{path}.{name} has the values {child.enum}")
     for name in required:
-        if name + "!" not in spec and "SecurityGroup" not in path:
+        if name + "!" not in spec and not path.startswith(("Authorize", "Revoke")):
             wrong.append(f"{path}: {name} is required")
     return wrong

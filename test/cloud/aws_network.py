@@ -2,7 +2,7 @@
 import ipaddress
 
 import aws_types
-from aws_describe import settle, shown_rule
+from aws_describe import settle, shown_rule, tag_set
 from aws_mirror import SPEC, check_tags, once, tags_of
 from aws_wire import Refused
 
@@ -146,6 +146,38 @@ def revoke(cloud, who, action, given):
          "description": rule.description} for rule in gone]}
 
 
+def create_group(cloud, who, action, given):
+    cloud.find("vpc", given.get("VpcId", ""))
+    tags = tags_of(given, "security-group")
+    if not 1 <= len(given["GroupName"]) <= 255 or given["GroupName"].startswith("sg-"):
+        raise Refused("InvalidParameterValue", f"Invalid value '{given['GroupName']}' for groupName")
+    if any(group.vpc == given["VpcId"] and group.name == given["GroupName"]
+           for group in cloud.all("security-group")):
+        raise Refused("InvalidGroup.Duplicate", f"The security group '{given['GroupName']}' already "
+                      f"exists for VPC '{given['VpcId']}'")
+    cloud.must_mark(who, action, tags)
+    group = cloud.group(given["VpcId"], given["GroupName"], tags, given["GroupDescription"])
+    group.own, group.hidden = who.own, cloud.lag if who.own else 0
+    return {"groupId": group.id, "tagSet": tag_set(group)}
+
+
+def delete_group(cloud, who, action, given):
+    group = cloud.find("security-group", given["GroupId"])
+    if any(group.id in eni.groups for eni in cloud.all("network-interface")) or \
+            any(rule.peer == group.id and rule.group != group.id
+                for rule in cloud.all("security-group-rule")):
+        raise Refused("DependencyViolation", f"resource {group.id} has a dependent object")
+    if group.name == "default":
+        raise Refused("CannotDelete", "the specified group: \"default\" name cannot be deleted by a "
+                      "user")
+    cloud.may_touch(who, action, group)
+    for rule in cloud.all("security-group-rule"):
+        if rule.group == group.id:
+            cloud.drop(rule)
+    cloud.drop(group)
+    return {"return": True}
+
+
 # --- Interfaces -------------------------------------------------------------------------------------
 
 
@@ -243,6 +275,10 @@ ACTIONS = {
     "RevokeSecurityGroupIngress": (revoke, {
         "GroupId!": str, "IpPermissions": [PERMISSION], "SecurityGroupRuleId": [str],
         "IpProtocol": str, "FromPort": int, "ToPort": int, "CidrIp": str, "DryRun": bool}),
+    "CreateSecurityGroup": (create_group, {
+        "GroupName!": str, "GroupDescription!": str, "VpcId": str, "TagSpecification": [SPEC],
+        "DryRun": bool}),
+    "DeleteSecurityGroup": (delete_group, {"GroupId!": str, "DryRun": bool}),
     "CreateNetworkInterface": (create_interface, {
         "SubnetId!": str, "Description": str, "PrivateIpAddress": str, "SecurityGroupId": [str],
         "TagSpecification": [SPEC], "ClientToken": str, "DryRun": bool}),

@@ -286,6 +286,14 @@ def everything(bed):
                 GroupId=group.id, IpPermissions=permission)
     ec2.revoke_security_group_ingress(GroupId=group.id,
                                       SecurityGroupRuleIds=[made["SecurityGroupRuleId"]])
+    made = ec2.create_security_group(GroupName="ours", Description="d", VpcId=bed.vpc.id,
+                                     TagSpecifications=[{"ResourceType": "security-group",
+                                                         "Tags": OURS}])["GroupId"]
+    bed.refused("InvalidGroup.Duplicate", ec2.create_security_group, GroupName="ours",
+                Description="d", VpcId=bed.vpc.id)
+    bed.refused("DependencyViolation", ec2.delete_security_group,
+                GroupId=bed.eni.groups[0])
+    ec2.delete_security_group(GroupId=made)
     cloud.transit = 2
     eni = ec2.create_network_interface(SubnetId=bed.subnet.id, Groups=[group.id], TagSpecifications=[
         {"ResourceType": "network-interface", "Tags": OURS}])["NetworkInterface"]

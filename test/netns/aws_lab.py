@@ -239,7 +239,7 @@ class Aws:
 
     # --- the end ---
 
-    def judge(self):
+    def judge(self, quiet=False):
         """Nobody's things were touched, and all requests are as botocore makes them."""
         if self.cloud.violations:
             raise Failed("not ours to change:\n" + "\n".join(self.cloud.violations))
@@ -255,7 +255,8 @@ class Aws:
             if wrong:
                 raise Failed("a request is not as botocore makes it:\n" + "\n".join(wrong))
             seen[row.get("action")] = seen.get(row.get("action"), 0) + 1
-        print("  calls: " + ", ".join(f"{n} {action}" for action, n in sorted(seen.items())))
+        if not quiet:
+            print("  calls: " + ", ".join(f"{n} {action}" for action, n in sorted(seen.items())))
 
 
 def by_other(cloud, action, **parameters):

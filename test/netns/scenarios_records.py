@@ -217,3 +217,46 @@ def records_lost(lab):
     watch.stop()
     if "67 packets were not mirrored, by the cloud's own count" not in watch.said():
         raise Failed(watch.said()[-2000:])
+
+
+@scenario("records-taas")
+def records_taas(lab):
+    """Frames of many machines at a port, as OpenStack's taps deliver them: told apart by MAC address,
+    with a tag of the host's that changes when its agent starts anew."""
+    net = Net(lab, col_address=None)
+    records = Records(lab)
+    folder = lab.folder("packets")
+    watch = Watch(lab, net.col, "-i", "eth0", "--pcap", folder, env=records.env)
+    records.write("openstack-tap", 'name: vm-a, mac: "02:00:0a:00:00:01", drop-vlan: true',
+                  'name: vm-c, mac: "02:00:0a:00:00:03", drop-vlan: true',
+                  'name: plain, mac: "02:00:0a:00:00:04"', collector="any")
+    wait_names(watch, "vm-a", "vm-c", "plain")
+    tape = p.Tape(bytes)
+    talk = p.Tcp(tape, "10.20.0.1", "10.0.0.2", 1024, 9000).open()
+    talk.say(0, b"ask").say(1, b"answer").say(0, b"more").say(1, b"of it").close()
+    packets = [packet for _, packet in tape.frames]
+    half = len(packets) // 2
+    # One direction has the tag, the other has none: it hangs on how the switch came to the frame.
+    frames = [p.ether(packet, [(0x8100, 1 if i < half else 2)] if i % 2 else [])
+              for i, packet in enumerate(packets)]
+    mac_c, mac_d = bytes.fromhex("02000a000003"), bytes.fromhex("02000a000004")
+    other = bytes.fromhex("02000a0000ff")
+    # A guest's own tag is under the host's, and stays.
+    frames += [p.ether(p.udp("10.20.0.3", "10.0.0.2", 2000 + i, 9000, b"x"),
+                       [(0x8100, 1), (0x8100, 44)], src=mac_c, dst=other) for i in range(8)]
+    frames += [p.ether(p.udp("10.20.0.4", "10.0.0.2", 2000 + i, 9000, b"x"), [(0x8100, 44)],
+                       src=other, dst=mac_d) for i in range(6)]
+    senders.send_frames(net.mon, "eth1", frames, 500)
+    watch.settle(at_least=len(frames))
+    n = {name: watch.machine(name)["packets"] for name in ("vm-a", "vm-c", "plain")}
+    if n != {"vm-a": len(packets), "vm-c": 8, "plain": 6}:
+        raise Failed(f"{n}, {len(packets)} packets of a connection")
+    rows = connections_of(watch.stop())
+    none_twice(rows)
+    if len(rows) != 1 + 8 + 6:
+        raise Failed(f"{len(rows)} connections: {rows}")
+    for frame in frames_below(folder):
+        tags = (frame[12:14] == b"\x81\x00") + (frame[16:18] == b"\x81\x00")
+        expected = 1 if frame[6:12] == mac_c or frame[0:6] == mac_d else 0
+        if tags != expected or (tags and frame[14:16] != b"\x00\x2c"):
+            raise Failed(f"a frame has {tags} tags, not {expected}: {frame[:20].hex()}")

@@ -8,7 +8,7 @@ from lab import Failed
 from mirror_command import Answer
 from stack import PASSWORD
 
-DONE, FAILED, CHANGES, UNHEALTHY = 0, 1, 2, 4
+DONE, FAILED, CHANGES, PARTIAL, UNHEALTHY = 0, 1, 2, 3, 4
 SECRETS = {"alice": "alice-s3cret", "bob": "bob-s3cret", "admin": PASSWORD}
 
 
