@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmd/mirror_world.h"
+#include "base/note.h"
 #include "cmd/terminal.h"
 
 enum row {
@@ -179,6 +180,7 @@ static int take_common(enum row row, const char *value, struct mirror_settings *
         return 0;
     case ROW_VERBOSE:
         s->verbose = true;
+        note_set_level(NOTE_INFO); /* a cloud's calls are told so */
         return 0;
     case ROW_QUIET:
         s->quiet = true;
