@@ -5,7 +5,7 @@
 #
 # usage: tool/check.sh [--quick | --thorough] [--fuzz MINUTES] [--soak MINUTES]
 #   --quick          layers, and the tests of the release build; no other compiler, no sanitizers,
-#                    no soak, no virtual machine
+#                    no soak, no virtual machine, no OpenStack
 #   --thorough       the sanitizers of gcc, too, beside those of clang
 #   --fuzz MINUTES   run each fuzzer that long instead of a few seconds
 #   --soak MINUTES   keep watch under mixed load that long instead of two minutes
@@ -185,6 +185,28 @@ guests() {
     [ "$p" = 0 ] || grep ' skipped: ' "$out" | sed 's/^/    | /'
 }
 
+# clouds: `mirror openstack` with a real OpenStack, which the tests set up.
+clouds() {
+    local out=$log/openstack.log p f s start=$SECONDS
+    tool/check-openstack.sh >"$out" 2>&1 </dev/null
+    read -r p _ f _ s _ < <(tail -n 1 "$out")
+    case "$p$f$s" in '' | *[!0-9]*)
+        fail "OpenStack" "$out"
+        return
+        ;;
+    esac
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    if [ "$f" -gt 0 ]; then
+        line "OpenStack" FAILED "$f of $((p + f)), see $out"
+        awk '/^[^ ]/ { shown = / FAILED: / } shown' "$out" | sed 's/^\([^ ]\)/    | \1/' | head -n 60
+    elif [ "$p" -gt 0 ]; then
+        line "OpenStack" ok "$p passed$([ "$s" -gt 0 ] && echo ", $s skipped"), $((SECONDS - start)) s"
+    else
+        line "OpenStack" skipped "$(sed -n 's/^os-[a-z]*  *skipped: //p' "$out" | sort -u | head -n 1)"
+    fi
+    [ "$p" = 0 ] || grep ' skipped: ' "$out" | sed 's/^/    | /'
+}
+
 [ "$quick" = 0 ] || soak_minutes=0
 export CLOUDSPAN_SOAK=$soak_minutes
 
@@ -199,6 +221,7 @@ if step "build (gcc)" "$log/build.log" build build -Dwerror="$werror"; then
     suites "manual pages" build 2 --suite man
     suites "network namespaces" build $((2 + soak_minutes / 5)) --suite netns \
         --num-processes $((3 * jobs)) # most of them wait for seconds to pass
+    if [ "$quick" = 1 ]; then skip "OpenStack" "--quick"; else clouds; fi
     step "layers' own test" "$log/layers-test.log" python3 -B test/layers_test.py
 else
     skip "tests (gcc)" "nothing was built"

@@ -7,6 +7,7 @@
 #include "cloud/http_parts.h"
 
 #define ATTEMPTS        6
+#define NAME_ATTEMPTS   3 /* where nobody knows the name: it may be written wrong */
 #define BASE_MS         500
 #define MAX_MS          20000
 #define RETRY_AFTER_MAX 120000
@@ -110,7 +111,8 @@ int cloud_http_call(struct cloud_http *http, struct cloud_request *request, bool
             verdict == CLOUD_THROTTLED
                 ? (http->slow_ms ? http->slow_ms * 2 > 4000 ? 4000 : http->slow_ms * 2 : 250)
                 : http->slow_ms / 2;
-        if (verdict == CLOUD_DONE || verdict == CLOUD_RENEW || attempt + 1 >= n)
+        if (verdict == CLOUD_DONE || verdict == CLOUD_RENEW || attempt + 1 >= n ||
+            (result == -EHOSTUNREACH && attempt + 1 >= NAME_ATTEMPTS))
             return result;
         if (result == 0)
             cloud_response_done(out);

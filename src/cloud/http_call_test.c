@@ -277,6 +277,10 @@ static void test_refused(void **state)
     struct err err;
     assert_int_equal(cloud_http_call(http, &request, true, &usual, &response, &err), -ECONNREFUSED);
     check_waits("");
+    /* A name may be written wrong. */
+    (void)snprintf(url, sizeof url, "http://no-such-host.invalid/");
+    assert_int_equal(call("GET", true, &usual), -EHOSTUNREACH);
+    check_waits("500 1000");
     cloud_request_done(&request);
 }
 

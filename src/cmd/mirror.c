@@ -192,6 +192,7 @@ static int run_verb(const struct command *command, struct mirror_settings *s)
 {
     struct err err;
     bool one = strcmp(s->verb, "plan") == 0 || strcmp(s->verb, "apply") == 0;
+    note_set_level(s->verbose ? NOTE_INFO : s->quiet ? NOTE_ERROR : NOTE_WARN);
     if (s->help) {
         help(command, s->job.provider, s->rows);
         return EXIT_DONE;

@@ -126,6 +126,7 @@ struct aws_mirror {
 
     json_t *ids;     /* "session/eni-1" -> "tms-1": of what was found or made */
     json_t *pending; /* ids of targets that go when no session uses them any more */
+    bool believes;   /* what does not show after a while is gone */
     bool inherited;  /* an apply before this run did not come to its end */
     json_t *notes;   /* kept in a file between runs: see aws_notes.c */
 };

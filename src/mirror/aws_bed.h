@@ -376,7 +376,10 @@ static inline size_t bed_apply(struct aws_bed *bed)
     bed_plan(bed, &wanted, &found, &plan);
     size_t n = plan.n_changes;
     for (size_t i = 0; getenv("BED_SAYS") && i < plan.n; i++)
-        print_message("%c %s %s: %s\n", mirror_action_sign(plan.at[i].action), plan.at[i].want ? plan.at[i].want->kind : plan.at[i].have->kind, plan.at[i].want ? plan.at[i].want->key : plan.at[i].have->key, plan.at[i].reason);
+        print_message("%c %s %s: %s\n", mirror_action_sign(plan.at[i].action),
+                      plan.at[i].want ? plan.at[i].want->kind : plan.at[i].have->kind,
+                      plan.at[i].want ? plan.at[i].want->key : plan.at[i].have->key,
+                      plan.at[i].reason);
     for (size_t i = found.n; i-- > 0;)
         for (size_t j = 0; j < plan.n; j++)
             if (plan.at[j].have == &found.at[i] &&

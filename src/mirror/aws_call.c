@@ -39,7 +39,9 @@ static const char *service_in_policies(const char *service)
 static void explain(const char *service, const char *action, int result,
                     const struct cloud_refusal *refusal, struct err *err)
 {
-    if (result == -EACCES) {
+    /* Wrong keys, or none, are no lack of rights: their sentences stay. */
+    if (strncmp(refusal->code, "UnauthorizedOperation", 21) == 0 ||
+        strncmp(refusal->code, "AccessDenied", 12) == 0) {
         (void)err_set(err, result,
                       "%s is not allowed (%.60s): the credentials need the IAM action %s:%s "
                       "(--iam-policy prints all that are needed)",

@@ -6,8 +6,8 @@
 
 #include "mirror/aws.h"
 
-#define LATE_S    60   /* so long it may take until all of AWS knows what was made */
-#define PAUSE_MAX 8000 /* ms; the pauses before it are shorter, and nobody waits longer in all */
+#define LATE_S    20   /* so long it may take until all of AWS knows what was made */
+#define PAUSE_MAX 4000 /* ms; the pauses before it are shorter, and nobody waits longer in all */
 
 static int look_once(struct aws_mirror *state, struct err *err)
 {
@@ -68,10 +68,12 @@ int aws_mirror_look(struct mirror_job *job, struct err *err)
 {
     struct aws_mirror *state = job->state;
     int result = look_once(state, err);
-    for (uint32_t pause = 1000; result == 0 && pause <= PAUSE_MAX && is_late(job); pause *= 2) {
+    for (uint32_t pause = 1000;
+         result == 0 && pause <= PAUSE_MAX && !state->believes && is_late(job); pause *= 2) {
         if (!state->calls.wait(state->calls.with, pause))
             return err_set(err, -EINTR, "interrupted");
         result = look_once(state, err);
+        state->believes = pause == PAUSE_MAX;
     }
     return result;
 }

@@ -229,6 +229,7 @@ int aws_make(struct mirror_job *job, const struct mirror_object *want, struct er
         return result;
     }
     aws_keep_id(state, want->kind, want->key, id);
+    state->believes = false;
     json_decref(job->known);
     job->known = json_pack("{s:s, s:I}", "id", id, "at",
                            (json_int_t)(state->calls.now(state->calls.with) / SECOND));

@@ -270,7 +270,7 @@ static void take_losses(struct mirror_job *job, const struct mirror_set *wanted,
     if (list && n && ask_all(state, list, n, false, &why) == 0)
         for (size_t i = 0; i < sources->n; i++)
             for (size_t j = 0; j < n; j++)
-                if (list[j].known && strcmp(sources->at[i].name, list[j].label) == 0) {
+                if (list[j].known && strcmp(sources->at[i].machine, list[j].machine) == 0) {
                     sources->at[i].has_lost = true;
                     sources->at[i].n_lost = list[j].skipped;
                 }

@@ -187,7 +187,9 @@ int azure_sources(struct mirror_job *job, const struct mirror_set *wanted,
     struct mirror_source like = {.direction = "both"};
     (void)wanted;
     (void)snprintf(like.network, sizeof like.network, "%s", job->network);
-    (void)snprintf(like.collector, sizeof like.collector, "%s", place->target.address);
+    /* A load balancer's address is none of those behind it: left out, any of them is meant. */
+    if (!place->target.is_balancer)
+        (void)snprintf(like.collector, sizeof like.collector, "%s", place->target.address);
     return cloud_sources(&place->inventory, NULL, &like, out, err);
 }
 

@@ -259,10 +259,10 @@ static int sources(struct mirror_job *job, const struct mirror_set *wanted,
     const struct google_wish *wish = job->wish;
     struct google_place *place = job->state;
     const char *direction = wish->direction ? wish->direction : "BOTH";
+    /* No collector: the load balancer's address is none of those behind it. */
     struct mirror_source like = {.filtered = wish->n_cidrs + wish->n_protocols > 0};
     (void)wanted;
     (void)snprintf(like.network, sizeof like.network, "%s", job->network);
-    (void)snprintf(like.collector, sizeof like.collector, "%s", place->address);
     (void)snprintf(like.direction, sizeof like.direction, "%s",
                    strcmp(direction, "INGRESS") == 0  ? "in"
                    : strcmp(direction, "EGRESS") == 0 ? "out"

@@ -40,7 +40,6 @@ struct google_place {
     char network[GOOGLE_PATH_MAX];
     char collector[GOOGLE_PATH_MAX];
     char region[GOOGLE_NAME_MAX];
-    char address[48]; /* the collector's */
     struct cloud_inventory inventory;
     json_t *paths; /* of the inventory: an interface's id -> its machine's path */
 };

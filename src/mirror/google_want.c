@@ -76,7 +76,6 @@ static int find_collector(struct mirror_job *job, struct err *err)
                          google_last(path));
     if (result == 0) {
         (void)snprintf(place->collector, sizeof place->collector, "%s", path);
-        (void)snprintf(place->address, sizeof place->address, "%s", google_text(rule, "IPAddress"));
         if (wish->network && strchr(wish->network, '/'))
             (void)snprintf(place->network, sizeof place->network, "%s", google_path(wish->network));
         else if (wish->network)

@@ -204,6 +204,7 @@ static void close_cloud(struct mirror_job *job)
         json_decref(os->lists[i]);
     json_decref(os->extensions);
     json_decref(os->target);
+    json_decref(os->ports_by_id);
     cloud_inventory_done(&os->inventory);
     cloud_inventory_done(&os->directions);
     keystone_close(os->keystone);

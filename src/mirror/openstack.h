@@ -53,10 +53,12 @@ struct openstack {
     struct neutron neutron;
     json_t *extensions;                 /* aliases, as keys */
     json_t *lists[OPENSTACK_N_LISTS];   /* of the last look; of this project */
+    json_t *ports_by_id;                /* of the last look */
     json_t *target;                     /* the port of --to; NULL: an address */
     struct cloud_inventory inventory;   /* of the last want() */
     struct cloud_inventory directions;  /* of tap mirrors: "PORT/IN", "PORT/OUT", with their ids */
     char service[64], service_port[64]; /* where flows are made: the service of that port */
+    uint32_t begun_ms;                  /* that were waited before something was deleted */
     bool is_changed;                    /* this run made something: it is waited for */
     bool is_deleting;                   /* agents have yet to say that flows are gone */
 };
@@ -68,6 +70,8 @@ const char *openstack_text(const json_t *object, const char *name);
 /* ---- what there is (openstack_find.c) ---- */
 
 int openstack_look(struct mirror_job *job, struct err *err) MUST_CHECK;
+/* Of the last look; NULL: the project has no such port. */
+const json_t *openstack_port(const struct openstack *os, const char *id);
 /* Whether it has the mark of this mirror; NULL: of any. */
 bool openstack_is_ours(const json_t *object, const char *mirror);
 /* The tap service at a port that takes flows: this mirror's before others'; NULL: it has none. */
@@ -97,8 +101,8 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
 
 /* ---- where to (openstack_target.c) ---- */
 
-/* How many of the wanted ports are down; false: none. */
-bool openstack_ports_down(const struct openstack *os, size_t *out_n);
+/* Whether its machine is off, or the port is not bound. */
+bool openstack_is_down(const struct openstack *os, const char *port);
 /* The port of --to port: or self, in os->target. */
 int openstack_find_target(struct openstack *os, const struct openstack_wish *wish,
                           struct err *err) MUST_CHECK;

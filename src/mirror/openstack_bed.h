@@ -28,6 +28,7 @@ struct os_bed {
     const char *failure; /* "OverQuota" */
     unsigned dies_at;    /* the number of the request from which on none is answered; 0: never */
     bool dies_after;     /* that one is carried out all the same */
+    unsigned n_early;    /* deleted before they were ACTIVE */
     bool slow;           /* nothing ever becomes ACTIVE, or is gone */
     char wrong[256];     /* what was changed that is not ours */
 };
@@ -219,6 +220,7 @@ static inline void os_bed_delete(const char *name, const char *id)
     size_t i = 0;
     json_t *one = os_bed_get(name, id, &i);
     os_bed_note(one, "deleted");
+    os_bed.n_early += strcmp(os_bed_text(one, "status"), "DOWN") == 0;
     if (strcmp(os_bed_text(one, "status"), "ACTIVE") == 0)
         json_object_set_new(one, "status", json_string("PENDING_DELETE"));
     else

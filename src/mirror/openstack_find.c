@@ -103,6 +103,25 @@ bool openstack_has_tag(const json_t *port, const char *tag)
 
 /* ---- looking ---- */
 
+static int index_ports(struct openstack *os, struct err *err)
+{
+    json_t *map = json_object(), *port;
+    size_t i;
+    bool ok = map != NULL;
+    json_array_foreach(os->lists[OPENSTACK_PORTS], i, port)
+    {
+        ok = ok && json_object_set(map, openstack_text(port, "id"), port) == 0;
+    }
+    json_decref(os->ports_by_id);
+    os->ports_by_id = map;
+    return ok ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+const json_t *openstack_port(const struct openstack *os, const char *id)
+{
+    return json_object_get(os->ports_by_id, id);
+}
+
 int openstack_look(struct mirror_job *job, struct err *err)
 {
     struct openstack *os = job->state;
@@ -120,7 +139,7 @@ int openstack_look(struct mirror_job *job, struct err *err)
         json_decref(os->lists[i]);
         os->lists[i] = list;
     }
-    return result;
+    return result < 0 ? result : index_ports(os, err);
 }
 
 json_t *openstack_directions(const json_t *mirror)
@@ -226,8 +245,11 @@ int openstack_find(struct mirror_job *job, struct mirror_set *out, struct err *e
         {
             bool ours = order[k] == OPENSTACK_PORTS ? tag_of(one, OPENSTACK_TAG, job->name) != NULL
                                                     : openstack_is_ours(one, job->name);
-            /* What is being deleted is gone as soon as the agent says so. */
-            if (ours && strcmp(openstack_text(one, "status"), "PENDING_DELETE") != 0)
+            /* What is being deleted is gone as soon as the agent says so; of a port that is gone it
+             * never does, and who deletes it once more is rid of it. */
+            bool is_going = strcmp(openstack_text(one, "status"), "PENDING_DELETE") == 0;
+            if (ours && (!is_going || (order[k] == OPENSTACK_FLOWS &&
+                                       !openstack_port(os, openstack_text(one, "source_port")))))
                 add(os, order[k], one, out);
         }
     }

@@ -11,6 +11,8 @@
 #define GONE_MS       60000 /* until the agent says that what was deleted is gone */
 #define ACTIVE_MS     90000
 #define LOOK_MS       1000
+/* For all that is deleted before it was ACTIVE: see wait_begun(). */
+#define BEGUN_MS 20000
 
 static const char *id_of(const struct mirror_object *object)
 {
@@ -32,7 +34,8 @@ static json_t *mark_of(const struct mirror_job *job, const char *port)
 
 /* Until none of the list that `fits` is there. */
 static int wait_gone(struct openstack *os, enum openstack_list list, const char *query,
-                     bool (*fits)(const json_t *one), const char *what, struct err *err)
+                     bool (*fits)(const struct openstack *os, const json_t *one), const char *what,
+                     struct err *err)
 {
     for (uint32_t ms = 0;; ms += LOOK_MS) {
         json_t *all = NULL, *one;
@@ -40,14 +43,15 @@ static int wait_gone(struct openstack *os, enum openstack_list list, const char 
         int result = neutron_all(&os->neutron, openstack_collection(list), query, &all, err);
         if (result < 0)
             return result;
-        json_array_foreach(all, i, one) n += fits(one);
+        json_array_foreach(all, i, one) n += fits(os, one);
         json_decref(all);
         if (n == 0)
             return 0;
         if (ms >= GONE_MS)
             return err_set(err, -EBUSY,
                            "%s: still being deleted after %d s: does the agent with the extension "
-                           "taas run on the port's host (openstack network agent list)?",
+                           "taas run on the port's host (openstack network agent list)? What is "
+                           "deleted once more by hand (openstack tap flow delete) goes at once",
                            what, GONE_MS / 1000);
         if (!cloud_http_wait(os->http, LOOK_MS))
             return err_set(err, -ECANCELED, "interrupted");
@@ -59,8 +63,21 @@ static bool is_pending(const json_t *one)
     return strcmp(openstack_text(one, "status"), "PENDING_DELETE") == 0;
 }
 
-static bool is_any(const json_t *one)
+static bool is_going(const struct openstack *os, const json_t *one)
 {
+    (void)os;
+    return is_pending(one);
+}
+
+/* Nobody confirms that the flow of a port that is gone is gone: its agent does not know it. */
+static bool is_going_flow(const struct openstack *os, const json_t *one)
+{
+    return is_pending(one) && openstack_port(os, openstack_text(one, "source_port")) != NULL;
+}
+
+static bool is_any(const struct openstack *os, const json_t *one)
+{
+    (void)os;
     (void)one;
     return true;
 }
@@ -201,7 +218,7 @@ static int make_service(struct mirror_job *job, const char *port, struct err *er
     struct openstack *os = job->state;
     char query[160];
     (void)snprintf(query, sizeof query, "port_id=%.80s", port);
-    int result = wait_gone(os, OPENSTACK_SERVICES, query, is_pending,
+    int result = wait_gone(os, OPENSTACK_SERVICES, query, is_going,
                            "the tap service that was "
                            "at the port",
                            err);
@@ -222,8 +239,8 @@ static int make_flow(struct mirror_job *job, const struct mirror_object *want, s
     (void)snprintf(query, sizeof query, "source_port=%.80s", port);
     /* The agent takes away by port what it was told to delete, and would take the new one, too. */
     if (has_pending(os, port))
-        result = wait_gone(os, OPENSTACK_FLOWS, query, is_pending, "the tap flow that the port had",
-                           err);
+        result = wait_gone(os, OPENSTACK_FLOWS, query, is_going_flow,
+                           "the tap flow that the port had", err);
     if (result == 0)
         result = find_service(job, openstack_text(want->is, "to_port"), err);
     if (result < 0)
@@ -371,6 +388,31 @@ static int check_alone(struct mirror_job *job, const char *service, struct err *
     return result;
 }
 
+/* What is deleted before its agent has set it up is gone from Neutron at once, and no agent is
+ * told: one that is just about to do it leaves a mirror in its switch that nobody knows of. */
+static int wait_begun(struct openstack *os, enum openstack_list list, const char *id,
+                      struct err *err)
+{
+    char query[160];
+    (void)snprintf(query, sizeof query, "id=%.80s", id);
+    for (;;) {
+        json_t *all = NULL;
+        int result = neutron_all(&os->neutron, openstack_collection(list), query, &all, err);
+        if (result < 0)
+            return result;
+        const json_t *one = json_array_get(all, 0);
+        const char *port = openstack_text(one, list == OPENSTACK_FLOWS ? "source_port" : "port_id");
+        bool waits = strcmp(openstack_text(one, "status"), "DOWN") == 0 &&
+                     openstack_port(os, port) && !openstack_is_down(os, port);
+        json_decref(all);
+        if (!waits || os->begun_ms >= BEGUN_MS)
+            return 0;
+        os->begun_ms += LOOK_MS;
+        if (!cloud_http_wait(os->http, LOOK_MS))
+            return err_set(err, -ECANCELED, "interrupted");
+    }
+}
+
 /* After its flows: the agent needs the service to know which they were. */
 static int unmake_service(struct mirror_job *job, const char *id, struct err *err)
 {
@@ -380,7 +422,7 @@ static int unmake_service(struct mirror_job *job, const char *id, struct err *er
     int result = check_alone(job, id, err);
     (void)snprintf(query, sizeof query, "tap_service_id=%.80s", id);
     if (result == 0)
-        result = wait_gone(os, OPENSTACK_FLOWS, query, is_pending, "tap flows", err);
+        result = wait_gone(os, OPENSTACK_FLOWS, query, is_going_flow, "tap flows", err);
     if (result == 0)
         result = neutron_delete(&os->neutron, openstack_collection(OPENSTACK_SERVICES), id, err);
     (void)snprintf(query, sizeof query, "id=%.80s", id);
@@ -424,6 +466,10 @@ int openstack_unmake(struct mirror_job *job, const struct mirror_object *have, s
     int result = find_id(job, have, id, err);
     if (result < 0 || !id[0])
         return result;
+    if (list == OPENSTACK_SERVICES || list == OPENSTACK_FLOWS)
+        result = wait_begun(os, list, id, err);
+    if (result < 0)
+        return result;
     if (list == OPENSTACK_SERVICES)
         return unmake_service(job, id, err);
     os->is_deleting |= list == OPENSTACK_FLOWS;
@@ -438,7 +484,7 @@ void openstack_settle(struct mirror_job *job)
     if (!os->is_deleting)
         return;
     (void)snprintf(query, sizeof query, "project_id=%.100s", keystone_project(os->keystone));
-    if (wait_gone(os, OPENSTACK_FLOWS, query, is_pending, "tap flows", &none) < 0)
+    if (wait_gone(os, OPENSTACK_FLOWS, query, is_going_flow, "tap flows", &none) < 0)
         return; /* they were told; the next apply waits for those of its ports */
 }
 
@@ -446,8 +492,7 @@ void openstack_settle(struct mirror_job *job)
 
 /* Those of ours that are not ACTIVE; the first one's name in `first`. Ports that are down have
  * agents that do nothing for them yet. */
-static size_t count_waiting(const struct mirror_job *job, const json_t *down, size_t *out_n,
-                            char first[160])
+static size_t count_waiting(const struct mirror_job *job, size_t *out_n, char first[160])
 {
     static const enum openstack_list with_status[] = {OPENSTACK_SERVICES, OPENSTACK_FLOWS};
     const struct openstack *os = job->state;
@@ -463,7 +508,7 @@ static size_t count_waiting(const struct mirror_job *job, const json_t *down, si
             if (!openstack_is_ours(one, job->name) || is_pending(one))
                 continue;
             *out_n += k;
-            if (strcmp(status, "ACTIVE") == 0 || json_object_get(down, port))
+            if (strcmp(status, "ACTIVE") == 0 || openstack_is_down(os, port))
                 continue;
             if (n++ == 0)
                 (void)snprintf(first, 160, "the %s of port %s is %s",
@@ -472,18 +517,6 @@ static size_t count_waiting(const struct mirror_job *job, const json_t *down, si
         }
     }
     return n;
-}
-
-static json_t *ports_down(const struct openstack *os)
-{
-    json_t *map = json_object(), *port;
-    size_t i;
-    json_array_foreach(os->lists[OPENSTACK_PORTS], i, port)
-    {
-        if (strcmp(openstack_text(port, "status"), "DOWN") == 0)
-            (void)json_object_set_new(map, openstack_text(port, "id"), json_true());
-    }
-    return map;
 }
 
 int openstack_prove(struct mirror_job *job, struct text *said, struct err *err)
@@ -497,9 +530,7 @@ int openstack_prove(struct mirror_job *job, struct text *said, struct err *err)
         int result = openstack_look(job, err);
         if (result < 0)
             return result;
-        json_t *down = ports_down(os);
-        n_waiting = count_waiting(job, down, &n_flows, first);
-        json_decref(down);
+        n_waiting = count_waiting(job, &n_flows, first);
         if (n_waiting == 0 || ms >= ACTIVE_MS)
             break;
         if (!cloud_http_wait(os->http, LOOK_MS))

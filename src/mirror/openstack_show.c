@@ -154,7 +154,8 @@ static bool is_mirrored(const struct cloud_nic *nic, char why[200], void *with)
 {
     const struct known *known = with;
     const char *status = openstack_text(known->by_port, nic->id);
-    if (strcmp(status, "ACTIVE") == 0)
+    /* Of a machine that is off there is nothing to copy, and its agent waits until it runs. */
+    if (strcmp(status, "ACTIVE") == 0 || (*status && openstack_is_down(known->os, nic->id)))
         return true;
     if (*status)
         (void)snprintf(why, 200, "its tap flow is %.40s", status);
@@ -220,7 +221,9 @@ int openstack_measure(struct mirror_job *job, const struct mirror_set *found,
                        list == OPENSTACK_SERVICES
                            ? openstack_text(object->is, "port_id")
                            : label_of(os, openstack_text(object->is, "source_port")));
-        if (strcmp(status, "ACTIVE") != 0)
+        bool is_off = openstack_is_down(
+            os, openstack_text(object->is, list == OPENSTACK_SERVICES ? "port_id" : "source_port"));
+        if (strcmp(status, "ACTIVE") != 0 && (list == OPENSTACK_SERVICES || !is_off))
             (void)snprintf(one->trouble, sizeof one->trouble,
                            "it is %.40s: the agent of the port's host did not set it up (is the "
                            "machine running, and the agent's extension taas on?)",

@@ -148,21 +148,9 @@ int openstack_find_target(struct openstack *os, const struct openstack_wish *wis
     return 0;
 }
 
-bool openstack_ports_down(const struct openstack *os, size_t *out_n)
+bool openstack_is_down(const struct openstack *os, const char *port)
 {
-    json_t *map = json_object(), *port;
-    size_t i;
-    *out_n = 0;
-    json_array_foreach(os->lists[OPENSTACK_PORTS], i, port)
-    {
-        if (strcmp(openstack_text(port, "status"), "DOWN") == 0)
-            (void)json_object_set_new(map, openstack_text(port, "id"), json_true());
-    }
-    for (i = 0; i < os->inventory.n; i++)
-        *out_n += os->inventory.at[i].fate == CLOUD_WANTED &&
-                  json_object_get(map, os->inventory.at[i].id) != NULL;
-    json_decref(map);
-    return *out_n > 0;
+    return strcmp(openstack_text(openstack_port(os, port), "status"), "DOWN") == 0;
 }
 
 /* ---- ids ---- */

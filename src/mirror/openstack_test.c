@@ -88,6 +88,20 @@ static void test_odd(void **state)
     os_bed.slow = false;
     must_apply("web", "--instance=web-1" TO_SENSOR, "+tap-flow " WEB1);
     must_remove("web");
+    /* What its agent has not set up yet is deleted when it has. */
+    must_apply("web", "--instance=web-1" TO_SENSOR, "+tap-service " SENSOR "; +tap-flow " WEB1);
+    json_object_set_new(get("tap_services", 0), "status", json_string("DOWN"));
+    json_object_set_new(get("tap_flows", 0), "status", json_string("DOWN"));
+    os_bed.n_early = 0;
+    must_remove("web");
+    assert_int_equal(os_bed.n_early, 0);
+    /* Of a port that is gone no agent says that its flow is. */
+    json_t *flow = os_bed_json("{'id':'old','source_port':'gone','description':'cloudspan:mirror="
+                               "web key=gone','status':'PENDING_DELETE','project_id':'shop'}");
+    json_array_append_new(os_bed_list("tap_flows"), flow);
+    must_apply("web", "--instance=web-1" TO_SENSOR,
+               "-tap-flow gone; +tap-service " SENSOR "; +tap-flow " WEB1);
+    must_remove("web");
     /* An agent that does nothing. */
     os_bed.slow = true;
     assert_int_equal(start(&run, "web", "--instance=web-1" TO_SENSOR), 0);

@@ -33,22 +33,57 @@ static bool has_address(const struct cloud_nic *nic, const struct addr *wanted)
     return false;
 }
 
-/* The collector's own port, whose copies would be copied again. */
+/* The collector's port, whose copies would be copied again; and its machine's other ones, by which
+ * it may hand them on. */
 static void mark_own(struct openstack *os, const struct openstack_wish *wish)
 {
-    char address[ADDR_TEXT_MAX + 1], floating[64] = "";
+    char address[ADDR_TEXT_MAX + 1], port[64], machine[64] = "";
     address[addr_format(&wish->to.addr, address)] = '\0';
-    if (!os->target)
-        put_floating(os, address, floating);
+    if (os->target)
+        (void)snprintf(port, sizeof port, "%s", openstack_text(os->target, "id"));
+    else
+        put_floating(os, address, port);
+    for (size_t i = 0; i < os->inventory.n; i++) {
+        const struct cloud_nic *nic = &os->inventory.at[i];
+        if (strcmp(nic->id, port) == 0 || (!os->target && has_address(nic, &wish->to.addr))) {
+            (void)snprintf(port, sizeof port, "%s", nic->id);
+            (void)snprintf(machine, sizeof machine, "%s", nic->machine);
+        }
+    }
     for (size_t i = 0; i < os->inventory.n; i++) {
         struct cloud_nic *nic = &os->inventory.at[i];
-        bool own = os->target ? strcmp(nic->id, openstack_text(os->target, "id")) == 0
-                              : strcmp(nic->id, floating) == 0 || has_address(nic, &wish->to.addr);
-        if (!own)
+        if (strcmp(nic->id, port) != 0 && (!machine[0] || strcmp(nic->machine, machine) != 0))
             continue;
         nic->fate = CLOUD_OWN;
         (void)snprintf(nic->why, sizeof nic->why, "it is the collector's");
     }
+}
+
+/* Ports that somebody else copies: the agent keeps one flow of a port, the newest, and takes it
+ * away with whichever of the two is deleted first, while Neutron goes on calling the other one
+ * ACTIVE. */
+static void mark_taken(struct openstack *os, const char *mirror)
+{
+    json_t *taken = json_object(), *one;
+    size_t i;
+    json_array_foreach(os->lists[OPENSTACK_FLOWS], i, one)
+    {
+        if (taken && !openstack_is_ours(one, mirror) &&
+            strcmp(openstack_text(one, "status"), "PENDING_DELETE") != 0)
+            (void)json_object_set(taken, openstack_text(one, "source_port"), one);
+    }
+    for (i = 0; i < os->inventory.n; i++) {
+        struct cloud_nic *nic = &os->inventory.at[i];
+        const json_t *flow = json_object_get(taken, nic->id);
+        if (!flow || nic->fate != CLOUD_WANTED)
+            continue;
+        nic->fate = CLOUD_UNFIT;
+        (void)snprintf(nic->why, sizeof nic->why,
+                       "the tap flow %.40s (%.60s), not of this mirror, copies it, and a port can "
+                       "have one",
+                       openstack_text(flow, "id"), openstack_text(flow, "name"));
+    }
+    json_decref(taken);
 }
 
 /* ---- limits ---- */
@@ -282,6 +317,8 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
     if (result < 0)
         return result;
     mark_own(os, wish);
+    if (os->target)
+        mark_taken(os, job->name);
     if (!choose(wish, os, remarks))
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < os->inventory.n; i++)
@@ -290,7 +327,10 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
     if (result == 0)
         result = os->target ? want_flows(job, n_wanted, out, remarks, err)
                             : want_mirrors(job, n_wanted, out, err);
-    if (result == 0 && openstack_ports_down(os, &n_down))
+    for (size_t i = 0; i < os->inventory.n; i++)
+        n_down += os->inventory.at[i].fate == CLOUD_WANTED &&
+                  openstack_is_down(os, os->inventory.at[i].id);
+    if (result == 0 && n_down)
         text_format(
             remarks,
             n_down == 1

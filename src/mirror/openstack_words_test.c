@@ -114,9 +114,22 @@ static void test_status(void **state)
     assert_string_equal(measures.at[1].trouble, "");
     assert_non_null(strstr(measures.at[2].trouble, "DOWN"));
     free(measures.at);
+    stop(&run);
+    /* One that is off has nothing that could be copied. */
+    json_object_set_new(get("ports", 1), "status", json_string("DOWN"));
+    assert_int_equal(start(&run, "web", "--tag=role=web" TO_SENSOR), 0);
+    assert_int_equal(plan(&run), 0);
+    assert_non_null(strstr(run.remarks.at, "1 port is down"));
+    assert_int_equal(provider_openstack.measure(&run.job, &run.found, &measures, &run.err), 0);
+    assert_string_equal(measures.at[2].trouble, "");
+    free(measures.at);
+    assert_int_equal(provider_openstack.cover(&run.job, &run.found, &coverage, &run.err), 0);
+    for (size_t i = 0; i < coverage.n; i++)
+        assert_true(coverage.at[i].mirrored || !coverage.at[i].wanted);
+    free(coverage.at);
     /* A machine without a flow is no source. */
-    run.wanted.n = 2;
-    assert_int_equal(provider_openstack.sources(&run.job, &run.wanted, &sources, &run.err), 0);
+    const struct mirror_set made = {.at = run.wanted.at, .n = 2};
+    assert_int_equal(provider_openstack.sources(&run.job, &made, &sources, &run.err), 0);
     assert_int_equal(sources.n, 1);
     assert_string_equal(sources.at[0].name, "web-1");
     assert_string_equal(sources.at[0].macs[0], "fa:16:3e:00:00:01");
@@ -126,6 +139,64 @@ static void test_status(void **state)
     assert_true(sources.at[0].leaks_tag);
     free(sources.at);
     stop(&run);
+}
+
+/* This machine's port is known by a MAC address: the loopback's here. */
+static void test_self(void **state)
+{
+    static const char mac[] = "00:00:00:00:00:00";
+    (void)state;
+    struct run run;
+    struct mirror_sources sources = {0};
+    json_object_set_new(get("ports", 3), "mac_address", json_string(mac));
+    must_apply("web", "--instance=web-1 --to=self", "+tap-service " SENSOR "; +tap-flow " WEB1);
+    assert_int_equal(start(&run, "web", "--instance=web-1 --to=self"), 0);
+    assert_int_equal(plan(&run), 0);
+    assert_int_equal(provider_openstack.sources(&run.job, &run.wanted, &sources, &run.err), 0);
+    assert_true(sources.at[0].collector[0] && strcmp(sources.at[0].collector, "10.60.0.14") != 0);
+    free(sources.at);
+    stop(&run);
+    /* Of two the one with the tap service; without, it has to be said. */
+    json_object_set_new(get("ports", 2), "mac_address", json_string(mac));
+    must_plan("web", "--instance=web-1 --to=self", "", false);
+    must_remove("web");
+    must_refuse("--instance=web-1 --to=self", -EINVAL, "port:" SENSOR);
+}
+
+/* A machine's other cards are mirrored with it, unless it is the collector. */
+static void test_cards(void **state)
+{
+    (void)state;
+    json_object_set_new(get("ports", 1), "device_id", json_string("m1"));
+    json_object_set_new(get("ports", 2), "device_id", json_string("m4"));
+    must_apply("web", "--all-instances" TO_SENSOR,
+               "+tap-service " SENSOR "; +tap-flow " WEB1 "; +tap-flow " WEB2);
+    struct run run;
+    struct mirror_sources sources = {0};
+    assert_int_equal(start(&run, "web", "--all-instances" TO_SENSOR), 0);
+    assert_int_equal(plan(&run), 0);
+    assert_int_equal(provider_openstack.sources(&run.job, &run.wanted, &sources, &run.err), 0);
+    assert_int_equal(sources.n, 1);
+    assert_string_equal(sources.at[0].name, "web-1");
+    assert_string_equal(sources.at[0].macs[1], "fa:16:3e:00:00:02");
+    free(sources.at);
+    stop(&run);
+}
+
+/* Without Nova machines are called what their ports are. */
+static void test_no_nova(void **state)
+{
+    (void)state;
+    json_object_set_new(get("ports", 0), "dns_name", json_string("web.example"));
+    json_array_append_new(json_object_get(get("ports", 1), "tags"), json_string("role=web"));
+    json_array_clear(os_bed_list("servers"));
+    must_plan("web", "--instance=web.example" TO_SENSOR, "+tap-service " SENSOR "; +tap-flow " WEB1,
+              false);
+    must_plan("web", "--instance=p2" TO_SENSOR, "+tap-service " SENSOR "; +tap-flow " WEB2, false);
+    must_plan("web", "--tag=role=web" TO_SENSOR, "+tap-service " SENSOR "; +tap-flow " WEB2, false);
+    must_plan("web", "--instance=m3" TO_SENSOR, "+tap-service " SENSOR "; +tap-flow " DB, false);
+    must_plan("web", "--subnet=shop-subnet --exclude=role=web" TO_SENSOR,
+              "+tap-service " SENSOR "; +tap-flow " WEB1 "; +tap-flow " DB, false);
 }
 
 static void test_names(void **state)
@@ -156,6 +227,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_quota, begin, end),
         cmocka_unit_test_setup_teardown(test_words, begin, end),
         cmocka_unit_test_setup_teardown(test_status, begin, end),
+        cmocka_unit_test_setup_teardown(test_self, begin, end),
+        cmocka_unit_test_setup_teardown(test_cards, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_nova, begin, end),
         cmocka_unit_test_setup_teardown(test_names, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

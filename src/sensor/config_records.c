@@ -90,17 +90,6 @@ static bool is_same_machine(const struct config_source *a, const struct config_s
     return same;
 }
 
-/* Two mirrors of one machine, which one record may call otherwise than the other; or two machines
- * of a cloud that have one name. Where ids are not known the name decides. */
-static bool is_joined(const struct config_source *a, const struct config_source *b)
-{
-    if (!is_same_text(a->network_name, b->network_name))
-        return false;
-    if (a->machine && b->machine)
-        return strcmp(a->machine, b->machine) == 0;
-    return b->name && is_same_text(a->name, b->name);
-}
-
 /* ---- taking it over ---- */
 
 /* A list of structs with room for `more`; false: no memory. */
@@ -114,8 +103,12 @@ static bool make_room(void *list, size_t n, size_t more, size_t size)
 }
 
 /* One more mirror of a machine that another record names: what it is known by is put together. */
-static bool join(struct config_source *to, const struct config_source *from)
+static bool join(struct config_source *to, struct config_source *from)
 {
+    if (!to->machine) {
+        to->machine = from->machine;
+        from->machine = NULL;
+    }
     if (!make_room(&to->channels, to->n_channels, from->n_channels, sizeof *to->channels) ||
         !make_room(&to->addresses, to->n_addresses, from->n_addresses, sizeof *to->addresses) ||
         !make_room(&to->macs, to->n_macs, from->n_macs, sizeof *to->macs))
@@ -175,35 +168,107 @@ static bool set_apart(struct config_source *source)
     return true;
 }
 
-/* `n_named`: how many of config's sources are of the configuration itself. */
-static int take_source(struct config *config, size_t n_named, struct config_source *source,
-                       struct err *err)
+/* ---- machines that records said already ---- */
+
+struct taking {
+    struct config *config;
+    size_t n_named;   /* so many of config's sources are of the configuration itself */
+    uint32_t *places; /* of the others, by name and by id: place + 1, open addressing */
+    size_t capacity;  /* a power of two, or 0 */
+    const struct addr *own;
+    size_t n_own;
+};
+
+static const char *text_of(const struct config_source *source, bool by_id)
 {
-    bool has_name = false;
-    for (size_t i = 0; i < config->n_sources; i++) {
-        struct config_source *other = &config->sources[i];
-        if (i < n_named && is_same_machine(other, source))
-            return 0;
-        if (i >= n_named && is_joined(other, source))
-            return join(other, source) ? 0 : no_memory(err);
-        has_name |= source->name && is_same_text(other->name, source->name) && source->machine &&
-                    other->machine && is_same_text(other->network_name, source->network_name);
+    return by_id ? source->machine : source->name;
+}
+
+/* Where the machine with this name, or with this id, in this network is, or would be. */
+static uint32_t *place_of(const struct taking *t, const struct config_source *source, bool by_id)
+{
+    const char *text = text_of(source, by_id), *network = source->network_name;
+    uint64_t seed = network ? XXH3_64bits_withSeed(network, strlen(network), by_id) : by_id;
+    size_t i = XXH3_64bits_withSeed(text, strlen(text), seed) & (t->capacity - 1);
+    for (; t->places[i]; i = (i + 1) & (t->capacity - 1)) {
+        const struct config_source *there = &t->config->sources[t->places[i] - 1];
+        if (is_same_text(text_of(there, by_id), text) && is_same_text(there->network_name, network))
+            break;
     }
-    if (has_name && !set_apart(source))
+    return &t->places[i];
+}
+
+static struct config_source *find(const struct taking *t, const struct config_source *source,
+                                  bool by_id)
+{
+    uint32_t place = t->capacity && text_of(source, by_id) ? *place_of(t, source, by_id) : 0;
+    return place ? &t->config->sources[place - 1] : NULL;
+}
+
+static void remember(struct taking *t, size_t i)
+{
+    const struct config_source *source = &t->config->sources[i];
+    for (int by_id = 0; by_id < 2; by_id++) {
+        uint32_t *place = text_of(source, by_id) ? place_of(t, source, by_id) : NULL;
+        if (place && !*place)
+            *place = (uint32_t)i + 1;
+    }
+}
+
+/* For one source more. False: no memory. */
+static bool make_places(struct taking *t)
+{
+    size_t n = t->config->n_sources - t->n_named, capacity = t->capacity ? t->capacity : 64;
+    if (t->capacity && 4 * (n + 2) < t->capacity)
+        return true;
+    while (4 * (n + 2) >= capacity)
+        capacity *= 2;
+    uint32_t *places = calloc(capacity, sizeof *places);
+    if (!places)
+        return false;
+    free(t->places);
+    t->places = places;
+    t->capacity = capacity;
+    for (size_t i = t->n_named; i < t->config->n_sources; i++)
+        remember(t, i);
+    return true;
+}
+
+/* Two mirrors of one machine, which one record may call otherwise than the other; or two machines
+ * of a cloud that have one name. Where ids are not known the name decides. */
+static int take_source(struct taking *t, struct config_source *source, struct err *err)
+{
+    struct config *config = t->config;
+    for (size_t i = 0; i < t->n_named; i++)
+        if (is_same_machine(&config->sources[i], source))
+            return 0;
+    struct config_source *same = find(t, source, true), *namesake = find(t, source, false);
+    bool is_other = namesake && namesake->machine && source->machine;
+    if (!same && namesake && !is_other)
+        same = namesake;
+    if (same) {
+        if (!join(same, source))
+            return no_memory(err);
+        remember(t, (size_t)(same - config->sources)); /* its id may be known now */
+        return 0;
+    }
+    if (is_other && !set_apart(source))
         return no_memory(err);
     if (config->n_sources == CONFIG_MAX_SOURCES)
         return err_set(err, -E2BIG, "%s: more than %d sources", config->files[source->place.file],
                        CONFIG_MAX_SOURCES);
-    if (!make_room(&config->sources, config->n_sources, 1, sizeof *config->sources))
+    if (!make_places(t) ||
+        !make_room(&config->sources, config->n_sources, 1, sizeof *config->sources))
         return no_memory(err);
-    config->sources[config->n_sources++] = *source;
+    config->sources[config->n_sources] = *source;
     *source = (struct config_source){0}; /* whose texts and lists these are now */
+    remember(t, config->n_sources++);
     return 0;
 }
 
-static int take_record(struct config *config, size_t n_named, struct config *record,
-                       const char *path, const struct addr *own, size_t n_own, struct err *err)
+static int take_record(struct taking *t, struct config *record, const char *path, struct err *err)
 {
+    struct config *config = t->config;
     if (config->n_files == UINT16_MAX)
         return err_set(err, -E2BIG, "%s: there are too many records", path);
     if (!make_room(&config->files, config->n_files, 1, sizeof *config->files))
@@ -215,10 +280,10 @@ static int take_record(struct config *config, size_t n_named, struct config *rec
     int result = 0;
     for (size_t i = 0; i < record->n_sources && result == 0; i++) {
         const char *for_whom = record->sources[i].collector;
-        if (!is_own(for_whom ? for_whom : record->collector, own, n_own))
+        if (!is_own(for_whom ? for_whom : record->collector, t->own, t->n_own))
             continue;
         set_file(&record->sources[i], file);
-        result = take_source(config, n_named, &record->sources[i], err);
+        result = take_source(t, &record->sources[i], err);
     }
     return result;
 }
@@ -231,15 +296,14 @@ static bool has_own(const struct config *record, const struct addr *own, size_t 
     return any;
 }
 
-static int add_record(struct config *config, size_t n_named, const char *path,
-                      const struct addr *own, size_t n_own, struct err *err)
+static int add_record(struct taking *t, const char *path, struct err *err)
 {
     struct config *record = NULL;
     int result = config_new(&record, err);
     if (result == 0)
         result = config_add_file(record, path, err);
-    if (result == 0 && has_own(record, own, n_own))
-        result = take_record(config, n_named, record, path, own, n_own, err);
+    if (result == 0 && has_own(record, t->own, t->n_own))
+        result = take_record(t, record, path, err);
     config_free(record);
     return result;
 }
@@ -353,17 +417,20 @@ static size_t list_records(char ***out)
 int config_add_records(struct config *config, struct err *err)
 {
     char **paths;
-    size_t n = list_records(&paths), n_named = config->n_sources;
+    size_t n = list_records(&paths);
+    struct taking t = {.config = config, .n_named = config->n_sources};
     struct addr *own = calloc(OWN_MAX, sizeof *own);
     int result = own ? 0 : no_memory(err);
-    size_t n_own = own && n ? linux_own_addresses(own, OWN_MAX) : 0;
+    t.own = own;
+    t.n_own = own && n ? linux_own_addresses(own, OWN_MAX) : 0;
     for (size_t i = 0; i < n; i++) {
         if (result == 0)
-            result = add_record(config, n_named, paths[i], own, n_own, err);
+            result = add_record(&t, paths[i], err);
         free(paths[i]);
     }
-    if (result == 0 && n && !drop_shared(config, n_named))
+    if (result == 0 && n && !drop_shared(config, t.n_named))
         result = no_memory(err);
+    free(t.places);
     free(paths);
     free(own);
     return result;

@@ -192,6 +192,15 @@ static void test_machines(void **state)
     assert_int_equal(config->sources[2].n_channels, 2);
     assert_int_equal(config->sources[3].n_channels, 2);
     config_free(config);
+    /* A record that knows no id, and then one that does. */
+    write_file("state/sources/c.yaml", OURS "sources:\n"
+                                            "  - {name: db, channel: vxlan:7, machine: i-2}\n"
+                                            "  - {name: db, channel: vxlan:8, machine: i-5}\n"
+                                            "  - {name: plain, channel: vxlan:9}\n"
+                                            "  - {name: plain, channel: vxlan:10, machine: i-6}\n"
+                                            "  - {name: plain, channel: vxlan:11, machine: i-7}\n");
+    check_names("web old db web-9fedcba0 db-i-5 plain plain-i-7");
+    write_file("state/sources/c.yaml", "");
     /* As long as names may be, with a character at the end that is not to be cut in two. */
     char text[512], name[64];
     memset(name, 'x', 53);

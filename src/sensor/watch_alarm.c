@@ -51,19 +51,22 @@ static const char *note_of(enum health_state state)
     return "Mirror::All_Clear";
 }
 
+void watch_notice(struct watch *w, int64_t now, const char *machine, const char *note,
+                  const char *text)
+{
+    struct about about = {w, machine};
+    struct flow_context context = {
+        .log = w->log, .clock = now, .now = now, .extra = put_extra, .owner = &about};
+    if (!w->log)
+        return;
+    notice(&context, NULL, note, text, str_c(machine));
+    log_writer_flush(w->log);
+}
+
 void watch_alarm(void *with, const struct snapshot_alarm *alarm)
 {
     struct watch *w = with;
-    if (w->log) {
-        struct about about = {w, alarm->machine};
-        struct flow_context context = {.log = w->log,
-                                       .clock = alarm->ts,
-                                       .now = alarm->ts,
-                                       .extra = put_extra,
-                                       .owner = &about};
-        notice(&context, NULL, note_of(alarm->state), alarm->text, str_c(alarm->machine));
-        log_writer_flush(w->log);
-    }
+    watch_notice(w, alarm->ts, alarm->machine, note_of(alarm->state), alarm->text);
     if (w->options.screen->alarm)
         w->options.screen->alarm(w->options.screen->with, alarm);
     if (w->config->n_on_alarm == 0)

@@ -85,6 +85,9 @@ void watch_balance(struct watch *w);    /* after each update of the machines */
 
 /* watch_alarm.c */
 void watch_alarm(void *with, const struct snapshot_alarm *alarm);
+/* A line of notice.log about a machine. */
+void watch_notice(struct watch *w, int64_t now, const char *machine, const char *note,
+                  const char *text);
 
 /* watch_measures.c: of an interval that begins now, or ended. */
 void watch_start_measures(struct watch *w);

@@ -32,22 +32,32 @@ struct difference {
     const char *worst; /* the machine of which the most */
 };
 
-static void compare_lost(const struct config_source *a, const struct config_source *b,
-                         struct difference *d)
+/* Lines of notice.log that one look makes at most. */
+#define NOTICES_MAX 100
+
+static void compare_lost(struct watch *w, const struct config_source *a,
+                         const struct config_source *b, struct difference *d)
 {
+    char text[160];
     if (!a->lost_before.has || !b->lost_before.has || b->lost_before.n <= a->lost_before.n)
         return;
     uint64_t n = b->lost_before.n - a->lost_before.n;
     d->n_lost += n;
-    d->n_losing++;
+    if (d->n_losing++ < NOTICES_MAX) {
+        (void)snprintf(text, sizeof text,
+                       "%.64s: its cloud could not mirror %llu packets more (%llu in all)", b->name,
+                       (unsigned long long)n, (unsigned long long)b->lost_before.n);
+        watch_notice(w, clock_now(), b->name, "Mirror::Not_Mirrored", text);
+    }
     if (n > d->most_lost) {
         d->most_lost = n;
         d->worst = b->name;
     }
 }
 
-static struct difference compare(const struct config *before, const struct config *now)
+static struct difference compare(struct watch *w, const struct config *now)
 {
+    const struct config *before = w->config;
     const struct config_source **a = sort_sources(before), **b = sort_sources(now);
     struct difference d = {.first = "", .worst = ""};
     for (size_t i = 0, k = 0; a && b && (i < before->n_sources || k < now->n_sources);) {
@@ -60,7 +70,7 @@ static struct difference compare(const struct config *before, const struct confi
         d.n_new += order > 0;
         d.n_changed += order == 0 && !same;
         if (order == 0)
-            compare_lost(a[i], b[k], &d);
+            compare_lost(w, a[i], b[k], &d);
         if (!same && !d.first[0])
             d.first = name;
         i += order <= 0;
@@ -84,7 +94,7 @@ void watch_follow_records(struct watch *w)
         watch_say(w, NOTE_ERROR, "%s; the records of mirrors before stay in force", err.text);
         return;
     }
-    struct difference d = compare(w->config, config);
+    struct difference d = compare(w, config);
     (void)snprintf(first, sizeof first, "%s", d.first);
     (void)snprintf(worst, sizeof worst, "%s", d.worst);
     if (!watch_take_config(w, config))
@@ -98,8 +108,9 @@ void watch_follow_records(struct watch *w)
                   w->config->n_sources, w->config->n_sources == 1 ? "" : "s");
     else if (n > 1)
         watch_say(w, NOTE_INFO,
-                  "records of mirrors: %zu machines are new, %zu gone, %zu changed; %zu now",
-                  d.n_new, d.n_gone, d.n_changed, w->config->n_sources);
+                  "records of mirrors: %zu new, %zu gone, %zu changed; %zu machine%s now", d.n_new,
+                  d.n_gone, d.n_changed, w->config->n_sources,
+                  w->config->n_sources == 1 ? "" : "s");
     if (d.n_losing == 1)
         watch_say(w, NOTE_WARN, "%s: its cloud could not mirror %llu packets more", worst,
                   (unsigned long long)d.n_lost);

@@ -228,6 +228,10 @@ def judge_form(service, action, found, row):
     except (KeyError, ValueError, TypeError) as wrong:
         return [f"the model does not have {wrong!r} in {given}"]
     missing = required_missing(found.input_shape, parameters)
+    # botocore puts a token of its own where none is given, so that a call can be told again.
+    missing += [name for name, child in (found.input_shape.members if found.input_shape else
+                                         {}).items()
+                if child.metadata.get("idempotencyToken") and name not in parameters]
     theirs = serialized(service, action, parameters)
     wrong = [f"{name} is missing" for name in missing]
     for name in sorted(set(ours) | set(theirs)):

@@ -240,12 +240,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     return self.reply(200, "application/json", answer.encode())
                 except (ValueError, KeyError, TypeError, AttributeError) as wrong:
                     return self.reply(400, "application/json", json.dumps(repr(wrong)).encode())
+            if path == "/container":
+                return self.container(headers)
             if path.startswith("/latest/"):
                 return self.metadata(urllib.parse.unquote(path[8:]), headers)
             return self.reply(*work_on(self.cloud, self.command, self.path, headers, body))
         except Closed:
             self.close_connection = True
             return None
+
+    def container(self, headers):
+        """Credentials as a container gets them."""
+        if not self.cloud.container_role or headers.get("authorization") != self.cloud.container_key:
+            return self.reply(401, "text/plain", b"")
+        with self.cloud.lock:
+            text = aws_metadata.credentials(self.cloud, self.cloud.container_role, 3600)
+        return self.reply(200, "application/json", text.encode())
 
     def metadata(self, path, headers):
         try:

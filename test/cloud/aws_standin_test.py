@@ -470,7 +470,7 @@ def the_referee(bed):
     row = next(row for row in bed.cloud.log if row["action"] == "CreateTrafficMirrorSession")
     for old, new in (("SessionNumber", "Sessionnumber"), ("SessionNumber=1", "SessionNumber=one"),
                      ("TagSpecification.1.Tag", "TagSpecification.1.Tags"),
-                     ("SessionNumber=1&", ""), ("NetworkInterfaceId=e", "NetworkInterfaceId=f")):
+                     ("SessionNumber=1&", ""), ("&ClientToken=", "&Description="), ("NetworkInterfaceId=e", "NetworkInterfaceId=f")):
         must(old in row["body"], old)
         must(aws_model.judge(bed.cloud, {**row, "body": row["body"].replace(old, new)}),
              f"{old} -> {new} is not seen")

@@ -133,6 +133,8 @@ class Cloud:
         self.hook = None         # called with (n, "before" or "after", action) of our calls
         self.roles = {}          # ARN: seconds that its credentials last
         self.web_tokens = set()
+        self.container_role = None  # ARN of what a container is, and what it has to show
+        self.container_key = None
         self.metadata = {}       # path below /latest/: text
         self.hop_limit = False   # the metadata service does not answer a PUT
         self.imds_tokens = {}

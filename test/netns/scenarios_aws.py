@@ -305,7 +305,7 @@ def target(lab):
     aws = Aws(lab, two)
     aws.cloud.transit = 2
     subnet = aws.interface("collector").subnet
-    answer = aws.call("target", "create", "--subnet", subnet, "--yes").must(DONE)
+    answer = aws.call("target", "create", subnet, "--yes").must(DONE)
     made = [eni for eni in aws.cloud.all("network-interface") if eni.own]
     must(len(made) == 1 and made[0].id in answer.out, answer.said())
     for name in ("collector", "collector-2"):
@@ -353,7 +353,7 @@ def follow(lab):
     with aws.cloud.lock:
         aws.cloud.behind_our_back(aws.sessions()[("web-3", 0)].id)
     wait_until(lambda: process.must_run() and ("web-3", 0) in aws.sessions(),
-               lambda: f"web-3 is not mirrored again\n{process.said()}", limit=60, every=0.2)
+               lambda: f"web-3 is not mirrored again\n{process.said()}", limit=120, every=0.2)
     must(process.stop() == 0, "follow ended with an error")
     aws.must_have_nothing_to_do()
     aws.judge()

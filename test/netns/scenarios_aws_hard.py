@@ -62,6 +62,8 @@ def faults(lab):
         must(code in said, f"{action}: {code} is not said:\n{answer.said()}")
         if code == "UnauthorizedOperation":
             must(f"ec2:{action}" in said, f"the right that lacks is not said:\n{answer.said()}")
+        elif status in (401, 403):
+            must("IAM action" not in said, f"no right lacks:\n{answer.said()}")
         aws.cloud.faults.remove(fault)
         converge(aws, f"{action}: {code}")
     # A rule that is said to be there may be ours, made by a call whose answer was lost: no failure,

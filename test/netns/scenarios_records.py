@@ -2,6 +2,7 @@
 and goes by itself."""
 import os
 import re
+import subprocess
 import time
 
 import packets as p
@@ -66,7 +67,7 @@ def records_follow(lab):
     wait_names(watch, "own")
     records.write("aws-prod", source("web", 5), source("db", 6))
     wait_names(watch, "own", "web", "db")
-    said_once(watch, "records of mirrors: 2 machines are new, 0 gone, 0 changed; 3 now")
+    said_once(watch, "records of mirrors: 2 new, 0 gone, 0 changed; 3 machines now")
     wait_until(lambda: watch.machine("web").get("packets"), "nothing is counted under the name")
     # What is edited is not taken along: it may be half done.
     with open(watch.config, "a", encoding="utf-8") as file:
@@ -77,7 +78,7 @@ def records_follow(lab):
     before = watch.machine("web")["packets"]
     records.write("aws-prod", source("web", 5, ", addresses: [10.0.0.2]"), source("cache", 8))
     wait_names(watch, "own", "web", "cache", "lab")
-    said_once(watch, "1 machines are new, 1 gone, 1 changed; 4 now")
+    said_once(watch, "1 new, 1 gone, 1 changed; 4 machines now")
     if watch.machine("db"):
         raise Failed(f"who is gone is still there: {watch.machine('db')}")
     if watch.machine("web")["packets"] < before:
@@ -214,9 +215,44 @@ def records_lost(lab):
     table = net.col.run(lab.cloudspan, "sources", "--socket", watch.socket, check=False)
     if not re.search(r"not mirrored: web: 58 packets .*\(28 in all\)", table) or "app: " in table:
         raise Failed(table)
-    watch.stop()
+    live = watch.stop()
+    notices = [(row["sub"], row["msg"]) for row in live["notice"].dicts()
+               if row["note"] == "Mirror::Not_Mirrored"]
+    if len(notices) != 4 or notices[0] != \
+            ("web", "web: its cloud could not mirror 50 packets more (150 in all)"):
+        raise Failed(f"notice.log: {notices}")
     if "67 packets were not mirrored, by the cloud's own count" not in watch.said():
         raise Failed(watch.said()[-2000:])
+
+
+@scenario("records-apply")
+def records_apply(lab):
+    """What the program records itself, while watch runs with the same state folder."""
+    net = Net(lab)
+    records = Records(lab)
+    watch = Watch(lab, net.col, "-l", "vxlan", env=records.env, config="sources: []\n")
+
+    def mirror(verb, *words):
+        done = subprocess.run(["ip", "netns", "exec", net.mon.name, lab.cloudspan, "mirror", verb,
+                               "linux", "--name", "lab", "-y", *words], env=records.env, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, timeout=120)
+        if done.returncode:
+            raise Failed(done.stdout)
+    mirror("apply", "--interface", "eth0", "--to", "vxlan:10.9.0.2", "--id", "77", "--machine", "mon-1")
+    wait_names(watch, "mon-1")
+    net.talk(1)
+    row = wait_until(lambda: watch.machine("mon-1").get("packets") and watch.machine("mon-1"),
+                     "nothing is heard of the machine")
+    if row["id"] != 77 or watch.snapshot()["refused_packets"]:
+        raise Failed(f"{row}")
+    mirror("apply", "--interface", "eth0", "--to", "vxlan:10.9.0.2", "--id", "78", "--machine", "mon-2")
+    wait_names(watch, "mon-2")
+    net.talk(1)
+    wait_until(lambda: watch.machine("mon-2").get("packets"), "nothing is heard under the new name")
+    mirror("remove")
+    wait_names(watch)
+    watch.stop()
 
 
 @scenario("records-taas")

@@ -309,6 +309,17 @@ def others_stay(project):
     mirror.must_have_nothing_to_do()
     mirror.remove()
     same("at a port that has a tap service", before, stack.shape())
+    # A port that somebody else's flow copies: Neutron would take a second one, and copy for one of the
+    # two only.
+    project.mirror("--instance", "web-2", name="second").must_refuse(["by hand", "copies"], "apply")
+    mirror = project.mirror("--tag", "role=web", name="first")
+    mirror.apply()
+    copied = [row for row in mirror.call("status", "--json").rows("coverage")
+              if row["machine"] == "web-2"]
+    if len(copied) != 1 or copied[0]["mirrored"] or "by hand" not in copied[0]["reason"]:
+        raise Failed(f"web-2 is copied already: {copied}")
+    mirror.remove()
+    same("beside a flow of the same machine", before, stack.shape())
     # Another project's port is not to be had.
     project.mirror("--instance", "web-1", to="other-sensor").must_refuse([], "apply")
     for kind, ident, token in reversed(made):
@@ -343,8 +354,8 @@ def behind_our_back(project):
     # A machine that goes.
     stack.unplug(project.ports["web-2"])
     stack.call("DELETE", "/v2.0/ports/" + project.id("web-2"))
+    mirror.apply()  # Neutron itself never ends the deletion of the flow then
     wait_until(lambda: len(project.flows()) == 1, "the flow of a port that is gone", 30, 0.2)
-    mirror.apply()
     project.must_mirror("web-1")
     mirror.status(DONE)
     # One that comes.
@@ -497,14 +508,20 @@ def os_print(project):
     """The printed commands make what apply makes, and take it away again."""
     stack = project.stack
     before = stack.shape()
-    mirror = project.mirror("--tag", "role=web", to="db", name="hand")
-    mirror.wish.append("--disable-port-security")
+    mirror = project.mirror("--tag", "role=web", name="hand")
     said = mirror.plan("--print").out
     make, undo = said.split("# To take it away again:")
-    stack.shell(make, mirror.environment())
+    stack.shell(make, mirror.credentials)
     stack.wait_taas()
     project.must_mirror("web-1", "web-2")
     mirror.call("plan", "--detailed-exitcode").must(DONE)
-    stack.shell(undo.replace("# ", ""), mirror.environment())
+    stack.shell(undo.replace("# ", ""), mirror.credentials)
     stack.wait_taas()
     same("the printed commands", before, stack.shape())
+    # And with the collector's port security, of which a group is chosen again by hand.
+    mirror.wish = ["--instance", "web-1", "--to", "port:" + project.id("db"),
+                   "--disable-port-security"]
+    stack.shell(mirror.plan("--print").out.split("# To take it away again:")[0], mirror.credentials)
+    port = stack.call("GET", "/v2.0/ports/" + project.id("db"))["port"]
+    if port["port_security_enabled"] or port["security_groups"]:
+        raise Failed(f"port security is on: {port}")

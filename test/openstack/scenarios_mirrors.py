@@ -90,7 +90,7 @@ def mirrors(lab, stack):
         front.servers.append(row)
         ports[name] = stack.port(name, network, machine=row["id"])["id"]
     if stack.has_mirrors:
-        print("tap mirrors by Neutron's own TaaS")
+        print("note: with Neutron's own tap mirrors")
         front.mirrors = Mirrors(stack)
         told, real = answers(stack, FRONT, ports["web"]), answers(stack, NEUTRON, ports["web"])
         for question, a, b in zip([("GET", "extension", None)] + QUESTIONS, told, real):
@@ -102,7 +102,7 @@ def mirrors(lab, stack):
         for row in rows(stack, front):
             stack.call("DELETE", "/v2.0/taas/tap_mirrors/" + row["id"], port=FRONT)
     else:
-        print("tap mirrors by a stand-in: this Neutron has none")
+        print("note: with a stand-in, as this Neutron has no tap mirrors")
         front.mirrors = Mirrors(stack)
     for kind, wire in (("gre", "gre"), ("erspan2", "erspanv1")):
         life(lab, stack, front, ports, kind, wire)

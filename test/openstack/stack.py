@@ -16,7 +16,8 @@ PYTHON = "/usr/bin/python3"  # that of Debian's packages
 HOST = "node1"  # what Neutron calls the machine
 KEYSTONE, NEUTRON, FRONT = 5000, 9696, 9600
 PASSWORD = "s3cret-of-the-admin"
-PARTS = {"keystone": "python3-keystone", "neutron": "python3-neutron",
+# Modules of Python, and the packages that have them.
+PARTS = {"openstackclient": "python3-openstackclient", "keystone": "python3-keystone", "neutron": "python3-neutron",
          "neutron_taas": "python3-neutron-taas"}
 
 KEYSTONE_CONF = """[DEFAULT]
@@ -319,6 +320,18 @@ class Stack:
         for kind in ("public", "internal", "admin"):
             self.identity("POST", "/endpoints", {"endpoint": {
                 "service_id": made, "interface": kind, "region_id": "RegionOne", "url": url}})
+
+    def shell(self, lines, credentials):
+        """Commands of a user, with Debian's openstackclient."""
+        path = self.path("bin")
+        os.makedirs(path, exist_ok=True)
+        program = os.path.join(path, "openstack")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\nexec {PYTHON} -B {HERE}/service.py openstack \"$@\"\n")
+        os.chmod(program, 0o755)
+        return self.ns.run("sh", "-ec", lines, limit=300, env={
+            **credentials, "PATH": path + ":/usr/bin:/bin", "LC_ALL": "C.UTF-8",
+            "PYTHONWARNINGS": "ignore"})
 
     # --- Things in it -------------------------------------------------------------------------
 
