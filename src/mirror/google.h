@@ -73,6 +73,12 @@ int google_blame(struct google *google, const char *method, const struct mirror_
                  void (*put)(const struct mirror_object *object, char out[GOOGLE_PATH_MAX]),
                  struct text *out, struct err *err) MUST_CHECK;
 
+/* The project's machines with an interface in the network (a path), of the zones that `wants` takes
+ * (NULL: all). `paths` gets interface's id -> machine's path. (google_inventory.c) */
+int google_inventory(struct google *google, const char *network,
+                     bool (*wants)(const char *zone, void *with), void *with,
+                     struct cloud_inventory *out, json_t *paths, struct err *err) MUST_CHECK;
+
 /* ---- looking and doing (google_find.c) ---- */
 
 int google_look(struct google_place *place, struct err *err) MUST_CHECK;

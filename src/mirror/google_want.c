@@ -99,88 +99,27 @@ static bool same_network(const struct google_place *place, const json_t *thing)
     return strcmp(google_path(google_text(thing, "network")), place->network) == 0;
 }
 
-/* Labels; and network tags, as keys without a value. */
-static void put_tags(struct cloud_nic *nic, const json_t *instance)
+static bool is_in_region(const char *zone, void *with)
 {
-    const json_t *labels = json_object_get(instance, "labels");
-    size_t i;
-    json_t *tag;
-    nic->tags = json_is_object(labels) ? json_copy((json_t *)(uintptr_t)labels) : json_object();
-    json_array_foreach(json_object_get(json_object_get(instance, "tags"), "items"), i, tag)
-    {
-        const char *key = json_string_value(tag);
-        if (key && !json_object_get(nic->tags, key))
-            (void)json_object_set_new(nic->tags, key, json_string(""));
-    }
-}
-
-static void take_nic(struct google_place *place, const json_t *instance, const json_t *interface,
-                     uint32_t order)
-{
-    struct cloud_inventory *inventory = &place->inventory;
-    const char *path = google_path(google_text(instance, "selfLink"));
-    const char *subnet = google_path(google_text(interface, "subnetwork"));
-    char id[GOOGLE_PATH_MAX + 64];
-    size_t i;
-    json_t *alias;
-    (void)snprintf(id, sizeof id, "%s/%s", path, google_text(interface, "name"));
-    struct cloud_nic *nic = cloud_inventory_add(inventory, id);
-    if (!nic)
-        return;
-    cloud_nic_text(inventory, &nic->machine, path);
-    cloud_nic_text(inventory, &nic->name, google_text(instance, "name"));
-    cloud_nic_text(inventory, &nic->network, google_last(place->network));
-    cloud_nic_text(inventory, &nic->subnet, subnet);
-    cloud_nic_text(inventory, &nic->subnet_name, google_last(subnet));
-    cloud_nic_text(inventory, &nic->zone, google_last(google_text(instance, "zone")));
-    cloud_nic_text(inventory, &nic->type, google_last(google_text(instance, "machineType")));
-    cloud_nic_address(nic, google_text(interface, "networkIP"));
-    cloud_nic_address(nic, google_text(interface, "ipv6Address"));
-    json_array_foreach(json_object_get(interface, "aliasIpRanges"), i, alias)
-    {
-        char address[64]; /* ranges of one address only */
-        (void)snprintf(address, sizeof address, "%s", google_text(alias, "ipCidrRange"));
-        char *slash = strchr(address, '/');
-        if (slash && strcmp(slash, "/32") == 0) {
-            *slash = '\0';
-            cloud_nic_address(nic, address);
-        }
-    }
-    put_tags(nic, instance);
-    nic->order = order;
-    if (json_object_get(place->own, path)) {
-        nic->fate = CLOUD_OWN;
-        (void)snprintf(nic->why, sizeof nic->why, "receives the copies");
-    }
-    if (json_object_set_new(place->paths, id, json_string(path)) < 0)
-        inventory->failed = true;
+    const struct google_place *place = with;
+    size_t len = strlen(place->region);
+    return strncmp(zone, place->region, len) == 0 && zone[len] == '-';
 }
 
 static int take_inventory(struct google_place *place, struct err *err)
 {
-    char path[160];
-    json_t *all = NULL, *instance, *interface;
-    size_t i, k, len = strlen(place->region);
-    (void)snprintf(path, sizeof path, "/projects/%s/aggregated/instances?maxResults=500",
-                   google_project(place->google));
-    int result = google_all(place->google, GOOGLE_COMPUTE, path, "items", "instances", &all, err);
     cloud_inventory_done(&place->inventory);
     json_decref(place->paths);
     place->paths = json_object();
-    json_array_foreach(all, i, instance)
-    {
-        const char *zone = google_last(google_text(instance, "zone"));
-        if (strncmp(zone, place->region, len) != 0 || zone[len] != '-')
+    int result = google_inventory(place->google, place->network, is_in_region, place,
+                                  &place->inventory, place->paths, err);
+    for (size_t i = 0; i < place->inventory.n; i++) {
+        struct cloud_nic *nic = &place->inventory.at[i];
+        if (!json_object_get(place->own, nic->machine))
             continue;
-        json_array_foreach(json_object_get(instance, "networkInterfaces"), k, interface)
-        {
-            if (same_network(place, interface))
-                take_nic(place, instance, interface, (uint32_t)k);
-        }
+        nic->fate = CLOUD_OWN;
+        (void)snprintf(nic->why, sizeof nic->why, "receives the copies");
     }
-    json_decref(all);
-    if (result == 0 && place->inventory.failed)
-        result = err_set(err, -ENOMEM, "out of memory, or more than %d interfaces", CLOUD_NICS_MAX);
     return result;
 }
 

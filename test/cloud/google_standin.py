@@ -70,6 +70,7 @@ class Google(Standin):
         self.has_metadata = False
         self.grants = []
         self.quota_projects = set()
+        self.numbers = False
 
     # ---- a world to start with ----
 
@@ -95,6 +96,11 @@ class Google(Standin):
                         machineType=URL + f"projects/{PROJECT}/zones/{zone}/machineTypes/e2-small",
                         labels=labels or {}, tags={"items": list(tags), "fingerprint": "x"},
                         networkInterfaces=[one])
+
+    def geneve_rule(self, name, network):
+        return self.add(f"projects/{PROJECT}/regions/{REGION}/forwardingRules/{name}",
+                        IPAddress="10.8.0.100", loadBalancingScheme="INTERNAL", IPProtocol="UDP",
+                        ports=["6081"], network=URL + network)
 
     def collector(self, name, network, instances, mirroring=True):
         group = self.add(f"projects/{PROJECT}/zones/{ZONE}/instanceGroups/{name}-group",
@@ -216,7 +222,8 @@ class Google(Standin):
             self.violations.append(str(wrong))
         method = re.search(r'methodName:"([^"]+)"', call.body["filter"])[1]
         return 200, {"entries": [entry for entry in self.entries
-                                 if method in entry["protoPayload"]["methodName"]]}, {}
+                                 if method.lower() in
+                               entry["protoPayload"]["methodName"].lower()]}, {}
 
     def log(self, method, path, caller=None):
         now = datetime.datetime.now(datetime.timezone.utc)
@@ -444,6 +451,9 @@ class Google(Standin):
                 if re.fullmatch(where + "/[^/]+", name)]
         rows, more = self.pages(call, rows)
         answer = {kind: rows} if rows else {}
+        if self.numbers:  # Google may write the project's number where we wrote its id
+            answer = json.loads(json.dumps(answer).replace(f"projects/{PROJECT}/",
+                                                           "projects/424242/"))
         if more:
             answer["nextPageToken"] = more
         return 200, answer, {}

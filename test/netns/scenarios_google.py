@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 
-from google_standin import PROJECT, REGION, URL, Google
+from google_standin import ORGANIZATION, PROJECT, REGION, URL, ZONE, Google
 from lab import Failed, need
 from rest_bench import CHANGES, FAILED, LACKING, UNHEALTHY, Bench, same
 from scenario import scenario
@@ -257,3 +257,186 @@ def google_credentials(lab):
     same("subject", "subject-token-1", cloud.grants[-1]["subject_token"])
     write({**user, "token_uri": "http://oauth2.example.com/token"})
     bench.must_say(bench.plan(codes=(FAILED,)), "https://")
+
+
+# ---- Network Security Integration ----
+
+def begin_nsi(lab, *wish):
+    bench, cloud = begin(lab)
+    sensors = cloud.network("sensors")
+    for letter in "ab":
+        cloud.geneve_rule(f"geneve-{letter}", sensors)
+    cloud.instance("web-b", f"projects/{PROJECT}/regions/{REGION}/subnetworks/sub-a", "10.0.0.44",
+                   zone=REGION + "-b")
+    bench.provider, bench.name = "google-nsi", "main"
+    bench.wish = ["--organization", ORGANIZATION, "--vpc", "main", "--to", f"{ZONE}:geneve-a",
+                  "--endpoint", cloud.url, *wish]
+    bench.some = ["--organization", ORGANIZATION, "--endpoint", cloud.url]
+    return bench, cloud
+
+
+OURS = [f"organizations/{ORGANIZATION}/locations/global/securityProfileGroups/cloudspan-main",
+        f"organizations/{ORGANIZATION}/locations/global/securityProfiles/cloudspan-main",
+        f"projects/{PROJECT}/global/firewallPolicies/cloudspan-main",
+        f"projects/{PROJECT}/locations/global/mirroringDeploymentGroups/cloudspan-main",
+        f"projects/{PROJECT}/locations/global/mirroringEndpointGroupAssociations/cloudspan-main",
+        f"projects/{PROJECT}/locations/global/mirroringEndpointGroups/cloudspan-main"]
+
+
+def made(cloud, before):
+    return sorted(set(cloud.things) - set(before))
+
+
+@scenario("google-nsi-life", "openssl")
+def google_nsi_life(lab):
+    """The whole chain is made, kept in step with zones, and taken away again."""
+    bench, cloud = begin_nsi(lab)
+    before = cloud.state()
+    said = bench.plan("--detailed-exitcode", codes=(CHANGES,))
+    bench.must_say(said, "mirroring deployment group", "mirroring rule cloudspan-main/1000",
+                   f"no collector in its zone {REGION}-b")
+    same("after plan", before, cloud.state())
+    bench.apply()
+    deployment = f"projects/{PROJECT}/locations/{ZONE}/mirroringDeployments/cloudspan-main"
+    same("made", sorted(OURS + [deployment]), made(cloud, before))
+    bench.must_have_nothing_to_do()
+    cloud.numbers = True
+    bench.must_have_nothing_to_do()
+    bench.status()
+    cloud.numbers = False
+    bench.wish += ["--to", f"{REGION}-b:geneve-b", "--cidr", "10.0.0.0/24"]
+    bench.apply()
+    same("another zone", sorted(OURS + [deployment, deployment.replace(ZONE, REGION + "-b")]),
+         made(cloud, before))
+    rules = cloud.things[OURS[2]]["packetMirroringRules"]
+    same("rules", [(1000, "INGRESS", ["0.0.0.0/0"], ["10.0.0.0/24"]),
+                   (1001, "EGRESS", ["10.0.0.0/24"], ["0.0.0.0/0"])],
+         [(rule["priority"], rule["direction"], rule["match"]["srcIpRanges"],
+           rule["match"]["destIpRanges"]) for rule in rules])
+    bench.must_have_nothing_to_do()
+    bench.remove()
+    same("after remove", before, cloud.state())
+
+
+@scenario("google-nsi-requests", "openssl")
+def google_nsi_requests(lab):
+    """Requests have the fields of the reference, in an order in which each finds what it names."""
+    bench, cloud = begin_nsi(lab)
+    cloud.count_from_now()
+    bench.apply()
+    posts = [call for call in cloud.calls if call.method == "POST" and call.path != "/token"]
+    where, labels = f"projects/{PROJECT}/locations", {"cloudspan": "main"}
+    organization = f"organizations/{ORGANIZATION}/locations/global"
+    text = {"labels": labels, "description": "cloudspan=main"}
+    firewall = f"/compute/v1/projects/{PROJECT}/global/firewallPolicies"
+    anywhere = ["0.0.0.0/0"]
+
+    def rule(priority, direction):
+        return {"priority": priority, "direction": direction, "action": "mirror", "disabled": False,
+                "description": "cloudspan=main", "securityProfileGroup":
+                f"//networksecurity.googleapis.com/{organization}/securityProfileGroups/cloudspan-main",
+                "match": {"srcIpRanges": anywhere, "destIpRanges": anywhere,
+                          "layer4Configs": [{"ipProtocol": "all"}]}}
+    same("requests", [
+        (f"/v1/{where}/global/mirroringDeploymentGroups", {
+            "network": f"projects/{PROJECT}/global/networks/sensors", **text}),
+        (f"/v1/{where}/{ZONE}/mirroringDeployments", {
+            "forwardingRule": f"projects/{PROJECT}/regions/{REGION}/forwardingRules/geneve-a",
+            "mirroringDeploymentGroup":
+                f"{where}/global/mirroringDeploymentGroups/cloudspan-main", **text}),
+        (f"/v1/{where}/global/mirroringEndpointGroups", {
+            "mirroringDeploymentGroup":
+                f"{where}/global/mirroringDeploymentGroups/cloudspan-main", **text}),
+        (f"/v1/{where}/global/mirroringEndpointGroupAssociations", {
+            "mirroringEndpointGroup": f"{where}/global/mirroringEndpointGroups/cloudspan-main",
+            "network": f"projects/{PROJECT}/global/networks/main", "labels": labels}),
+        (f"/v1/{organization}/securityProfiles", {
+            "type": "CUSTOM_MIRRORING", "customMirroringProfile": {
+                "mirroringEndpointGroup":
+                    f"{where}/global/mirroringEndpointGroups/cloudspan-main"}, **text}),
+        (f"/v1/{organization}/securityProfileGroups", {
+            "customMirroringProfile": f"{organization}/securityProfiles/cloudspan-main", **text}),
+        (firewall, {"name": "cloudspan-main", "description": "cloudspan=main"}),
+        (f"{firewall}/cloudspan-main/addPacketMirroringRule", rule(1000, "INGRESS")),
+        (f"{firewall}/cloudspan-main/addPacketMirroringRule", rule(1001, "EGRESS")),
+        (f"{firewall}/cloudspan-main/addAssociation", {
+            "name": "cloudspan-main",
+            "attachmentTarget": f"{URL}projects/{PROJECT}/global/networks/main"}),
+    ], [(call.path, call.body) for call in posts])
+    same("an id", "cloudspan-main", posts[0].query["mirroringDeploymentGroupId"])
+    bench.remove()
+
+
+@scenario("google-nsi-kill", "openssl")
+def google_nsi_kill(lab):
+    """Killed at any call, before or after Google did it: apply and remove go on from there."""
+    bench, cloud = begin_nsi(lab)
+    cloud.polls, cloud.page = 0, 100
+    before = cloud.state()
+    for phase in ("before", "after"):
+        number = 0
+        while bench.killed_at("apply", number, phase):
+            cloud.advance()
+            if number % 2 == 0:
+                bench.apply()
+                same(f"apply after a kill {phase} call {number}", 7, len(made(cloud, before)))
+            if cloud.state() != before:
+                bench.remove()
+            same(f"remove after a kill {phase} call {number}", before, cloud.state())
+            number += 1
+        if number < 25:
+            raise Failed(f"only {number} calls in an apply")
+        number = 0
+        while bench.killed_at("remove", number, phase):
+            cloud.advance()
+            bench.remove(codes=(0, FAILED, 2))
+            same(f"removed after a kill {phase} call {number} of remove", before, cloud.state())
+            bench.apply()
+            number += 2 if phase == "before" else 3
+        same("in the end", before, cloud.state())
+
+
+@scenario("google-nsi-others", "openssl")
+def google_nsi_others(lab):
+    """A firewall policy that the network has already gets our rules, and keeps its own; faults; what
+    others delete is seen, said and repaired."""
+    bench, cloud = begin_nsi(lab)
+    theirs = cloud.add(f"projects/{PROJECT}/global/firewallPolicies/theirs", description="of others",
+                       rules=[], packetMirroringRules=[
+                           {"priority": 1000, "direction": "INGRESS", "action": "do_not_mirror",
+                            "description": "theirs", "securityProfileGroup": "", "match": {}}],
+                       associations=[{"name": "a", "attachmentTarget":
+                                      f"{URL}projects/{PROJECT}/global/networks/main"}])
+    before = cloud.state()
+    bench.must_say(bench.plan(codes=(FAILED,)), "--firewall-policy theirs")
+    bench.wish += ["--firewall-policy", "theirs"]
+    bench.must_say(bench.plan(codes=(FAILED,)), "--priority")
+    bench.wish += ["--priority", "2000"]
+    cloud.fault(429, "RESOURCE_EXHAUSTED")
+    cloud.fault(503, "UNAVAILABLE", n=2, when=lambda call: call.method == "POST")
+    cloud.fault(409, "ABORTED", n=2, when=lambda call: "securityProfiles" in call.path and
+                call.method == "POST")
+    bench.apply()
+    same("rules", [1000, 2000, 2001],
+         [rule["priority"] for rule in cloud.things[theirs]["packetMirroringRules"]])
+    bench.must_have_nothing_to_do()
+    cloud.withdraw_tokens()
+    bench.status()
+    association = OURS[4]
+    cloud.drop_security(association, "mallory@example.com")
+    bench.must_say(bench.call("status", codes=(UNHEALTHY,)), "mallory@example.com",
+                   "there is no mirroring endpoint group association")
+    bench.apply()
+    bench.must_have_nothing_to_do()
+    bench.remove()
+    same("theirs is as it was", before, cloud.state())
+    # An operation that fails, and is tried again.
+    cloud.failing["mirroringEndpointGroups/cloudspan-main"] = (8, "Quota exceeded.")
+    bench.must_say(bench.apply(codes=(FAILED, LACKING)), "Quota exceeded")
+    cloud.failing.clear()
+    bench.apply()
+    bench.remove()
+    same("in the end", before, cloud.state())
+    # Something that is called so, without our label.
+    cloud.things[OURS[3]] = {"name": OURS[3], "labels": {"owner": "x"}, "network": "y"}
+    bench.must_say(bench.plan(codes=(FAILED,)), "not ours")
