@@ -139,6 +139,12 @@ static void show_remarks(const struct mirror_planned *planned, struct line *line
     }
 }
 
+/* A cloud's, whose machines are named one by one. */
+static bool is_of_many(const struct mirror_settings *settings)
+{
+    return settings->job.provider->cover != NULL;
+}
+
 void mirror_show_plan(const struct mirror_settings *settings, const struct mirror_planned *planned,
                       struct text *out)
 {
@@ -158,8 +164,11 @@ void mirror_show_plan(const struct mirror_settings *settings, const struct mirro
     }
     struct line line = line_of(settings, out);
     line_format(&line, STYLE_BOLD, "mirror %s", settings->job.name);
-    line_format(&line, STYLE_PLAIN, " (%s), machine %s", settings->job.provider->name,
-                settings->job.machine);
+    if (is_of_many(settings))
+        line_format(&line, STYLE_PLAIN, " (%s)", settings->job.provider->name);
+    else
+        line_format(&line, STYLE_PLAIN, " (%s), machine %s", settings->job.provider->name,
+                    settings->job.machine);
     line_end(&line);
     for (size_t i = 0; i < plan->n; i++)
         if (plan->at[i].action != MIRROR_KEEP || settings->verbose)
@@ -333,10 +342,18 @@ static void show_number(struct line *line, uint64_t n, const char *after)
     line_format(line, STYLE_PLAIN, ", %s %s", text, after);
 }
 
+static bool has_nothing_to_say(const struct mirror_measure *one)
+{
+    return one->n_seen == UINT64_MAX && one->n_mirrored == UINT64_MAX && !one->n_lost &&
+           !one->trouble[0];
+}
+
 static void show_counters(const struct mirror_measures *measures, struct line *line)
 {
     for (size_t i = 0; i < measures->n; i++) {
         const struct mirror_measure *one = &measures->at[i];
+        if (has_nothing_to_say(one))
+            continue;
         line_put(line, STYLE_DIM, "    ");
         line_put(line, STYLE_PLAIN, one->what);
         show_number(line, one->n_seen, "packets passed");
@@ -371,7 +388,8 @@ void mirror_show_status(const struct mirror_settings *settings, const struct mir
     line_field(&line, STYLE_PLAIN, "", 1, false);
     line_field(&line, STYLE_PLAIN, settings->job.provider->name, 9, false);
     line_field(&line, STYLE_PLAIN, "", 1, false);
-    line_field(&line, STYLE_PLAIN, settings->job.machine, 20, false);
+    line_field(&line, STYLE_PLAIN, is_of_many(settings) ? "see below" : settings->job.machine, 20,
+               false);
     line_field(&line, STYLE_PLAIN, "", 1, false);
     line_put(&line, strcmp(state, "ok") == 0 ? STYLE_GREEN : STYLE_RED, state);
     line_end(&line);
