@@ -9,7 +9,7 @@
 #   --list           say which there are
 #   --build DIR      the build whose program it is (build)
 #   --jobs N         how many run at the same time (one for each processor here, at most 3)
-#   --limit SECONDS  after this time a scenario hangs, and is ended (500)
+#   --limit SECONDS  after this time a scenario hangs, and is ended (900)
 #
 # The last line is always of the form "N passed, N failed, N skipped"; the exit code is 1 when
 # something failed. What each scenario said is in DIR/openstack/NAME.log; of one that failed, all logs
@@ -17,7 +17,7 @@
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
-build=$top/build jobs='' limit=500 patterns=()
+build=$top/build jobs='' limit=900 patterns=()
 
 wrong() {
     echo "check-openstack: $*" >&2

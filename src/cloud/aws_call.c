@@ -132,9 +132,13 @@ static int take_response(const struct aws_service *service, const char *action,
     }
     aws_explain(response->body, response->size, response->status, refusal);
     int result = aws_error_code(refusal);
-    if (result < 0)
-        return err_set(err, result, "%s: %s: %s%s%s%s", service->name, action, refusal->code,
-                       refusal->code[0] ? ": " : "", refusal->message, aws_error_advice(refusal));
+    if (result < 0) {
+        const char *advice = aws_error_advice(refusal, action);
+        size_t len = strlen(refusal->message); /* where the sentence goes on it has no full stop */
+        len -= *advice && len && refusal->message[len - 1] == '.';
+        return err_set(err, result, "%s: %s: %s%s%.*s%s", service->name, action, refusal->code,
+                       refusal->code[0] ? ": " : "", (int)len, refusal->message, advice);
+    }
     *out = json_object(); /* a dry run that would have worked */
     return *out ? 0 : err_set(err, -ENOMEM, "no memory for an answer");
 }

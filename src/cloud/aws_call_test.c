@@ -104,7 +104,8 @@ static void test_refusals(void **state)
     } refusals[] = {
         {400, REFUSAL("InvalidVpcID.NotFound", "gone"), -ENOENT, "InvalidVpcID.NotFound",
          "ec2: DescribeVpcs: InvalidVpcID.NotFound: gone"},
-        {403, REFUSAL("UnauthorizedOperation", "no"), -EACCES, "UnauthorizedOperation", "IAM"},
+        {403, REFUSAL("UnauthorizedOperation", "no."), -EACCES, "UnauthorizedOperation",
+         "no; the identity needs this action in its IAM"},
         {400, REFUSAL("TrafficMirrorSessionsPerInterfaceLimitExceeded", "3"), -EDQUOT,
          "TrafficMirrorSessionsPerInterfaceLimitExceeded", "3"},
         {400, REFUSAL("TrafficMirrorFilterRuleAlreadyExists", ""), -EEXIST,

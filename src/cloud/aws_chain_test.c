@@ -136,7 +136,7 @@ static void test_roles(void **state)
                                             "<Message>not you</Message></Error></ErrorResponse>"});
     check_refused(bed, &(struct aws_options){.profile = "one"}, -EACCES,
                   "credentials of role arn:aws:iam::1:role/one of profile one: sts: AssumeRole: "
-                  "AccessDenied: not you");
+                  "AccessDenied: not you; the role's trust policy");
     stopped(bed, &home);
 }
 

@@ -174,8 +174,11 @@ enum aws_fault aws_error_fault(const struct cloud_refusal *refusal)
     }
 }
 
-const char *aws_error_advice(const struct cloud_refusal *refusal)
+const char *aws_error_advice(const struct cloud_refusal *refusal, const char *action)
 {
     const struct row *row = row_of(refusal->code);
+    if (strncmp(refusal->code, "AccessDenied", 12) == 0 && strncmp(action, "AssumeRole", 10) == 0)
+        return "; the role's trust policy has to name who assumes it, whose own policy has to "
+               "allow it";
     return row && row->advice ? row->advice : "";
 }

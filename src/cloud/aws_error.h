@@ -16,6 +16,6 @@ enum aws_fault {
 int aws_error_code(const struct cloud_refusal *refusal);
 enum aws_fault aws_error_fault(const struct cloud_refusal *refusal);
 /* What the user can do: "; …", or "". */
-const char *aws_error_advice(const struct cloud_refusal *refusal);
+const char *aws_error_advice(const struct cloud_refusal *refusal, const char *action);
 
 #endif

@@ -144,6 +144,9 @@ static void test_explain(void **state)
          "</Error></Errors></Response>",
          "C", "M"},
         {"<ErrorResponse><Error><Code>C</Code></Error></ErrorResponse>", "C", "HTTP 500: "},
+        {"<Response><Errors><Error><Code>C</Code><Message>No. Encoded authorization failure "
+         "message: AbC_d</Message></Error></Errors></Response>",
+         "C", "No."},
         {"{\"__type\": \"C\", \"message\": \"M\"}", "C", "M"},
         {"{\"__type\": \"a#C\"}", "C", "HTTP 500: "},
         {"{\"code\": \"C\", \"message\": 5}", "C", "HTTP 500: "},
@@ -159,7 +162,8 @@ static void test_explain(void **state)
         struct cloud_refusal refusal;
         aws_explain(bodies[i].body, strlen(bodies[i].body), 500, &refusal);
         if (strcmp(refusal.code, bodies[i].code) != 0 ||
-            strncmp(refusal.message, bodies[i].message, strlen(bodies[i].message)) != 0)
+            strncmp(refusal.message, bodies[i].message, strlen(bodies[i].message)) != 0 ||
+            strstr(refusal.message, "AbC"))
             fail_msg("%s: %s: %s", bodies[i].body, refusal.code, refusal.message);
         assert_int_equal(refusal.status, 500);
     }

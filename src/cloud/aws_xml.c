@@ -240,6 +240,10 @@ void aws_explain(const char *bytes, size_t size, long status, struct cloud_refus
         copy_text(error, "Message", out->message, sizeof out->message);
     }
     json_decref(body);
+    /* Only AWS can read it, and it would take the place of all else. */
+    char *encoded = strstr(out->message, " Encoded authorization failure message");
+    if (encoded)
+        *encoded = '\0';
     if (!out->message[0])
         (void)snprintf(out->message, sizeof out->message, "HTTP %ld: %s", status,
                        status_text(status));

@@ -370,23 +370,31 @@ static bool takes_request_id(enum google_service service, const char *path)
     return service == GOOGLE_COMPUTE || strstr(path, "/mirroring");
 }
 
+/* The path with a new id: what was refused as too early is another request then. */
+static int put_request(enum google_service service, const char *path, char out[PATH_MOST])
+{
+    char id[37] = "";
+    if (takes_request_id(service, path))
+        put_uuid(id);
+    return snprintf(out, PATH_MOST, "%s%s%s", path,
+                    !id[0]              ? ""
+                    : strchr(path, '?') ? "&requestId="
+                                        : "?requestId=",
+                    id) < PATH_MOST
+               ? 0
+               : -1;
+}
+
 int google_finish(struct google *google, enum google_service service, const char *method,
                   const char *path, const json_t *body, struct err *err)
 {
     struct cloud_reply reply = {0};
-    char whole[PATH_MOST] = "", id[37];
+    char whole[PATH_MOST];
     uint32_t spent = 0, ms = POLL_MS;
     int result;
-    put_uuid(id);
-    if (!takes_request_id(service, path))
-        id[0] = '\0';
-    if (snprintf(whole, sizeof whole, "%s%s%s", path,
-                 !id[0]              ? ""
-                 : strchr(path, '?') ? "&requestId="
-                                     : "?requestId=",
-                 id) >= (int)sizeof whole)
-        return err_set(err, -ENAMETOOLONG, "%.100s… is too long", path);
     for (;;) {
+        if (put_request(service, path, whole) < 0)
+            return err_set(err, -ENAMETOOLONG, "%.100s… is too long", path);
         result = google_call(google, service, method, whole, body, &reply, err);
         if (result == 0 || !is_busy(&reply))
             break;

@@ -109,6 +109,8 @@ static int carry_out(struct mirror_settings *s, struct mirror_journal *journal, 
         result = mirror_record_keep(s, folder, planned, &applied, err);
     if (result == 0 && !s->quiet)
         mirror_show_applied(s, &applied, &out);
+    else if (!s->quiet)
+        mirror_show_lacks(s, &applied.outcome, &out);
     if (result < 0)
         (void)failed(err);
     bool lacks = applied.outcome.n_lack > 0;

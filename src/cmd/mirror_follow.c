@@ -195,20 +195,39 @@ static bool only_lacks(const struct turn *turn, const struct mirror_planned *pla
 
 /* A cloud that answers with half of its machines, or none, must not cost the mirrors of the others:
  * whether to look once more before so much is taken away. */
+static size_t count_gone(const struct mirror_planned *planned, const char *kind)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < planned->plan.n; i++)
+        n += planned->plan.at[i].action == MIRROR_UNMAKE &&
+             strcmp(planned->plan.at[i].have->kind, kind) == 0;
+    return n;
+}
+
 static bool is_doubtful(struct turn *turn, const struct mirror_planned *planned)
 {
-    size_t n_gone = 0;
+    size_t n_gone = 0, n_found = 0;
+    const char *kind = "";
     char line[200];
-    for (size_t i = 0; i < planned->plan.n; i++)
-        n_gone += planned->plan.at[i].action == MIRROR_UNMAKE;
-    if (n_gone < MANY_GONE || n_gone * 2 <= planned->found.n || turn->one->n_gone == n_gone) {
+    /* Of the kind of which most would go; there are few kinds, and their objects stand together. */
+    for (size_t i = 0; i < planned->plan.n; i++) {
+        const struct mirror_step *step = &planned->plan.at[i];
+        if (step->action != MIRROR_UNMAKE || strcmp(step->have->kind, kind) == 0)
+            continue;
+        size_t n = count_gone(planned, step->have->kind);
+        kind = n > n_gone ? step->have->kind : kind;
+        n_gone = n > n_gone ? n : n_gone;
+    }
+    for (size_t i = 0; i < planned->found.n; i++)
+        n_found += strcmp(planned->found.at[i].kind, kind) == 0;
+    if (n_gone < MANY_GONE || n_gone * 2 <= n_found || turn->one->n_gone == n_gone) {
         turn->one->n_gone = turn->may_write ? 0 : turn->one->n_gone;
         return false;
     }
     turn->one->n_gone = n_gone;
     (void)snprintf(line, sizeof line,
-                   "%zu of %zu would be taken away: it is looked at once more before", n_gone,
-                   planned->found.n);
+                   "%zu of %zu %ss would be taken away: it is looked at once more before", n_gone,
+                   n_found, kind);
     put_line(turn->s, "doubt", "!", line, strlen(line));
     return true;
 }

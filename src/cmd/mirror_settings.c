@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd/mirror_world.h"
 #include "base/note.h"
+#include "cmd/mirror_world.h"
 #include "cmd/terminal.h"
 
 enum row {

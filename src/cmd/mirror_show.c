@@ -192,8 +192,7 @@ void mirror_show_remarks(const struct mirror_settings *settings,
         show_remarks(planned, &line);
 }
 
-/* What could not be made, and why. */
-static void show_lacks(const struct mirror_settings *settings, const struct mirror_outcome *outcome,
+void mirror_show_lacks(const struct mirror_settings *settings, const struct mirror_outcome *outcome,
                        struct text *out)
 {
     struct line line = line_of(settings, out);
@@ -228,7 +227,7 @@ void mirror_show_applied(const struct mirror_settings *settings,
 {
     const char *said = applied->outcome.said.at ? applied->outcome.said.at : "";
     size_t len = strlen(said);
-    show_lacks(settings, &applied->outcome, out);
+    mirror_show_lacks(settings, &applied->outcome, out);
     if (settings->json) {
         json_head(settings, "apply", out);
         json_text(out, "machine", settings->job.machine);

@@ -24,6 +24,10 @@ struct mirror_applied {
 void mirror_show_applied(const struct mirror_settings *settings,
                          const struct mirror_applied *applied, struct text *out);
 
+/* What could not be made, and why: a part of the former, and all of an apply that failed. */
+void mirror_show_lacks(const struct mirror_settings *settings, const struct mirror_outcome *outcome,
+                       struct text *out);
+
 /* For struct mirror_watcher; `with` is the struct mirror_settings. Prints when a step is done. */
 void mirror_show_step(void *with, const struct mirror_object *object, int action, bool done,
                       const char *failed);

@@ -125,7 +125,7 @@ struct aws_mirror {
     json_t *own; /* owned object: instances, interfaces and addresses that are collectors */
 
     json_t *ids;     /* "session/eni-1" -> "tms-1": of what was found or made */
-    json_t *pending; /* ids of targets that go when no session uses them any more */
+    json_t *pending; /* [[kind, id], …]: they go when no session uses them any more */
     bool believes;   /* what does not show after a while is gone */
     bool inherited;  /* an apply before this run did not come to its end */
     json_t *notes;   /* kept in a file between runs: see aws_notes.c */
@@ -229,6 +229,10 @@ void aws_notes_read(struct mirror_job *job);
 void aws_put_client_token(struct mirror_job *job, const char *what, const json_t *parameters,
                           char out[65]);
 void aws_notes_attempt_over(struct mirror_job *job);
+/* What CloudWatch said of losses within the last quarter of an hour, machine's id -> packets; NULL:
+ * it has to be asked. It takes money for each question, and `follow` looks every minute. */
+json_t *aws_losses_read(const struct mirror_job *job, int64_t now);
+void aws_losses_keep(const struct mirror_job *job, int64_t now, json_t *of);
 
 /* ---- afterwards (aws_status.c, aws_blame.c), words (aws_show.c), verbs ---- */
 

@@ -5,11 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linux/interface.h"
 #include "mirror/aws.h"
 
-#define GROUPS_A_CALL 100
-#define UDP           17
-#define NAMED_MAX     4 /* of things that one remark names */
+#define AROUND         54 /* bytes that come around a packet, by AWS's own account */
+#define AROUND_V6      74
+#define JUMBO          9001
+#define INTERFACES_MAX 64
+#define ADDRESSES_MAX  16
+#define GROUPS_A_CALL  100
+#define UDP            17
+#define NAMED_MAX      4 /* of things that one remark names */
 
 struct check {
     struct mirror_job *job;
@@ -126,11 +132,14 @@ static void want_opening(struct check *check, const char *kind, const char *grou
 {
     char key[MIRROR_KEY_MAX];
     (void)snprintf(key, sizeof key, "%.60s/%.60s", group, cidr);
-    if (!mirror_set_get(check->out, kind, key))
-        mirror_object_why(
-            mirror_set_add(check->out, kind, key,
-                           json_pack("{s:s, s:i, s:i}", "protocol", "udp", "from", from, "to", to)),
-            "%s", why);
+    if (mirror_set_get(check->out, kind, key))
+        return;
+    struct mirror_object *object =
+        mirror_set_add(check->out, kind, key,
+                       json_pack("{s:s, s:i, s:i}", "protocol", "udp", "from", from, "to", to));
+    mirror_object_why(object, "%s", why);
+    if (object)
+        object->may_lack = true; /* of a group that is full, for one */
 }
 
 /* Subnets whose copies the place's groups drop. */
@@ -387,17 +396,45 @@ static void check_endpoint(const struct aws_place *place, struct text *remarks)
                     place->key, type);
     text_format(remarks,
                 "copies by %s come as GENEVE with VXLAN in it (watch -l geneve+vxlan), "
-                "and packets over 8446 bytes (IPv6: 8426) are cut\n",
+                "and packets over 8446 bytes (IPv6: 8426) are cut. Which machines are collectors "
+                "behind it is not known: --exclude them\n",
                 place->key);
+}
+
+/* Of this machine's interface with the address; 0: it has none. */
+static uint32_t own_mtu(const char *address, char out_name[16])
+{
+    char names[INTERFACES_MAX][16], addresses[ADDRESSES_MAX][48];
+    size_t n = linux_interfaces(names, INTERFACES_MAX);
+    for (size_t i = 0; i < n && i < INTERFACES_MAX; i++) {
+        size_t n_addresses = linux_addresses_of(names[i], addresses, ADDRESSES_MAX);
+        for (size_t j = 0; j < n_addresses && j < ADDRESSES_MAX; j++) {
+            struct linux_interface facts;
+            if (strcmp(addresses[j], address) != 0 ||
+                linux_interface_facts(names[i], &facts, NULL) < 0)
+                continue;
+            memcpy(out_name, names[i], 16);
+            return facts.mtu;
+        }
+    }
+    return 0;
 }
 
 static void check_mtu(const struct aws_place *place, struct text *remarks)
 {
-    text_format(remarks,
-                "copies to %s are cut where they are larger than its MTU: 54 bytes (IPv6: 74) come "
-                "around each packet. With 9001 there, packets over 8947 bytes (8927) are cut, with "
-                "1500 those over 1446 (1426); the sources' MTU may be set to that\n",
-                place->key);
+    char name[16];
+    uint32_t mtu = own_mtu(place->address, name);
+    if (mtu > AROUND_V6)
+        text_format(remarks,
+                    "packets over %u bytes (IPv6: %u) arrive cut: %s, which takes the copies, has "
+                    "an MTU of %u%s\n",
+                    mtu - AROUND, mtu - AROUND_V6, name, mtu,
+                    mtu < JUMBO ? "; AWS's interfaces can have 9001" : "");
+    else
+        text_format(remarks,
+                    "packets over 8947 bytes (IPv6: 8927) arrive cut where %s has an MTU of 9001, "
+                    "and over 1446 (1426) where it has 1500\n",
+                    place->key);
 }
 
 static int check_place(struct check *check, size_t at, struct err *err)

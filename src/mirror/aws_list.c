@@ -111,6 +111,17 @@ static void add_addresses(struct cloud_nic *nic, const json_t *item)
         cloud_nic_address(nic, aws_text(json_array_get(v6, i), "ipv6Address"));
 }
 
+/* Names are anybody's who may tag an instance, and are shown on terminals. */
+static void clean(char *text)
+{
+    for (unsigned char *at = (unsigned char *)text; *at; at++)
+        if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)) {
+            if (*at == 0xc2)
+                at[1] = '?';
+            *at = '?';
+        }
+}
+
 static void add_nic(struct aws_mirror *state, const json_t *instances, const json_t *item)
 {
     struct cloud_inventory *nics = &state->nics;
@@ -128,6 +139,8 @@ static void add_nic(struct aws_mirror *state, const json_t *instances, const jso
     cloud_nic_text(nics, &nic->network, aws_text(item, "vpcId"));
     cloud_nic_text(nics, &nic->subnet, subnet);
     cloud_nic_text(nics, &nic->subnet_name, subnet_name ? subnet_name : "");
+    clean(nic->name);
+    clean(nic->subnet_name);
     cloud_nic_text(nics, &nic->zone, aws_text(item, "availabilityZone"));
     cloud_nic_text(nics, &nic->type, aws_text(instance, "instanceType"));
     cloud_nic_text(nics, &nic->outer, aws_text(item, "privateIpAddress"));
@@ -179,9 +192,10 @@ int aws_mirror_list(struct mirror_job *job, struct text *remarks, struct err *er
     if (result == 0)
         result = aws_mirror_all(state, "DescribeSubnets", of_the_networks(wish), "subnetSet",
                                 &subnets, err);
-    if (result == 0 && wish->n_vpcs && json_array_size(subnets) == 0)
-        result = err_set(err, -ENOENT, "%s%s: there is no such VPC in %s, or it has no subnet",
-                         wish->vpcs[0], wish->n_vpcs > 1 ? " …" : "", state->region);
+    for (size_t i = 0; result == 0 && i < wish->n_vpcs; i++)
+        if (!aws_by_id(subnets, "vpcId", wish->vpcs[i]))
+            result = err_set(err, -ENOENT, "--vpc: there is no %s in %s, or it has no subnet",
+                             wish->vpcs[i], state->region);
     if (result == 0) {
         json_t *instances = index_instances(reservations);
         json_decref(state->subnets);

@@ -206,7 +206,9 @@ static int set_dns(struct aws_mirror *state, const char *filter, bool dns, struc
 /* That the rule is there is what was wanted: of another apply that was killed, or made by hand. */
 static bool is_made_already(const struct maker *maker, int result)
 {
-    return result == -EEXIST && strcmp(maker->kind, "rule") == 0;
+    return result == -EEXIST &&
+           (strcmp(maker->kind, "rule") == 0 || strcmp(maker->kind, "opening") == 0 ||
+            strcmp(maker->kind, "canary") == 0);
 }
 
 int aws_make(struct mirror_job *job, const struct mirror_object *want, struct err *err)
@@ -369,11 +371,11 @@ static int unmake_busy(struct mirror_job *job, const struct mirror_object *have,
                            "the %s %s is used by the session %s, which is not of this mirror: it "
                            "stays until that one is gone",
                            have->kind, id, user);
-        /* A session that is about to be changed to another target: prove() takes this one away. */
-        if (user[0] && may_wait && strcmp(have->kind, "target") == 0) {
+        /* A session that is about to be changed to another one: prove() takes this away. */
+        if (user[0] && may_wait) {
             if (!state->pending)
                 state->pending = json_array();
-            return json_array_append_new(state->pending, json_string(id)) < 0
+            return json_array_append_new(state->pending, json_pack("[s, s]", have->kind, id)) < 0
                        ? err_set(err, -ENOMEM, "out of memory")
                        : 0;
         }
@@ -416,21 +418,21 @@ int aws_prove(struct mirror_job *job, struct text *said, struct err *err)
 {
     struct aws_mirror *state = job->state;
     size_t i;
-    json_t *id;
+    json_t *one;
     int result = 0;
     (void)said;
-    json_array_foreach(state->pending, i, id)
+    json_array_foreach(state->pending, i, one)
     {
-        struct mirror_object target = {.kind = "target"};
-        target.also = json_pack("{s:O}", "id", id);
-        json_t *parameters = json_pack("{s:O}", "TrafficMirrorTargetId", id);
-        int one =
-            aws_mirror_call(state, "ec2", "DeleteTrafficMirrorTarget", parameters, NULL, NULL, err);
-        if (one == -EBUSY) /* as long as AWS sees a session there that was moved away */
-            one = unmake_busy(job, &target, json_string_value(id), false, err);
-        json_decref(target.also);
-        if (one < 0 && one != -ENOENT)
-            result = one;
+        struct mirror_object object = {.also = NULL};
+        const char *action, *id = json_string_value(json_array_get(one, 1));
+        (void)snprintf(object.kind, sizeof object.kind, "%s",
+                       json_string_value(json_array_get(one, 0)));
+        json_t *parameters = unmake_parameters(&object, id, &action);
+        int gone = aws_mirror_call(state, "ec2", action, parameters, NULL, NULL, err);
+        if (gone == -EBUSY) /* as long as AWS sees a session there that was moved away */
+            gone = unmake_busy(job, &object, id, false, err);
+        if (gone < 0 && gone != -ENOENT)
+            result = gone;
     }
     json_decref(state->pending);
     state->pending = NULL;

@@ -13,18 +13,21 @@
 #include "mirror/aws.h"
 
 #define NOTES_MAX (8u << 20)
+#define NOTES     "notes"
+#define LOSSES    "losses" /* of its own: status writes it, too, and knows nothing of the notes */
+#define LOSSES_S  900
 
-static bool path_of(const struct mirror_job *job, const char *end, char out[512])
+static bool path_of(const struct mirror_job *job, const char *what, const char *end, char out[512])
 {
     return job->folder && job->name[0] &&
-           snprintf(out, 512, "%s/aws-%s.notes%s", job->folder, job->name, end) < 512;
+           snprintf(out, 512, "%s/aws-%s.%s%s", job->folder, job->name, what, end) < 512;
 }
 
-void aws_notes_read(struct mirror_job *job)
+/* An object, empty where none can be read; NULL: no memory. */
+static json_t *read_file(const struct mirror_job *job, const char *what)
 {
-    struct aws_mirror *state = job->state;
     char path[512];
-    FILE *in = path_of(job, "", path) ? fopen(path, "re") : NULL;
+    FILE *in = path_of(job, what, "", path) ? fopen(path, "re") : NULL;
     json_t *read = NULL;
     if (in) {
         read = fseek(in, 0, SEEK_END) == 0 && ftell(in) <= (long)NOTES_MAX &&
@@ -33,21 +36,27 @@ void aws_notes_read(struct mirror_job *job)
                    : NULL;
         (void)fclose(in); /* it was read */
     }
+    if (json_is_object(read))
+        return read;
+    json_decref(read);
+    return json_object();
+}
+
+void aws_notes_read(struct mirror_job *job)
+{
+    struct aws_mirror *state = job->state;
     json_decref(state->notes);
-    state->notes = json_is_object(read) ? read : json_object();
-    if (state->notes != read)
-        json_decref(read);
+    state->notes = read_file(job, NOTES);
     state->inherited = aws_text(state->notes, "attempt")[0] != '\0';
 }
 
 /* Whole or not at all; who can't write it goes on without. */
-static void save(const struct mirror_job *job)
+static void save_file(const struct mirror_job *job, const char *what, const json_t *object)
 {
-    const struct aws_mirror *state = job->state;
     char path[512], fresh[512];
-    if (!path_of(job, "", path) || !path_of(job, ".new", fresh))
+    if (!path_of(job, what, "", path) || !path_of(job, what, ".new", fresh))
         return;
-    char *text = json_dumps(state->notes, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
     int fd = text ? open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
     if (fd >= 0) {
         size_t size = strlen(text);
@@ -57,6 +66,33 @@ static void save(const struct mirror_job *job)
             (void)unlink(fresh); /* it is no whole one */
     }
     free(text);
+}
+
+static void save(const struct mirror_job *job)
+{
+    const struct aws_mirror *state = job->state;
+    save_file(job, NOTES, state->notes);
+}
+
+/* ---- losses ---- */
+
+json_t *aws_losses_read(const struct mirror_job *job, int64_t now)
+{
+    json_t *losses = read_file(job, LOSSES);
+    int64_t age = now - aws_number(losses, "at", 0);
+    json_t *of = age >= 0 && age < LOSSES_S ? json_incref(json_object_get(losses, "of")) : NULL;
+    json_decref(losses);
+    if (json_is_object(of))
+        return of;
+    json_decref(of);
+    return NULL;
+}
+
+void aws_losses_keep(const struct mirror_job *job, int64_t now, json_t *of)
+{
+    json_t *losses = json_pack("{s:I, s:o}", "at", (json_int_t)now, "of", of);
+    save_file(job, LOSSES, losses);
+    json_decref(losses);
 }
 
 /* ---- tokens ---- */

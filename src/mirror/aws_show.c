@@ -6,12 +6,17 @@
 
 #include "mirror/aws.h"
 
-static const char *text_or(const char *text, const char *other)
-{
-    return text[0] ? text : other;
-}
-
 /* ---- words ---- */
+
+static void describe_ports(const char *ports, struct text *out)
+{
+    uint16_t from, to;
+    if (!ports[0] || !aws_take_range(ports, &from, &to))
+        return;
+    text_format(out, " port %u", from);
+    if (to != from)
+        text_format(out, "-%u", to);
+}
 
 static void describe_rule(const struct mirror_object *object, struct text *out)
 {
@@ -26,11 +31,9 @@ static void describe_rule(const struct mirror_object *object, struct text *out)
                 : protocol == 1  ? "ICMP"
                                  : number,
                 aws_text(is, "source"));
-    if (aws_text(is, "source_ports")[0])
-        text_format(out, " port %s", aws_text(is, "source_ports"));
+    describe_ports(aws_text(is, "source_ports"), out);
     text_format(out, " to %s", aws_text(is, "destination"));
-    if (aws_text(is, "destination_ports")[0])
-        text_format(out, " port %s", aws_text(is, "destination_ports"));
+    describe_ports(aws_text(is, "destination_ports"), out);
 }
 
 void aws_describe(const struct mirror_object *object, struct text *out)
@@ -219,20 +222,59 @@ static void make_opening(const struct mirror_job *job, const struct mirror_objec
     text_put(out, "\n");
 }
 
-/* What is there has an id; of what was only planned the variable has it. */
+/* The id: of what is there it is known, else its tags are asked for. `list`: of --query. */
+static void put_id(const struct mirror_job *job, const struct mirror_object *object,
+                   const char *describe, const char *list, struct text *out)
+{
+    const char *id = aws_text(object->also, "id");
+    char filter[MIRROR_KIND_MAX + MIRROR_KEY_MAX + 48];
+    if (id[0]) {
+        text_put(out, id);
+        return;
+    }
+    text_put(out, "$(");
+    put_aws(job, describe, out);
+    text_format(out, " --filters Name=tag:" AWS_TAG_MIRROR ",Values=%s ", job->name);
+    (void)snprintf(filter, sizeof filter, "Name=tag:" AWS_TAG_KEY ",Values=%s/%s", object->kind,
+                   object->key);
+    put_word(filter, out);
+    text_format(out, " --query '%s' --output text)", list);
+}
+
 static void unmake(const struct mirror_job *job, const struct mirror_object *object,
                    struct text *out)
 {
-    const char *id = aws_text(object->also, "id");
+    static const struct {
+        const char *kind, *describe, *list;
+    } rows[] = {
+        {"filter", "describe-traffic-mirror-filters",
+         "TrafficMirrorFilters[].TrafficMirrorFilterId"},
+        {"target", "describe-traffic-mirror-targets",
+         "TrafficMirrorTargets[].TrafficMirrorTargetId"},
+        {"session", "describe-traffic-mirror-sessions",
+         "TrafficMirrorSessions[].TrafficMirrorSessionId"},
+    };
     if (strcmp(object->kind, "opening") == 0 || strcmp(object->kind, "canary") == 0) {
         put_aws(job, "revoke-security-group-ingress --group-id ", out);
-        text_format(out, "%.*s --security-group-rule-ids %s\n", (int)strcspn(object->key, "/"),
-                    object->key, text_or(id, "\"$SGR\""));
-        return;
+        text_format(out, "%.*s --security-group-rule-ids ", (int)strcspn(object->key, "/"),
+                    object->key);
+        put_id(job, object, "describe-security-group-rules",
+               "SecurityGroupRules[].SecurityGroupRuleId", out);
+        text_put(out, "\n");
+    } else if (strcmp(object->kind, "rule") == 0) {
+        /* It goes with its filter, if not by itself. */
+        if (!aws_text(object->also, "id")[0])
+            return;
+        put_aws(job, "delete-traffic-mirror-filter-rule --traffic-mirror-filter-rule-id ", out);
+        text_format(out, "%s\n", aws_text(object->also, "id"));
     }
-    const char *what = strcmp(object->kind, "rule") == 0 ? "filter-rule" : object->kind;
-    put_aws(job, "delete-traffic-mirror-", out);
-    text_format(out, "%s --traffic-mirror-%s-id %s\n", what, what, text_or(id, "\"$ID\""));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(rows[i].kind, object->kind) == 0) {
+            put_aws(job, "delete-traffic-mirror-", out);
+            text_format(out, "%s --traffic-mirror-%s-id ", object->kind, object->kind);
+            put_id(job, object, rows[i].describe, rows[i].list, out);
+            text_put(out, "\n");
+        }
 }
 
 void aws_command(const struct mirror_job *job, const struct mirror_object *object, bool is_unmake,

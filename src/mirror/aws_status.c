@@ -195,8 +195,6 @@ static void put_measure(const struct counted *machine, struct mirror_measure *ou
 {
     *out = (struct mirror_measure){.n_seen = UINT64_MAX, .n_mirrored = UINT64_MAX};
     (void)snprintf(out->what, sizeof out->what, "%.40s, %d days", machine->label, DAYS);
-    if (!machine->known)
-        return;
     out->n_mirrored = machine->mirrored;
     out->n_lost = machine->skipped;
     if (machine->skipped_lately)
@@ -204,6 +202,21 @@ static void put_measure(const struct counted *machine, struct mirror_measure *ou
                        "AWS left out %" PRIu64 " packets in the last hours: the instance is short "
                        "of bandwidth, which copies share with the rest",
                        machine->skipped_lately);
+}
+
+static int64_t seconds_of(const struct aws_mirror *state)
+{
+    return state->calls.now(state->calls.with) / 1000000000;
+}
+
+static json_t *losses_of(const struct counted *list, size_t n)
+{
+    json_t *losses = json_object();
+    for (size_t i = 0; i < n; i++)
+        if (list[i].known)
+            (void)json_object_set_new(losses, list[i].machine,
+                                      json_integer((json_int_t)list[i].skipped)); /* or later */
+    return losses;
 }
 
 int aws_measure(struct mirror_job *job, const struct mirror_set *found, struct mirror_measures *out,
@@ -227,8 +240,10 @@ int aws_measure(struct mirror_job *job, const struct mirror_set *found, struct m
                        why.text);
         measures.n = 1;
     } else {
-        for (; measures.n < n; measures.n++)
-            put_measure(&list[measures.n], &measures.at[measures.n]);
+        aws_losses_keep(job, seconds_of(state), losses_of(list, n));
+        for (size_t i = 0; i < n; i++)
+            if (list[i].known)
+                put_measure(&list[i], &measures.at[measures.n++]);
     }
     free(list);
     *out = measures;
@@ -251,30 +266,41 @@ static const char *collector_of(const struct aws_mirror *state)
     return address ? address : "";
 }
 
-/* A load balancer's endpoint wraps copies again: they come from the balancer. */
-static bool has_endpoint(const struct aws_mirror *state)
+/* A load balancer's endpoint wraps copies again: they come from the balancer. One that has no place
+ * sends nothing. */
+static void forget_outer(struct aws_mirror *state)
 {
-    for (size_t i = 0; i < state->n_places; i++)
-        if (state->places[i].kind == AWS_TO_GWLBE && state->places[i].n)
-            return true;
-    return false;
+    for (size_t i = 0; i < state->nics.n; i++) {
+        size_t place = state->spots[i].place;
+        if (place == SIZE_MAX)
+            state->nics.at[i].has_id = false;
+        else if (state->places[place].kind == AWS_TO_GWLBE)
+            cloud_nic_text(&state->nics, &state->nics.at[i].outer, "");
+    }
 }
 
 static void take_losses(struct mirror_job *job, const struct mirror_set *wanted,
                         struct mirror_sources *sources)
 {
     struct aws_mirror *state = job->state;
-    size_t n = 0;
-    struct err why;
-    struct counted *list = machines_of(state, wanted, &n);
-    if (list && n && ask_all(state, list, n, false, &why) == 0)
-        for (size_t i = 0; i < sources->n; i++)
-            for (size_t j = 0; j < n; j++)
-                if (list[j].known && strcmp(sources->at[i].machine, list[j].machine) == 0) {
-                    sources->at[i].has_lost = true;
-                    sources->at[i].n_lost = list[j].skipped;
-                }
-    free(list);
+    json_t *losses = aws_losses_read(job, seconds_of(state));
+    if (!losses) {
+        struct err why;
+        size_t n = 0;
+        struct counted *list = machines_of(state, wanted, &n);
+        if (list && n && ask_all(state, list, n, false, &why) == 0) {
+            losses = losses_of(list, n);
+            aws_losses_keep(job, seconds_of(state), json_incref(losses));
+        }
+        free(list);
+    }
+    for (size_t i = 0; i < sources->n; i++) {
+        const json_t *lost = json_object_get(losses, sources->at[i].machine);
+        sources->at[i].has_lost = json_is_integer(lost) && json_integer_value(lost) >= 0;
+        if (sources->at[i].has_lost)
+            sources->at[i].n_lost = (uint64_t)json_integer_value(lost);
+    }
+    json_decref(losses);
 }
 
 int aws_sources(struct mirror_job *job, const struct mirror_set *wanted, struct mirror_sources *out,
@@ -289,11 +315,7 @@ int aws_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
                    : wish->direction == AWS_OUT ? "out"
                                                 : "both");
     (void)snprintf(like.collector, sizeof like.collector, "%s", collector_of(state));
-    for (size_t i = 0; i < state->nics.n && has_endpoint(state); i++)
-        cloud_nic_text(&state->nics, &state->nics.at[i].outer, "");
-    for (size_t i = 0; i < state->nics.n; i++) /* one that has no place sends nothing */
-        if (state->spots[i].place == SIZE_MAX)
-            state->nics.at[i].has_id = false;
+    forget_outer(state);
     int result = cloud_sources(&state->nics, "vxlan", &like, out, err);
     if (result == 0)
         take_losses(job, wanted, out);

@@ -54,6 +54,47 @@ static void test_fates(void **unused)
     bed_done(&bed);
 }
 
+/* A name may have anything in it. */
+static void test_names(void **unused)
+{
+    struct aws_bed bed;
+    (void)unused;
+    bed_init(&bed, OPTIONS("to", "eni-col"));
+    bed_instance(&bed, "i-bad", "m7i.large",
+                 "a\n  ! b\x1b[2J\xc2\x9b"
+                 "c\xc3\xa4");
+    bed_interface(&bed, "eni-bad", "i-bad", 0, "a", "10.0.1.5");
+    bed_apply(&bed);
+    assert_true(bed_remarks(&bed, "(a?  ! b?[2J??c\xc3\xa4: m7i.large)"));
+    bed_done(&bed);
+}
+
+/* Two filters with our tags: one goes, also when the session has it. */
+static void test_two_filters(void **unused)
+{
+    struct aws_bed bed;
+    (void)unused;
+    bed_init(&bed, OPTIONS("to", "eni-col"));
+    bed_machine(&bed, "web", "a", "10.0.1.5");
+    bed_apply(&bed);
+    json_t *filters = bed_list(&bed, "trafficMirrorFilterSet");
+    json_t *second = json_deep_copy(json_array_get(filters, 0));
+    json_object_set_new(second, "trafficMirrorFilterId", json_string("tmf-second"));
+    json_array_append_new(filters, second);
+    json_object_set_new(bed_ours(&bed, "eni-web"), "trafficMirrorFilterId",
+                        json_string("tmf-second"));
+    bed.refused = "DeleteTrafficMirrorFilter";
+    bed.code = "TrafficMirrorFilterInUse";
+    bed.result = -EBUSY;
+    bed.n_refused = 1;
+    assert_int_equal(bed_apply(&bed), 2);
+    assert_int_equal(json_array_size(filters), 1);
+    assert_string_equal(aws_text(bed_ours(&bed, "eni-web"), "trafficMirrorFilterId"),
+                        aws_text(json_array_get(filters, 0), "trafficMirrorFilterId"));
+    assert_int_equal(bed_apply(&bed), 0);
+    bed_done(&bed);
+}
+
 /* The cloud is as it was asked for, and nothing is left to do, also without a journal. */
 static void test_again(void **unused)
 {
@@ -375,6 +416,20 @@ static void test_options(void **unused)
     assert_int_equal(provider_aws.wish_check(&job, &err), -EINVAL); /* twice */
 }
 
+static void test_no_vpc(void **unused)
+{
+    struct aws_bed bed;
+    struct mirror_set wanted = {0};
+    struct err err;
+    (void)unused;
+    bed_init(&bed, OPTIONS("vpc", "vpc-2", "to", "eni-col"));
+    bed_machine(&bed, "web", "a", "10.0.1.5");
+    assert_int_equal(aws_want(&bed.job, &wanted, &bed.remarks, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "vpc-2"));
+    mirror_set_done(&wanted);
+    bed_done(&bed);
+}
+
 static void test_self(void **unused)
 {
     struct aws_bed bed;
@@ -399,13 +454,14 @@ static void test_self(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fates),    cmocka_unit_test(test_again),
-        cmocka_unit_test(test_changes),  cmocka_unit_test(test_zones),
-        cmocka_unit_test(test_capacity), cmocka_unit_test(test_others_sources),
-        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_vnis),
-        cmocka_unit_test(test_rules),    cmocka_unit_test(test_rules_refused),
-        cmocka_unit_test(test_cidrs),    cmocka_unit_test(test_options),
-        cmocka_unit_test(test_self),
+        cmocka_unit_test(test_fates),       cmocka_unit_test(test_again),
+        cmocka_unit_test(test_changes),     cmocka_unit_test(test_zones),
+        cmocka_unit_test(test_capacity),    cmocka_unit_test(test_others_sources),
+        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_vnis),
+        cmocka_unit_test(test_rules),       cmocka_unit_test(test_rules_refused),
+        cmocka_unit_test(test_cidrs),       cmocka_unit_test(test_options),
+        cmocka_unit_test(test_self),        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_two_filters), cmocka_unit_test(test_no_vpc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

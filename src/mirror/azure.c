@@ -175,8 +175,10 @@ static void close_cloud(struct mirror_job *job)
     cloud_http_close(place->http);
     json_decref(place->nics);
     json_decref(place->taps);
+    json_decref(place->by_name);
     json_decref(place->machines);
     json_decref(place->networks);
+    json_decref(place->balancers);
     free(place);
     job->state = NULL;
 }

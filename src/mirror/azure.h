@@ -39,9 +39,11 @@ struct azure_place {
     struct cloud_http *http;
     struct azure *azure;
     json_t *nics, *taps; /* of the last look; NULL: there was none */
+    json_t *by_name;     /* "group/nic", in lower case -> the interface */
     bool is_fresh;       /* nothing was asked to be changed since */
     json_t *machines;    /* by id in lower case; NULL: they may not be read */
     json_t *networks;    /* as well */
+    json_t *balancers;   /* as well; NULL also where no interface is behind one */
     struct azure_target target;
     struct cloud_inventory inventory; /* of want() */
 };
@@ -55,7 +57,9 @@ bool azure_same(const char *one, const char *other);
 bool azure_part(const char *id, const char *type, char *out, size_t size);
 /* The id up to that name. */
 bool azure_until(const char *id, const char *type, char out[AZURE_ID_MAX]);
-/* The key of an object: "group/name", in lower case. */
+/* "group/name", as Azure spells it; and in lower case: the key of an object. */
+#define AZURE_SHORT_MAX 200
+bool azure_short(const char *id, const char *type, char out[AZURE_SHORT_MAX]);
 bool azure_key(const char *id, const char *type, char out[MIRROR_KEY_MAX]);
 
 const char *azure_text(const json_t *object, const char *name); /* "": it has none */
@@ -66,8 +70,8 @@ const json_t *azure_property(const json_t *thing, const char *name);
 int azure_look(struct azure_place *place, struct err *err) MUST_CHECK;
 /* NULL: there is none of that id, in the last look. */
 const json_t *azure_nic(const struct azure_place *place, const char *id);
-/* Of the key of a tap-config. */
-const json_t *azure_nic_of_key(const struct azure_place *place, const char *key);
+/* Of "group/name", in whichever case: the key of a tap-config, the id of the inventory. */
+const json_t *azure_nic_of(const struct azure_place *place, const char *name);
 /* The mirror that a TAP is part of; NULL: it is not ours. */
 const char *azure_mark(const json_t *tap);
 void azure_put_name(const char *mirror, char out[64]); /* "cloudspan-NAME" */

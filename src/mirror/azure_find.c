@@ -22,34 +22,48 @@ static int list(struct azure_place *place, const char *type, json_t **out, struc
     return 0;
 }
 
+static int index_nics(struct azure_place *place, struct err *err)
+{
+    json_t *index = json_object(), *nic;
+    size_t i;
+    bool ok = index != NULL;
+    json_array_foreach(place->nics, i, nic)
+    {
+        char name[AZURE_SHORT_MAX], lower[AZURE_SHORT_MAX];
+        if (!azure_short(azure_text(nic, "id"), "networkInterfaces", name))
+            continue; /* no id that Azure would give */
+        azure_put_lower(lower, sizeof lower, name);
+        ok = ok && json_object_set(index, lower, nic) == 0;
+    }
+    json_decref(place->by_name);
+    place->by_name = index;
+    return ok ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
 int azure_look(struct azure_place *place, struct err *err)
 {
     int result = list(place, "virtualNetworkTaps", &place->taps, err);
     if (result == 0)
         result = list(place, "networkInterfaces", &place->nics, err);
+    if (result == 0)
+        result = index_nics(place, err);
     place->is_fresh = result == 0;
     return result;
 }
 
-const json_t *azure_nic(const struct azure_place *place, const char *id)
+const json_t *azure_nic_of(const struct azure_place *place, const char *name)
 {
-    size_t i;
-    json_t *nic;
-    json_array_foreach(place->nics, i, nic) if (azure_same(azure_text(nic, "id"), id)) return nic;
-    return NULL;
+    char lower[AZURE_SHORT_MAX];
+    azure_put_lower(lower, sizeof lower, name);
+    return json_object_get(place->by_name, lower);
 }
 
-const json_t *azure_nic_of_key(const struct azure_place *place, const char *key)
+const json_t *azure_nic(const struct azure_place *place, const char *id)
 {
-    size_t i;
-    json_t *nic;
-    json_array_foreach(place->nics, i, nic)
-    {
-        char own[MIRROR_KEY_MAX];
-        if (azure_key(azure_text(nic, "id"), "networkInterfaces", own) && strcmp(own, key) == 0)
-            return nic;
-    }
-    return NULL;
+    char name[AZURE_SHORT_MAX];
+    const json_t *nic =
+        azure_short(id, "networkInterfaces", name) ? azure_nic_of(place, name) : NULL;
+    return nic && azure_same(azure_text(nic, "id"), id) ? nic : NULL;
 }
 
 const char *azure_mark(const json_t *tap)
@@ -132,6 +146,32 @@ static bool is_called(const json_t *config, const char *name)
            azure_same(own, name);
 }
 
+/* Those that only the TAP tells of: of interfaces in other subscriptions. */
+static int add_referring(struct mirror_job *job, const char *name, struct mirror_set *out,
+                         struct err *err)
+{
+    struct azure_place *place = job->state;
+    int result = 0;
+    size_t i, k;
+    json_t *tap, *config;
+    json_array_foreach(place->taps, i, tap)
+    {
+        const char *mark = azure_mark(tap);
+        if (!mark || strcmp(mark, job->name) != 0)
+            continue;
+        json_array_foreach(azure_property(tap, "networkInterfaceTapConfigurations"), k, config)
+        {
+            const char *id = azure_text(config, "id");
+            char key[MIRROR_KEY_MAX], nic[AZURE_ID_MAX];
+            if (result == 0 && is_called(config, name) && azure_key(id, "networkInterfaces", key) &&
+                azure_until(id, "networkInterfaces", nic) && !azure_nic(place, nic) &&
+                !mirror_set_get(out, "tap-config", key))
+                result = add_config(place, config, out, err);
+        }
+    }
+    return result;
+}
+
 int azure_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
 {
     struct azure_place *place = job->state;
@@ -157,7 +197,7 @@ int azure_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
                 result = add_config(place, config, out, err);
         }
     }
-    return result;
+    return result == 0 ? add_referring(job, name, out, err) : result;
 }
 
 /* ---- all mirrors ---- */

@@ -52,12 +52,20 @@ bool azure_until(const char *id, const char *type, char out[AZURE_ID_MAX])
     return true;
 }
 
+bool azure_short(const char *id, const char *type, char out[AZURE_SHORT_MAX])
+{
+    char group[96], name[96];
+    if (!azure_part(id, "resourceGroups", group, sizeof group) ||
+        !azure_part(id, type, name, sizeof name))
+        return false;
+    (void)snprintf(out, AZURE_SHORT_MAX, "%s/%s", group, name);
+    return true;
+}
+
 bool azure_key(const char *id, const char *type, char out[MIRROR_KEY_MAX])
 {
-    char group[96], name[96], both[200];
-    if (!azure_part(id, "resourceGroups", group, sizeof group) ||
-        !azure_part(id, type, name, sizeof name) ||
-        snprintf(both, sizeof both, "%s/%s", group, name) >= MIRROR_KEY_MAX)
+    char both[AZURE_SHORT_MAX];
+    if (!azure_short(id, type, both) || strlen(both) >= MIRROR_KEY_MAX)
         return false;
     azure_put_lower(out, MIRROR_KEY_MAX, both);
     return true;

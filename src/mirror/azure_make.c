@@ -98,7 +98,7 @@ static int put_config(struct mirror_job *job, const struct mirror_object *want, 
                       struct err *err)
 {
     struct azure_place *place = job->state;
-    const json_t *nic = azure_nic_of_key(place, want->key);
+    const json_t *nic = azure_nic_of(place, want->key);
     char path[AZURE_PATH_MAX], name[64], tap[AZURE_PATH_MAX];
     if (!nic)
         return err_set(err, -ENOENT, "the interface %s is no more", want->key);
@@ -158,7 +158,7 @@ int azure_unmake(struct mirror_job *job, const struct mirror_object *have, struc
     } else if (strcmp(have->kind, "tap") == 0) {
         put_tap_path(job, id);
     } else {
-        const json_t *nic = azure_nic_of_key(place, have->key);
+        const json_t *nic = azure_nic_of(place, have->key);
         azure_put_name(job->name, name);
         if (!nic)
             return 0; /* its configurations went with it */

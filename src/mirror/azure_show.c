@@ -131,9 +131,8 @@ static bool has_config(const struct cloud_nic *nic, char why[200], void *with)
 {
     const struct mirror_set *found = with;
     char key[MIRROR_KEY_MAX];
-    const struct mirror_object *config = azure_key(nic->id, "networkInterfaces", key)
-                                             ? mirror_set_get(found, "tap-config", key)
-                                             : NULL;
+    azure_put_lower(key, sizeof key, nic->id);
+    const struct mirror_object *config = mirror_set_get(found, "tap-config", key);
     bool ok = config && strcmp(text_of(config->is, "state"), "ok") == 0;
     if (!ok)
         (void)snprintf(why, 200, "%s",

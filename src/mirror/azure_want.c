@@ -81,8 +81,6 @@ static void put_addresses(struct cloud_nic *nic, const json_t *row)
 static void put_tags(struct cloud_nic *nic, const json_t *of)
 {
     const json_t *tags = json_object_get(of, "tags");
-    if (!nic->tags)
-        nic->tags = json_object();
     if (json_is_object(tags))
         (void)json_object_update_missing(nic->tags, (json_t *)(uintptr_t)tags);
 }
@@ -107,10 +105,12 @@ static const char *machine_of(const json_t *nic)
 static void take_nic(struct azure_place *place, const json_t *row)
 {
     struct cloud_inventory *inventory = &place->inventory;
-    struct cloud_nic *nic = cloud_inventory_add(inventory, azure_text(row, "id"));
     const json_t *machine = of_id(place->machines, machine_of(row));
     const char *subnet = azure_subnet_of(row);
-    char name[96];
+    char name[96], own[AZURE_SHORT_MAX];
+    struct cloud_nic *nic = azure_short(azure_text(row, "id"), "networkInterfaces", own)
+                                ? cloud_inventory_add(inventory, own)
+                                : NULL;
     if (!nic)
         return;
     cloud_nic_text(inventory, &nic->machine, machine_of(row));
@@ -169,6 +169,70 @@ static void unfit(struct cloud_nic *nic, const char *format, ...)
     va_end(list);
 }
 
+/* ---- load balancers ---- */
+
+/* The first pool of a load balancer that the interface is in and the test takes. */
+static bool any_pool(const struct azure_place *place, const json_t *row, struct cloud_nic *nic,
+                     bool (*test)(const struct azure_place *place, const char *pool,
+                                  struct cloud_nic *nic))
+{
+    size_t i, k;
+    json_t *configuration, *pool;
+    json_array_foreach(azure_property(row, "ipConfigurations"), i, configuration)
+    {
+        json_array_foreach(azure_property(configuration, "loadBalancerBackendAddressPools"), k,
+                           pool)
+        {
+            if (test(place, azure_text(pool, "id"), nic))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool is_any(const struct azure_place *place, const char *pool, struct cloud_nic *nic)
+{
+    (void)place;
+    (void)pool;
+    (void)nic;
+    return true;
+}
+
+/* Neither Basic ones, nor rules with a floating IP, go with a TAP. */
+static bool is_in_the_way(const struct azure_place *place, const char *pool, struct cloud_nic *nic)
+{
+    char id[AZURE_ID_MAX];
+    const json_t *balancer =
+        azure_until(pool, "loadBalancers", id) ? of_id(place->balancers, id) : NULL;
+    size_t i;
+    json_t *rule;
+    if (azure_same(azure_text(json_object_get(balancer, "sku"), "name"), "Basic")) {
+        unfit(nic, "behind the Basic load balancer %.80s, which a TAP can't go with",
+              azure_text(balancer, "name"));
+        return true;
+    }
+    json_array_foreach(azure_property(balancer, "loadBalancingRules"), i, rule)
+    {
+        if (!json_is_true(azure_property(rule, "enableFloatingIP")) ||
+            !azure_same(azure_text(azure_property(rule, "backendAddressPool"), "id"), pool))
+            continue;
+        unfit(nic, "behind the load balancer %.80s with a floating IP, which a TAP can't go with",
+              azure_text(balancer, "name"));
+        return true;
+    }
+    return false;
+}
+
+/* They are asked for only where something is behind one. */
+static int look_for_balancers(struct azure_place *place, struct text *remarks, struct err *err)
+{
+    for (size_t i = 0; i < place->inventory.n; i++)
+        if (any_pool(place, azure_nic_of(place, place->inventory.at[i].id), NULL, is_any))
+            return by_id(place, "Microsoft.Network/loadBalancers", AZURE_NETWORK, &place->balancers,
+                         "whether one stands in the way is not known", remarks, err);
+    return 0;
+}
+
 /* "Standard_D4s_v6" */
 static bool is_v6(const char *size)
 {
@@ -199,6 +263,8 @@ static void judge_nic(const struct azure_place *place, const json_t *row, struct
     } else if (!is_peered(place, vnet)) {
         unfit(nic, "its virtual network %.60s is not the collector's, nor peered with it",
               nic->network);
+    } else {
+        (void)any_pool(place, row, nic, is_in_the_way); /* which says why */
     }
 }
 
@@ -221,7 +287,7 @@ static void remark(const struct mirror_job *job, const struct azure_place *place
     azure_put_name(job->name, name);
     for (size_t i = 0; i < inventory->n; i++) {
         const struct cloud_nic *nic = &inventory->at[i];
-        const json_t *row = azure_nic(place, nic->id);
+        const json_t *row = azure_nic_of(place, nic->id);
         bool has = false, other = false;
         json_t *config;
         if (nic->fate != CLOUD_WANTED)
@@ -311,8 +377,9 @@ static int add_objects(struct mirror_job *job, struct mirror_set *out, struct er
         char own[MIRROR_KEY_MAX];
         if (nic->fate != CLOUD_WANTED)
             continue;
-        if (!azure_key(nic->id, "networkInterfaces", own))
+        if (strlen(nic->id) >= sizeof own)
             return err_set(err, -ENAMETOOLONG, "the interface %.300s has too long a name", nic->id);
+        azure_put_lower(own, sizeof own, nic->id);
         struct mirror_object *config = mirror_set_add(
             out, "tap-config", own, json_pack("{s:s, s:s}", "tap", lower, "state", "ok"));
         mirror_object_on(out, config, "tap", key);
@@ -350,9 +417,12 @@ int azure_want(struct mirror_job *job, struct mirror_set *out, struct text *rema
     }
     if (place->inventory.failed)
         return err_set(err, -ENOMEM, "out of memory, or more than %d interfaces", CLOUD_NICS_MAX);
+    result = look_for_balancers(place, remarks, err);
+    if (result < 0)
+        return result;
     for (i = 0; i < place->inventory.n; i++) {
         struct cloud_nic *one = &place->inventory.at[i];
-        judge_nic(place, azure_nic(place, one->id), one);
+        judge_nic(place, azure_nic_of(place, one->id), one);
     }
     if (place->inventory.n == 0)
         return err_set(err, -ENOENT, "%s %s has no network interface in the subscription %s",

@@ -53,7 +53,8 @@ struct cloud_inventory {
 };
 
 /* NULL: no memory, or too many. Good until the next one is added. Texts are copied; members that
- * take texts are set by cloud_nic_text(&nic->zone, "…"). */
+ * take texts are set by cloud_nic_text(&nic->zone, "…"), and have no control characters: people
+ * read them. */
 struct cloud_nic *cloud_inventory_add(struct cloud_inventory *inventory, const char *id);
 void cloud_nic_text(struct cloud_inventory *inventory, char **member, const char *text);
 /* In the one form that addresses have here; what is none, is there already or is too much is left
@@ -134,8 +135,8 @@ int cloud_cover(const struct cloud_inventory *inventory,
                 struct mirror_coverage *out, struct err *err) MUST_CHECK;
 
 /* One source for each machine with wanted interfaces: a channel "KIND:ID@OUTER" each where it has
- * an id, its MACs and addresses. `kind`: "vxlan", "gre" …, and interfaces without an id are left out,
- * for they send nothing; NULL: no channels. Each gets the members of `like` that are not of a
+ * an id, its MACs and addresses. `kind`: "vxlan", "gre" …, and interfaces without an id are left
+ * out, for they send nothing; NULL: no channels. Each gets the members of `like` that are not of a
  * machine; where the collector is not known, it is "any". Which machine a source is says its
  * `machine`: to the name something may have been added. */
 int cloud_sources(const struct cloud_inventory *inventory, const char *kind,

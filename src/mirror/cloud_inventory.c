@@ -15,6 +15,16 @@ static char **text_of(struct cloud_nic *nic, size_t i)
     return i < sizeof texts / sizeof texts[0] ? texts[i] : NULL;
 }
 
+/* Whoever may name a machine could else write lines of his own into a plan. NULL: no memory. */
+static char *copy_of(const char *text)
+{
+    char *copy = strdup(text ? text : "");
+    for (char *at = copy; at && *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '_';
+    return copy;
+}
+
 static void nic_done(struct cloud_nic *nic)
 {
     char **text;
@@ -47,7 +57,7 @@ struct cloud_nic *cloud_inventory_add(struct cloud_inventory *inventory, const c
     bool ok = nic->tags != NULL;
     char **text;
     for (size_t i = 0; (text = text_of(nic, i)); i++)
-        ok &= (*text = strdup(text == &nic->id && id ? id : "")) != NULL;
+        ok &= (*text = copy_of(text == &nic->id ? id : "")) != NULL;
     if (!ok) {
         nic_done(nic);
         inventory->failed = true;
@@ -59,7 +69,7 @@ struct cloud_nic *cloud_inventory_add(struct cloud_inventory *inventory, const c
 
 void cloud_nic_text(struct cloud_inventory *inventory, char **member, const char *text)
 {
-    char *copy = strdup(text ? text : "");
+    char *copy = copy_of(text);
     if (!copy) {
         inventory->failed = true;
         return;

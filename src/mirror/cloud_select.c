@@ -219,6 +219,14 @@ struct keys {
     const char *option;
 };
 
+static bool is_printable(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return false;
+    return true;
+}
+
 /* A key that no machine has is a slip of the pen, more often than not. */
 static void remark_key(const char *key, void *with)
 {
@@ -232,7 +240,8 @@ static void remark_key(const char *key, void *with)
         {
             if (strcmp(name, key) == 0)
                 return;
-            nearest_try(&nearest, name);
+            if (is_printable(name))
+                nearest_try(&nearest, name);
         }
     }
     text_format(keys->remarks, "%s: no machine has a tag '%.100s'%s\n", keys->option, key,

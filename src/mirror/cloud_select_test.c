@@ -221,6 +221,8 @@ static void test_inventory(void **state)
     assert_string_equal(cloud_nic_label(nic), "i-1");
     cloud_nic_text(&world, &nic->name, "web");
     assert_string_equal(cloud_nic_label(nic), "web");
+    cloud_nic_text(&world, &nic->name, "web\n  ! \x1b[2Jall is well\x7f");
+    assert_string_equal(nic->name, "web_  ! _[2Jall is well_");
     cloud_nic_text(&world, &nic->name, NULL);
     assert_string_equal(nic->name, "");
     cloud_nic_address(nic, "10.0.0.1");

@@ -161,6 +161,17 @@ static int note_made(const struct run *run, const struct mirror_object *want, st
     return result;
 }
 
+/* Of a cloud whose answer was lost: what was asked for may have been made. It stays in the journal,
+ * so that the mirror is known. */
+static bool may_be_there(const struct run *run, int result)
+{
+    static const int lost[] = {-EIO, -ETIMEDOUT, -ECANCELED, -EAGAIN, -EPROTO, -EMSGSIZE};
+    bool is_lost = false;
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
+        is_lost |= result == lost[i];
+    return run->job->provider->keeps && is_lost;
+}
+
 /* *out_made: it is there, whatever the result is. */
 static int make(const struct run *run, const struct mirror_object *want, bool *out_made,
                 struct err *err)
@@ -173,7 +184,8 @@ static int make(const struct run *run, const struct mirror_object *want, bool *o
         *out_made = result == 0;
         if (result < 0) {
             struct err other; /* the first one is told */
-            (void)note_step(run, want, MIRROR_UNMADE, &other);
+            if (!may_be_there(run, result))
+                (void)note_step(run, want, MIRROR_UNMADE, &other);
         } else {
             result = note_made(run, want, err);
         }
@@ -328,11 +340,20 @@ static int make_all(const struct run *run, const struct mirror_plan *plan, size_
 static void append(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void append(struct err *err, const char *format, ...)
 {
+    char tail[256];
     size_t len = strlen(err->text);
     va_list list;
     va_start(list, format);
-    (void)vsnprintf(err->text + len, sizeof err->text - len, format, list);
+    (void)vsnprintf(tail, sizeof tail, format, list);
     va_end(list);
+    /* A cloud's own words may be long; what the user can do is worth more than their end. */
+    size_t max = sizeof err->text - 1 - strlen(tail);
+    if (len > max) {
+        len = max - 3;
+        memcpy(err->text + len, "...", 3);
+        len = max;
+    }
+    (void)snprintf(err->text + len, sizeof err->text - len, "%s", tail);
 }
 
 static bool is_lack(const struct mirror_outcome *outcome, const struct mirror_object *want)
@@ -426,7 +447,7 @@ int mirror_engine_apply(struct mirror_job *job, struct mirror_journal *journal,
     } else {
         n_left = undo(&run, &planned->plan, n_passed, n_unmade, out, err);
     }
-    if (n_left == 0)
+    if (n_left == 0 && !may_be_there(&run, result))
         forget_nothing(&run, &planned->plan, err);
     return result;
 }

@@ -38,6 +38,7 @@ struct bed_world {
     unsigned refuse_at; /* the call, from 1 on; 0: none */
     int refuse_code;    /* 0: -EPERM */
     bool keeps;         /* as the provider's */
+    bool is_wordy;      /* refusals are as long as can be */
     unsigned n_faults;  /* calls that no provider should get */
     char fault[200];    /* the last of them */
     char said[4096];    /* what the watcher was told: "+link a" begun, "+link a!" done */
@@ -174,8 +175,8 @@ static inline int bed_call(const char *verb, const struct mirror_object *object,
     bed_point();
     (void)snprintf(call, sizeof call, "%s %s %s", verb, object->kind, object->key);
     if (++bed_world->n_calls == bed_world->refuse_at || strcmp(call, bed_world->refuse) == 0)
-        return err_set(err, bed_world->refuse_code ? bed_world->refuse_code : -EPERM, "%s: refused",
-                       call);
+        return err_set(err, bed_world->refuse_code ? bed_world->refuse_code : -EPERM,
+                       "%s: refused%*s", call, bed_world->is_wordy ? 600 : 0, "");
     return 0;
 }
 

@@ -253,6 +253,52 @@ static void test_keeps_nothing(void **state)
     mirror_journal_close(journal);
 }
 
+/* An answer was lost: the mirror stays known, so that what may be there is found. */
+static void test_keeps_lost(void **state)
+{
+    (void)state;
+    static const int codes[] = {-EIO, -ETIMEDOUT, -ECANCELED, -EAGAIN};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct mirror_journal *journal = NULL;
+        struct mirror_entry *entries = NULL;
+        struct mirror_set set = {0};
+        size_t n = 0;
+        struct err err;
+        refuse("make target t", codes[i]);
+        assert_int_equal(bed_apply(folder, "m", WISH, &err), codes[i]);
+        assert_int_equal(mirror_journal_open(folder, false, &journal, &err), 0);
+        assert_int_equal(mirror_journal_list(journal, &entries, &n, &err), 0);
+        assert_int_equal(mirror_journal_objects(journal, "bed", "m", &set, &err), 0);
+        assert_int_equal(n, 1);
+        assert_false(entries[0].applied);
+        assert_int_equal(set.n, 1);
+        assert_string_equal(set.at[0].key, "t");
+        mirror_set_done(&set);
+        mirror_entries_free(entries, n);
+        mirror_journal_close(journal);
+        remove_it();
+    }
+}
+
+/* What a cloud says at length does not push out what can be done. */
+static void test_long_refusal(void **state)
+{
+    (void)state;
+    struct err err;
+    char key[MIRROR_KEY_MAX], wish[512];
+    memset(key, 'k', sizeof key - 1);
+    key[sizeof key - 1] = '\0';
+    bed_forget_calls();
+    bed_world->refuse_at = 2;
+    bed_world->is_wordy = true;
+    (void)snprintf(wish, sizeof wish, "[['target','t',{}],['rule','%s',{}]]", key);
+    assert_int_equal(bed_apply(folder, "m", wish, &err), -EPERM);
+    assert_non_null(strstr(err.text, "...; 1 of 2 steps are done; apply again goes on"));
+    assert_int_equal(strlen(err.text), sizeof err.text - 1);
+    bed_world->is_wordy = false;
+    remove_it();
+}
+
 /* ---- killed ---- */
 
 /* In a child; true: it was killed. */
@@ -396,8 +442,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_lack),         TEST(test_all_lack),     TEST(test_no_lack),
         TEST(test_change_lacks), TEST(test_keeps),        TEST(test_keeps_nothing),
-        TEST(test_killed),       TEST(test_full_journal), TEST(test_old_journal),
-        TEST(test_blame),        TEST(test_cover),
+        TEST(test_keeps_lost),   TEST(test_long_refusal), TEST(test_killed),
+        TEST(test_full_journal), TEST(test_old_journal),  TEST(test_blame),
+        TEST(test_cover),
     };
     bed_world_make();
     return cmocka_run_group_tests(tests, NULL, NULL);

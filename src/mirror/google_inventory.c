@@ -11,7 +11,8 @@ static void put_tags(struct cloud_nic *nic, const json_t *instance)
     const json_t *labels = json_object_get(instance, "labels");
     size_t i;
     json_t *tag;
-    nic->tags = json_is_object(labels) ? json_copy((json_t *)(uintptr_t)labels) : json_object();
+    if (json_is_object(labels))
+        (void)json_object_update(nic->tags, (json_t *)(uintptr_t)labels);
     json_array_foreach(json_object_get(json_object_get(instance, "tags"), "items"), i, tag)
     {
         const char *key = json_string_value(tag);

@@ -178,7 +178,11 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     if (!wish) /* of all providers: this one is asked only by its name */
         return 0;
     put_organization(job, place->organization);
-    const struct google_options options = {.project = wish->project, .endpoint = wish->endpoint};
+    const char *recorded = NULL;
+    for (size_t i = 0; !recorded && i < job->recorded.n; i++)
+        recorded = json_string_value(json_object_get(job->recorded.at[i].is, "project"));
+    const struct google_options options = {.project = wish->project ? wish->project : recorded,
+                                           .endpoint = wish->endpoint};
     int result = cloud_http_open(job->world, &place->http, err);
     return result < 0 ? result : google_open(&options, place->http, &place->google, err);
 }

@@ -60,7 +60,6 @@ struct nsi_place {
     bool is_fresh;
     char vpc[GOOGLE_PATH_MAX];       /* that is mirrored */
     char collector[GOOGLE_PATH_MAX]; /* the network that collectors are in */
-    char address[48];
     struct cloud_inventory inventory;
     json_t *paths;
 };

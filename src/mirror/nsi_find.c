@@ -125,7 +125,8 @@ static json_t *security_object(const struct nsi_place *place, int kind, const js
     char zone[GOOGLE_NAME_MAX] = "";
     switch ((enum nsi_kind)kind) {
     case NSI_GROUP:
-        return json_pack("{s:s}", "network", nsi_short(place, google_text(thing, "network")));
+        return json_pack("{s:s, s:s}", "network", nsi_short(place, google_text(thing, "network")),
+                         "project", google_project(place->google));
     case NSI_DEPLOYMENT:
         (void)google_part(google_text(thing, "name"), "locations", zone);
         return json_pack("{s:s, s:s, s:s}", "zone", zone, "rule",
@@ -259,5 +260,10 @@ int nsi_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
         if (google_is_ours(policy, job->name))
             add_attachments(place, policy, out);
     }
+    if (out->n && !place->organization[0])
+        return err_set(err, -EINVAL,
+                       "which organization? --organization NUMBER: the security profiles of the "
+                       "mirror %s are there",
+                       job->name);
     return 0;
 }

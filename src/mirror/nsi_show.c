@@ -71,7 +71,8 @@ static void command_security(const struct mirror_job *job, int kind,
 {
     const struct nsi_place *place = job->state;
     const struct nsi_kind_row *row = &nsi_kinds[kind];
-    char label[48], pair[80];
+    char label[48], pair[80], mark[MIRROR_NAME_MAX + sizeof GOOGLE_MARK];
+    (void)snprintf(mark, sizeof mark, "%s%s", GOOGLE_MARK, job->name);
     nsi_put_label(job->name, label);
     (void)snprintf(pair, sizeof pair, "%s=%s", NSI_LABEL, label);
     text_format(out, "gcloud network-security %s %s %s", row->command, unmake ? "delete" : "create",
@@ -91,6 +92,8 @@ static void command_security(const struct mirror_job *job, int kind,
     put_reference(place, out, "mirroring-endpoint-group", text_of(object, "endpoint"));
     put_reference(place, out, "custom-mirroring-profile", text_of(object, "profile"));
     google_put_option(out, "labels", pair);
+    if (kind != NSI_ASSOCIATION)
+        google_put_option(out, "description", mark);
     text_put(out, "\n");
 }
 
@@ -101,11 +104,11 @@ static void command_firewall(const struct mirror_job *job, int kind,
     char policy[2 * GOOGLE_NAME_MAX], mark[MIRROR_NAME_MAX + sizeof GOOGLE_MARK];
     (void)snprintf(policy, sizeof policy, "%.*s", (int)strcspn(object->key, "/"), object->key);
     (void)snprintf(mark, sizeof mark, "%s%s", GOOGLE_MARK, job->name);
-    text_format(out, "gcloud compute network-firewall-policies %s%s %s",
+    text_format(out, "gcloud compute network-firewall-policies %s%s%s%s",
                 kind == NSI_RULE         ? "mirroring-rules "
                 : kind == NSI_ATTACHMENT ? "associations "
                                          : "",
-                unmake ? "delete" : "create",
+                unmake ? "delete" : "create", kind == NSI_ATTACHMENT ? "" : " ",
                 kind == NSI_RULE         ? google_last(object->key)
                 : kind == NSI_ATTACHMENT ? ""
                                          : policy);
@@ -114,9 +117,7 @@ static void command_firewall(const struct mirror_job *job, int kind,
         google_put_option(out, "firewall-policy", policy);
     if (kind == NSI_ATTACHMENT)
         google_put_option(out, "name", google_last(object->key));
-    text_put(out, kind == NSI_RULE         ? " --global-firewall-policy"
-                  : kind == NSI_ATTACHMENT ? " --global-firewall-policy"
-                                           : " --global");
+    text_put(out, kind == NSI_POLICY ? " --global" : " --global-firewall-policy");
     if (!unmake && kind == NSI_ATTACHMENT)
         put_reference(place, out, "network", text_of(object, "network"));
     if (!unmake && kind != NSI_ATTACHMENT)
@@ -152,6 +153,10 @@ static bool is_whole(const struct cloud_nic *nic, char why[200], void *with)
     const struct mirror_set *found = with;
     size_t n[NSI_N_KINDS + 1] = {0};
     bool in_zone = false;
+    if (nic->fate != CLOUD_WANTED) { /* no rule is for it */
+        (void)snprintf(why, 200, "%s", nic->why);
+        return false;
+    }
     for (size_t i = 0; i < found->n; i++) {
         const struct mirror_object *object = &found->at[i];
         n[nsi_kind_of(object)]++;
@@ -217,7 +222,6 @@ int nsi_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
     struct mirror_source like = {.filtered = wish->n_cidrs + wish->n_protocols > 0};
     (void)wanted;
     (void)snprintf(like.network, sizeof like.network, "%s", job->network);
-    (void)snprintf(like.collector, sizeof like.collector, "%s", place->address);
     (void)snprintf(like.direction, sizeof like.direction, "%s",
                    wish->no_out  ? "in"
                    : wish->no_in ? "out"

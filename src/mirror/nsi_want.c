@@ -42,7 +42,7 @@ static int check_rule(const json_t *rule, const char *name, struct err *err)
     return 0;
 }
 
-/* The forwarding rule's path; what it says of the collectors' network and address. */
+/* The forwarding rule's path; what it says of the collectors' network. */
 static int find_collector(struct nsi_place *place, const char *to, char out[GOOGLE_PATH_MAX],
                           struct err *err)
 {
@@ -65,11 +65,8 @@ static int find_collector(struct nsi_place *place, const char *to, char out[GOOG
     if (result == 0 && place->collector[0] && strcmp(place->collector, network) != 0)
         result = err_set(err, -EINVAL, "--to: the collectors are in several networks: %s and %s",
                          google_last(place->collector), google_last(network));
-    if (result == 0) {
+    if (result == 0)
         (void)snprintf(place->collector, sizeof place->collector, "%s", network);
-        (void)snprintf(place->address, sizeof place->address, "%s",
-                       google_text(reply.body, "IPAddress"));
-    }
     cloud_reply_done(&reply);
     return result;
 }
@@ -83,6 +80,21 @@ static bool has_zone(const struct nsi_wish *wish, const char *zone)
         if (strncmp(wish->to[i], zone, len) == 0 && wish->to[i][len] == ':')
             return true;
     return false;
+}
+
+/* What the rules leave out; and which of the others are unfit is said. */
+static void select_machines(const struct nsi_wish *wish, struct nsi_place *place,
+                            struct text *remarks)
+{
+    struct cloud_select select = {.all = wish->n_cidrs == 0, .n_subnets = wish->n_cidrs};
+    for (size_t i = 0; i < wish->n_cidrs; i++)
+        select.subnets[i] = wish->cidrs[i];
+    cloud_select(&select, &place->inventory, remarks);
+    for (size_t i = 0; i < place->inventory.n; i++) {
+        struct cloud_nic *nic = &place->inventory.at[i];
+        if (nic->fate == CLOUD_NOT_SELECTED)
+            (void)snprintf(nic->why, sizeof nic->why, "its address is in no prefix of --cidr");
+    }
 }
 
 static int take_inventory(const struct mirror_job *job, struct text *remarks, struct err *err)
@@ -107,10 +119,8 @@ static int take_inventory(const struct mirror_job *job, struct text *remarks, st
     if (result == 0 && n_ipv6)
         text_format(remarks, "the rules match IPv4: IPv6 of %zu machines is not mirrored\n",
                     n_ipv6);
-    if (result == 0) { /* says which are unfit */
-        const struct cloud_select all = {.all = true};
-        cloud_select(&all, &place->inventory, remarks);
-    }
+    if (result == 0)
+        select_machines(wish, place, remarks);
     return result;
 }
 
@@ -290,7 +300,8 @@ static int add_objects(struct mirror_job *job, struct mirror_set *out, struct er
     nsi_put_name(job, NSI_ENDPOINT, "", endpoint);
     nsi_put_name(job, NSI_PROFILE, "", profile);
     (void)add(out, NSI_GROUP, stem,
-              json_pack("{s:s}", "network", nsi_short(place, place->collector)),
+              json_pack("{s:s, s:s}", "network", nsi_short(place, place->collector), "project",
+                        google_project(place->google)),
               "the collectors of all zones");
     for (size_t i = 0; i < wish->n_to; i++) {
         char zone[GOOGLE_NAME_MAX];

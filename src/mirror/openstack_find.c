@@ -193,9 +193,9 @@ static json_t *is_of(const struct openstack *os, enum openstack_list list, const
     case OPENSTACK_SERVICES:
         return json_pack("{s:s}", "port_id", openstack_text(one, "port_id"));
     case OPENSTACK_FLOWS:
-        return json_pack("{s:s, s:s, s:s}", "source_port", openstack_text(one, "source_port"),
+        return json_pack("{s:s, s:s, s:s, s:i}", "source_port", openstack_text(one, "source_port"),
                          "to_port", service_port(os, openstack_text(one, "tap_service_id")),
-                         "direction", openstack_text(one, "direction"));
+                         "direction", openstack_text(one, "direction"), "flows", 1);
     case OPENSTACK_MIRRORS:
         put_address(openstack_text(one, "remote_ip"), address);
         return json_pack("{s:s, s:s, s:s, s:o}", "port_id", openstack_text(one, "port_id"),
@@ -222,8 +222,12 @@ static void add(const struct openstack *os, enum openstack_list list, const json
 {
     char key[MIRROR_KEY_MAX];
     (void)snprintf(key, sizeof key, "%.80s", key_of(list, one));
-    /* What was made twice, as after an answer that was lost: only one is wanted. */
-    if (mirror_set_get(out, lists[list].kind, key))
+    /* What was made twice, as after an answer that was lost: only one is wanted. Of a port's flows
+     * the agent takes away all with any, so the other one has to be made anew. */
+    struct mirror_object *first = mirror_set_get(out, lists[list].kind, key);
+    if (first && list == OPENSTACK_FLOWS)
+        (void)json_object_set_new(first->is, "flows", json_integer(2));
+    if (first)
         (void)snprintf(key, sizeof key, "%.80s#%.60s", key_of(list, one),
                        openstack_text(one, "id"));
     struct mirror_object *object = mirror_set_add(out, lists[list].kind, key, is_of(os, list, one));

@@ -60,6 +60,8 @@ static void test_others(void **state)
     free(before);
     must_apply("one", "--instance=web-1 --to=port:" DB, "+tap-service " DB "; +tap-flow " WEB1);
     must_apply("two", "--instance=web-2 --to=port:" DB, "+tap-flow " WEB2);
+    /* The agent copies for one flow of a port. */
+    must_refuse("--instance=web-1" TO_SENSOR, -ENOENT, "copies it, and a port can have one");
     assert_int_equal(take_away("one", &err), -EBUSY);
     assert_non_null(strstr(err.text, "1 flows that are not this mirror's"));
     must_remove("two");
@@ -75,7 +77,7 @@ static void test_odd(void **state)
     json_t *twin = json_deep_copy(get("tap_flows", 0));
     json_object_set_new(twin, "id", json_string("twin"));
     json_array_append_new(os_bed_list("tap_flows"), twin);
-    must_apply("web", "--instance=web-1" TO_SENSOR, "-tap-flow " WEB1 "#twin");
+    must_apply("web", "--instance=web-1" TO_SENSOR, "-tap-flow " WEB1 "#twin; ~tap-flow " WEB1);
     os_bed.slow = true;
     json_object_set_new(get("tap_flows", 0), "status", json_string("PENDING_DELETE"));
     must_plan("web", "--instance=web-1" TO_SENSOR, "+tap-flow " WEB1, false);

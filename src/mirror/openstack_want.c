@@ -59,24 +59,39 @@ static void mark_own(struct openstack *os, const struct openstack_wish *wish)
     }
 }
 
-/* Ports that somebody else copies: the agent keeps one flow of a port, the newest, and takes it
- * away with whichever of the two is deleted first, while Neutron goes on calling the other one
- * ACTIVE. */
-static void mark_taken(struct openstack *os, const char *mirror)
+/* The flows of ports, this mirror's or others'. */
+static json_t *flows_by_port(const struct openstack *os, const char *mirror, bool ours)
 {
-    json_t *taken = json_object(), *one;
+    json_t *map = json_object(), *one;
     size_t i;
     json_array_foreach(os->lists[OPENSTACK_FLOWS], i, one)
     {
-        if (taken && !openstack_is_ours(one, mirror) &&
+        if (map && openstack_is_ours(one, mirror) == ours &&
             strcmp(openstack_text(one, "status"), "PENDING_DELETE") != 0)
-            (void)json_object_set(taken, openstack_text(one, "source_port"), one);
+            (void)json_object_set(map, openstack_text(one, "source_port"), one);
     }
-    for (i = 0; i < os->inventory.n; i++) {
+    return map;
+}
+
+/* Ports that somebody else copies: the agent keeps one flow of a port, the newest, and takes it
+ * away with whichever of the two is deleted first, while Neutron goes on calling the other one
+ * ACTIVE. Where both are there already, the user has to choose. */
+static void mark_taken(struct openstack *os, const char *mirror, struct text *remarks)
+{
+    json_t *taken = flows_by_port(os, mirror, false), *ours = flows_by_port(os, mirror, true);
+    for (size_t i = 0; i < os->inventory.n; i++) {
         struct cloud_nic *nic = &os->inventory.at[i];
         const json_t *flow = json_object_get(taken, nic->id);
         if (!flow || nic->fate != CLOUD_WANTED)
             continue;
+        if (json_object_get(ours, nic->id)) {
+            text_format(remarks,
+                        "the port %s of %s also has the tap flow %s (%.60s), not of this mirror: "
+                        "the cloud copies for one of the two, and for none when one is deleted\n",
+                        nic->id, cloud_nic_label(nic), openstack_text(flow, "id"),
+                        openstack_text(flow, "name"));
+            continue;
+        }
         nic->fate = CLOUD_UNFIT;
         (void)snprintf(nic->why, sizeof nic->why,
                        "the tap flow %.40s (%.60s), not of this mirror, copies it, and a port can "
@@ -84,6 +99,7 @@ static void mark_taken(struct openstack *os, const char *mirror)
                        openstack_text(flow, "id"), openstack_text(flow, "name"));
     }
     json_decref(taken);
+    json_decref(ours);
 }
 
 /* ---- limits ---- */
@@ -205,8 +221,8 @@ static int want_flows(struct mirror_job *job, size_t n_wanted, struct mirror_set
             continue;
         struct mirror_object *object =
             mirror_set_add(out, OPENSTACK_FLOW, nic->id,
-                           json_pack("{s:s, s:s, s:s}", "source_port", nic->id, "to_port", id,
-                                     "direction", neutron_directions[wish->direction]));
+                           json_pack("{s:s, s:s, s:s, s:i}", "source_port", nic->id, "to_port", id,
+                                     "direction", neutron_directions[wish->direction], "flows", 1));
         put_why(wish, nic, object);
         if (own_service)
             mirror_object_on(out, object, OPENSTACK_SERVICE, id);
@@ -318,7 +334,7 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
         return result;
     mark_own(os, wish);
     if (os->target)
-        mark_taken(os, job->name);
+        mark_taken(os, job->name, remarks);
     if (!choose(wish, os, remarks))
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < os->inventory.n; i++)

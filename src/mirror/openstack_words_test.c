@@ -115,6 +115,15 @@ static void test_status(void **state)
     assert_non_null(strstr(measures.at[2].trouble, "DOWN"));
     free(measures.at);
     stop(&run);
+    /* Of two flows of a port one is dead, whatever Neutron says. */
+    json_t *other = os_bed_json("{'id':'other','name':'by hand','source_port':'" WEB1
+                                "','status':'ACTIVE','project_id':'shop'}");
+    json_array_append_new(os_bed_list("tap_flows"), other);
+    assert_int_equal(start(&run, "web", "--tag=role=web" TO_SENSOR), 0);
+    assert_int_equal(plan(&run), 0);
+    assert_int_equal(run.plan.n_changes, 0);
+    assert_non_null(strstr(run.remarks.at, "also has the tap flow other (by hand)"));
+    stop(&run);
     /* One that is off has nothing that could be copied. */
     json_object_set_new(get("ports", 1), "status", json_string("DOWN"));
     assert_int_equal(start(&run, "web", "--tag=role=web" TO_SENSOR), 0);

@@ -14,6 +14,7 @@ import json
 import os
 import random
 import shutil
+import ssl
 import string
 import subprocess
 import sys
@@ -449,10 +450,51 @@ def some_environment(rng, url):
     return env
 
 
-def check_credentials(client, rng):
+@contextlib.contextmanager
+def giver(context=None):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Giver)
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
+    yield f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def check_trust(client):
+    """A certificate that nobody signed is taken where AWS_CA_BUNDLE or ca_bundle has it."""
+    if not shutil.which("openssl"):
+        print("trust: openssl is not installed")
+        return
+    for name in ("one", "other"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                        "-nodes", "-keyout", f"{HOME}/{name}.key", "-out", f"{HOME}/{name}.pem", "-subj",
+                        "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+                       check=True, stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{HOME}/one.pem", f"{HOME}/one.key")
+    with open(f"{HOME}/trusting", "w", encoding="utf-8") as f:
+        f.write(f"[default]\nca_bundle = {HOME}/one.pem\n")
+    with giver(context) as url:
+        env = {"HOME": HOME, "AWS_REGION": "eu-west-1", "AWS_EC2_METADATA_DISABLED": "true",
+               "AWS_MAX_ATTEMPTS": "1", "AWS_CONTAINER_CREDENTIALS_FULL_URI": url + "/container"}
+        for more, good in (({}, False), ({"AWS_CA_BUNDLE": f"{HOME}/one.pem"}, True),
+                           ({"AWS_CA_BUNDLE": f"{HOME}/other.pem"}, False),
+                           ({"AWS_CONFIG_FILE": f"{HOME}/trusting"}, True),
+                           ({"AWS_CA_BUNDLE": f"{HOME}/gone.pem"}, False)):
+            said = client.ask(do="find", env={**env, **more})
+            if (said.get("id") == "ASIACONTAINER") != good or \
+                    not (good or "certificate" in said["error"] or "gone.pem" in said["error"]):
+                fail("trust", env=more, ours=said)
+    print("trust: 5 as they have to be")
+
+
+def check_credentials(client, rng):
+    with giver() as url:
+        compare_credentials(client, rng, url)
+
+
+def compare_credentials(client, rng, url):
     os.makedirs(f"{HOME}/.aws/sso/cache")
     with open(f"{HOME}/token", "w", encoding="utf-8") as f:
         f.write("web.identity")
@@ -490,7 +532,6 @@ def check_credentials(client, rng):
             fail(f"no case came to {kind}", seen=seen)
     if not any(kind.startswith("ASIA-r") for kind in seen):
         fail("no case came to a role", seen=seen)
-    server.shutdown()
     print(f"credentials: {sum(seen.values())} alike, {refused} refused by both")
 
 
@@ -506,6 +547,7 @@ def main():
         check_answers(client, random.Random(seed))
         check_hosts(client)
         check_credentials(client, random.Random(seed))
+        check_trust(client)
     finally:
         client.process.stdin.close()
         client.process.wait()

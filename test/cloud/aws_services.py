@@ -1,8 +1,6 @@
 """The stand-in's other services: STS, Elastic Load Balancing v2, CloudWatch, CloudTrail."""
 import base64
-import fnmatch
 
-import aws_mirror
 from aws_state import ACCOUNT
 from aws_wire import Refused, iso, seconds_of
 

@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import threading
+import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -161,7 +162,8 @@ def ids_in(value):
 def work_on(cloud, method, target, headers, body):
     """(status, content type, bytes)"""
     call = Call(method, target, headers, body)
-    row = {"method": method, "target": target, "headers": headers, "body": body.decode("latin-1")}
+    row = {"at": time.monotonic(), "method": method, "target": target, "headers": headers,
+           "body": body.decode("latin-1")}
     with cloud.lock:
         number = cloud.number("request")
         row["n"] = number

@@ -418,7 +418,6 @@ def hardships(bed):
         bed.refused(code, bed.client().describe_subnets)
         cloud.faults.remove(fault)
     cloud.lag = 2
-    target, one, session = None, None, None
     made = bed.client().create_traffic_mirror_filter(TagSpecifications=[
         {"ResourceType": "traffic-mirror-filter", "Tags": OURS}])["TrafficMirrorFilter"]
     name = made["TrafficMirrorFilterId"]
@@ -431,7 +430,6 @@ def hardships(bed):
     sizes = [len(bed.client().describe_traffic_mirror_filters()["TrafficMirrorFilters"])
              for _ in range(2)]
     must(sizes == [1, 0], lambda: sizes)
-    must((target, one, session) == (None, None, None), "")
 
 
 @test
@@ -470,7 +468,8 @@ def the_referee(bed):
     row = next(row for row in bed.cloud.log if row["action"] == "CreateTrafficMirrorSession")
     for old, new in (("SessionNumber", "Sessionnumber"), ("SessionNumber=1", "SessionNumber=one"),
                      ("TagSpecification.1.Tag", "TagSpecification.1.Tags"),
-                     ("SessionNumber=1&", ""), ("&ClientToken=", "&Description="), ("NetworkInterfaceId=e", "NetworkInterfaceId=f")):
+                     ("SessionNumber=1&", ""), ("&ClientToken=", "&Description="),
+                     ("NetworkInterfaceId=e", "NetworkInterfaceId=f")):
         must(old in row["body"], old)
         must(aws_model.judge(bed.cloud, {**row, "body": row["body"].replace(old, new)}),
              f"{old} -> {new} is not seen")

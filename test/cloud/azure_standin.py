@@ -102,6 +102,19 @@ class Azure(Standin):
         return self.add(own, location=location, tags=tags, ipConfigurations=configurations,
                         macAddress=mac, primary=primary, tapConfigurations=[], **more)
 
+    def balancer(self, group, name, vnet, sku="Standard", floating=False):
+        """Gives its id; front end "f", pool "p"."""
+        own = f"{self.group(group)}/Microsoft.Network/loadBalancers/{name}"
+        self.add(own, frontendIPConfigurations=[{
+            "name": "f", "id": f"{own}/frontendIPConfigurations/f", "properties": {
+                "privateIPAddress": "10.0.0.5", "subnet": {"id": f"{vnet}/subnets/default"}}}],
+            backendAddressPools=[{"name": "p", "id": f"{own}/backendAddressPools/p"}],
+            loadBalancingRules=[{"name": "r", "properties": {
+                "enableFloatingIP": floating, "protocol": "Udp", "frontendPort": 4789,
+                "backendAddressPool": {"id": f"{own}/backendAddressPools/p"}}}])
+        self.things[own.lower()]["sku"] = {"name": sku}
+        return own
+
     # ---- helpers ----
 
     def new_etag(self):

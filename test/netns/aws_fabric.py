@@ -34,14 +34,22 @@ class Fabric:
     def add(self, name):
         eni = self.aws.interface(name)
         machine = self.lab.ns(name)
-        port = "p" + eni.id[-8:]
-        self.lab.cable(machine, "eth0", self.switch, port, offload=False)
-        self.switch.ip("link", "set", port, "master", "br0")
-        machine.ip("link", "set", "eth0", "address", eni.mac)
-        machine.address("eth0", eni.addresses[0] + "/16")
+        self.plug(machine, "eth0", eni)
         machine.eni = eni
         machine.lan_address = eni.addresses[0]
         return machine
+
+    def plug(self, machine, device, eni):
+        port = "p" + eni.id[-8:]
+        self.lab.cable(machine, device, self.switch, port, offload=False)
+        self.switch.ip("link", "set", port, "master", "br0")
+        machine.ip("link", "set", device, "address", eni.mac)
+        machine.address(device, eni.addresses[0] + "/16")
+
+    def move(self, device, eni, a, b):
+        """The interface from one machine to another."""
+        a.ip("link", "set", device, "netns", b.name)
+        b.address(device, eni.addresses[0] + "/16")
 
     def add_gateway(self):
         """Where a Gateway Load Balancer's packets come from."""
@@ -98,7 +106,8 @@ class Fabric:
                 if target.endpoint:
                     self.by_gateway(eni, vni, frame)
                 else:
-                    out.sendto(senders.vxlan_header(vni) + frame, (self.col.lan_address, VXLAN))
+                    sink = self.aws.cloud.things[target.interface]
+                    out.sendto(senders.vxlan_header(vni) + frame, (sink.addresses[0], VXLAN))
 
     def by_gateway(self, eni, vni, frame):
         if not hasattr(self, "gateway_socket"):

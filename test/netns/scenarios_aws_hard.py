@@ -136,15 +136,41 @@ def lost(lab):
 @scenario("aws-kill")
 def kill(lab):
     """The program is killed before or after any call that changes something, and goes on later."""
-    calm = Aws(lab)
+    killed(lab, ())
+
+
+@scenario("aws-kill-openings")
+def kill_openings(lab):
+    """The same of the rules of security groups, where they are part of the mirror."""
+    killed(lab, ("--open-security-group", "--allow-canary=7"), "SecurityGroup")
+
+
+def bed(lab, options):
+    """With `options` the copies are kept out of the collector, and the canary of the machines."""
+    aws = Aws(lab)
+    if options:
+        group = next(one for one in aws.cloud.all("security-group") if one.name == "collector")
+        for rule in aws.cloud.all("security-group-rule"):
+            if rule.group == group.id and not rule.egress:
+                aws.cloud.drop(rule)
+        aws.cloud.permitted |= {one.id for one in aws.cloud.all("security-group")}
+        aws.wish += options
+        aws.before = aws.cloud.state()
+    return aws
+
+
+def killed(lab, options, of=""):
+    """`of`: a part of the names of actions that it is killed at."""
+    calm = bed(lab, options)
     calm.apply()
-    n_apply = len(calm.changes())
+    making = calm.changes()
     calm.remove()
-    n_remove = len(calm.changes()) - n_apply
-    print(f"  {n_apply} changes to apply, {n_remove} to remove")
-    for n in range(n_apply):
+    unmaking = calm.changes()[len(making):]
+    print(f"  {len(making)} changes to apply, {len(unmaking)} to remove")
+    must(any(of in action for action in making), f"there is no {of} in {making}")
+    for n in (n for n, action in enumerate(making) if of in action):
         for when in ("before", "after"):
-            aws = Aws(lab)
+            aws = bed(lab, options)
             aws.kill_at(n, when)
             aws.call("apply").must(KILLED)
             aws.cloud.hook = None
@@ -157,9 +183,9 @@ def kill(lab):
                                              f"{aws.ours()}")
                 aws.must_be_as_before()
                 aws.judge(quiet=True)
-    for n in range(n_remove):
+    for n in (n for n, action in enumerate(unmaking) if of in action):
         for when in ("before", "after"):
-            aws = Aws(lab)
+            aws = bed(lab, options)
             aws.apply()
             aws.cloud.log.clear()
             aws.kill_at(n, when)

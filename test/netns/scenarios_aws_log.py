@@ -8,7 +8,7 @@ from aws_fabric import Fabric
 from aws_lab import Aws
 from collector import Watch
 from lab import Failed, wait_until
-from mirror_command import UNHEALTHY
+from mirror_command import DONE, UNHEALTHY
 from scenario import scenario
 from scenarios_aws import must
 
@@ -126,3 +126,50 @@ def to_log(lab):
 def to_log_gwlb(lab):
     """Sessions to a Gateway Load Balancer's endpoint: VXLAN in GENEVE."""
     from_cloud_to_log(lab, gateway, "geneve+vxlan")
+
+
+@scenario("aws-move", "openssl")
+def move(lab):
+    """The target's interface goes from one collector to another: the sessions stay, and the watch
+    there picks them up."""
+    def two(cloud):
+        vpc = small(cloud)
+        first = next(one for one in cloud.all("instance") if one.tags["Name"] == "collector")
+        cloud.instance(first.subnet, "collector-2", groups=cloud.interfaces_of(first.id)[0].groups)
+        return vpc
+    aws = Aws(lab, two)
+    subnet = aws.interface("collector").subnet
+    aws.call("target", "create", subnet, "--yes").must(DONE)
+    eni = next(one for one in aws.cloud.all("network-interface") if one.own)
+    aws.call("target", "attach", eni.id, aws.machine("collector").id, "--yes").must(DONE)
+    fabric = Fabric(lab, aws, *NAMES)
+    second = fabric.add("collector-2")
+    fabric.plug(fabric.col, "eth1", eni)
+    web = fabric.machines["web-1"]
+    traffic.servers(lab, web, web.lan_address)
+    aws.wish = ["--vpc", aws.vpc.id, "--to", eni.id, "--exclude", "Name=collector*"]
+    aws.apply()
+    sessions = sorted(session.id for session in aws.sessions().values())
+    config = record(aws) + "canary: {interval: 1s}\nadmit: configured\n"
+    here, there = (Watch(lab, machine, "-l", "vxlan", config=config, name=name)
+                   for machine, name in ((fabric.col, "here"), (second, "there")))
+    first = talk(fabric, 0, 10)
+    for name in NAMES:
+        here.wait_state(name, ("ok", "quiet"), limit=120)
+    aws.call("target", "move", eni.id, aws.machine("collector-2").id, "--yes").must(DONE)
+    fabric.move("eth1", eni, fabric.col, second)
+    later = talk(fabric, 10, 30)
+    for name in NAMES:
+        there.wait_state(name, ("ok", "quiet"), limit=120)
+    must(sessions == sorted(session.id for session in aws.sessions().values()), "other sessions")
+    aws.must_have_nothing_to_do()
+    time.sleep(1)
+    for watch, asked in ((here, first), (there, later)):
+        uris = [row["uri"] for row in watch.stop()["http"].dicts()]
+        # The first ones may come before the neighbours know where the address has gone.
+        must(set(asked[-5:]) <= set(uris) and len(uris) == len(set(uris)), f"{uris}, not {asked}")
+    fabric.close()
+    aws.remove()
+    aws.call("target", "delete", eni.id, "--yes").must(DONE)
+    aws.must_be_as_before()
+    aws.judge()

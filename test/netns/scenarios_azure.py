@@ -1,8 +1,11 @@
 """`cloudspan mirror … azure` against a stand-in for Azure (test/cloud/azure_standin.py)."""
+import base64
+import json
 import os
+import subprocess
 
 from azure_standin import CLIENT, NETWORK, SECRET, SUBSCRIPTION, TENANT, Azure
-from lab import Failed
+from lab import Failed, need
 from rest_bench import CHANGES, FAILED, LACKING, MISUSED, UNHEALTHY, Bench, same
 from scenario import scenario
 
@@ -65,8 +68,10 @@ def azure_life(lab):
                    "v6 sizes", "attached to no machine", "uksouth", "up to 60 seconds",
                    "web-1")
     same("after plan", before, cloud.state())
+    bench.must_say(bench.plan("--print"), "az network vnet tap create", "--tags cloudspan=main",
+                   "az network nic vtap-config create", "az network vnet tap delete")
     for way in ("operation", "location", "state"):
-        cloud.way, cloud.polls = way, 3
+        cloud.way, cloud.polls = way, 2
         bench.apply()
         same(f"configurations ({way})", WANTED, cloud.configs())
         bench.must_have_nothing_to_do()
@@ -97,6 +102,7 @@ def azure_life(lab):
     same("port", [4790], [tap["properties"]["destinationPort"] for tap in cloud.taps()])
     if not any(call.method == "PUT" and "if-match" in call.headers for call in cloud.calls):
         raise Failed("a change without If-Match")
+    bench.lose_journal()
     bench.remove()
     del cloud.things[f"{cloud.group('RG1')}/Microsoft.Compute/virtualMachines/web-3".lower()]
     same("after remove", before, cloud.state())
@@ -128,6 +134,36 @@ def azure_requests(lab):
     deletes = [call for call in cloud.calls if call.method == "DELETE"]
     same("what was deleted", [config.lower(), tap.lower()], [call.path.lower() for call in deletes])
     same("a body", [b"", b""], [call.body for call in deletes])
+
+
+@scenario("azure-balancer")
+def azure_balancer(lab):
+    """Copies to a load balancer; machines behind one that stands in the way are known beforehand."""
+    bench, cloud, names = begin(lab)
+    main = f"{cloud.group('net')}/Microsoft.Network/virtualNetworks/main"
+    good = cloud.balancer("net", "good", main)
+    for i, lb in enumerate((good, cloud.balancer("net", "basic", main, sku="Basic"),
+                            cloud.balancer("net", "float", main, floating=True))):
+        name = lb.rsplit("/", 1)[1]
+        cloud.nic("RG1", f"{name}-nic", main, f"10.0.0.{50 + i}", cloud.machine("RG1", name),
+                  mac=f"00-0D-3A-00-05-0{i}", pools=[f"{lb}/backendAddressPools/p"])
+    before = cloud.state()
+    bench.must_say(bench.plan(), "behind the Basic load balancer basic",
+                   "behind the load balancer float with a floating IP", "what good sends")
+    bench.wish[bench.wish.index("--to") + 1] = f"lb:{good}/frontendIPConfigurations/f"
+    cloud.count_from_now()
+    bench.apply()
+    # Those behind it receive the copies; the former collector is a machine like others.
+    same("configurations", {**WANTED, "col-nic": ["cloudspan-main"]}, cloud.configs())
+    put = next(call for call in cloud.calls if call.method == "PUT")
+    same("destination", {"destinationLoadBalancerFrontEndIPConfiguration":
+                         {"id": f"{good}/frontendIPConfigurations/f"}, "destinationPort": 4789},
+         put.body["properties"])
+    bench.must_have_nothing_to_do()
+    bench.remove()
+    same("after remove", before, cloud.state())
+    bench.wish[bench.wish.index("--to") + 1] = f"lb:{good}/frontendIPConfigurations/none"
+    bench.must_say(bench.plan(codes=(FAILED,)), "has no front end")
 
 
 @scenario("azure-kill")
@@ -233,6 +269,9 @@ def azure_drift(lab):
     bench.must_say(bench.apply(), "somebody else's")
     cloud.drop(f"{names['web-2']}/tapConfigurations/cloudspan-main", "mallory@example.com")
     rows = bench.status(UNHEALTHY)
+    same("coverage", {"db-1": True, "web-1": True, "web-2": False},
+         {row["machine"]: row["mirrored"] for row in rows["coverage"]
+          if row["machine"] in ("db-1", "web-1", "web-2")})
     said = bench.call("status", codes=(UNHEALTHY,))
     bench.must_say(said, "mallory@example.com", "web-2")
     if not any(not row.get("mirrored", True) for row in rows.get("coverage", [])):
@@ -257,7 +296,11 @@ def azure_drift(lab):
         raise Failed("nothing of others was there")
 
 
-@scenario("azure-credentials")
+def decode(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+@scenario("azure-credentials", "openssl")
 def azure_credentials(lab):
     """Managed identity, workload identity, certificate, the az command; none at all; subscriptions."""
     bench, cloud, names = begin(lab)
@@ -296,6 +339,35 @@ def azure_credentials(lab):
     with open(lab.path("az-asked"), encoding="ascii") as file:
         same("az", f"account get-access-token --output json --resource {cloud.url}/",
              file.read().strip())
+    # A certificate: the assertion is signed by its key, and names it.
+    openssl, pem = need("openssl"), lab.path("client.pem")
+    subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=c",
+                    "-keyout", pem, "-out", lab.path("cert.pem")], check=True,
+                   stderr=subprocess.DEVNULL)
+    with open(lab.path("cert.pem"), encoding="ascii") as cert, \
+            open(pem, "a", encoding="ascii") as file:
+        file.write(cert.read())
+    bench.environment = environment(AZURE_TENANT_ID=TENANT, AZURE_CLIENT_ID=CLIENT,
+                                    AZURE_CLIENT_CERTIFICATE_PATH=pem,
+                                    AZURE_SUBSCRIPTION_ID=SUBSCRIPTION)
+    bench.plan()
+    signed, _, signature = cloud.assertions[-1].rpartition(".")
+    header, claims = (json.loads(decode(part)) for part in signed.split("."))
+    with open(lab.path("signature"), "wb") as file:
+        file.write(decode(signature))
+    public = subprocess.run([openssl, "x509", "-in", pem, "-pubkey", "-noout"], check=True,
+                            stdout=subprocess.PIPE).stdout
+    with open(lab.path("public.pem"), "wb") as file:
+        file.write(public)
+    subprocess.run([openssl, "dgst", "-sha256", "-verify", lab.path("public.pem"), "-signature",
+                    lab.path("signature")], input=signed.encode(), check=True,
+                   stdout=subprocess.DEVNULL)
+    print_ = subprocess.run([openssl, "x509", "-in", pem, "-fingerprint", "-sha1", "-noout"],
+                            check=True, stdout=subprocess.PIPE, text=True).stdout
+    same("thumbprint", print_.strip().split("=")[1].replace(":", "").lower(),
+         decode(header["x5t"]).hex())
+    same("claims", (f"{cloud.url}/{TENANT}/oauth2/v2.0/token", CLIENT, CLIENT),
+         (claims["aud"], claims["iss"], claims["sub"]))
     # Secrets do not go by http:// to elsewhere.
     bench.wish[bench.wish.index("--endpoint") + 1] = "http://management.example.com"
     bench.must_say(bench.plan(codes=(FAILED, MISUSED)), "https://")

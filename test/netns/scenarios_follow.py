@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import aws_lab
+from aws_lab import Aws
 from lab import Failed, wait_until
 from scenario import scenario
 from scenarios_nsx import BINDING, FROM, WISH, Bench, must
@@ -148,3 +150,58 @@ def mirror_follow_once(lab):
     for name in ("hunt", "other"):
         bench.call("remove", "--name", name, "--yes")
     bench.must_be_clean()
+
+
+def crowd(cloud):
+    """Seven machines beside those of the usual world."""
+    vpc = aws_lab.world(cloud)
+    for number in range(7):
+        cloud.instance(cloud.all("subnet")[0].id, f"many-{number}", tags={"role": "web"})
+    return vpc
+
+
+@scenario("mirror-follow-doubt")
+def mirror_follow_doubt(lab):
+    """A cloud that forgets most of its machines for a moment costs none of them its mirror."""
+    aws = Aws(lab, crowd)
+    aws.wish += ["--tag", "role=web"]
+    aws.apply()
+    many = [aws.machine(f"many-{number}") for number in range(7)]
+    before = set(aws.sessions())
+    must(len(before) == 7 + 3, before)
+
+    def turn(tag):
+        with aws.cloud.lock:
+            for machine in many:
+                machine.tags["role"] = tag
+
+    turn("none")
+    process = lab.start("once", *aws.command("follow", "--once"), env=aws.environment)
+    wait_until(lambda: "7 of 10 sessions would be" in process.printed(), lambda: process.printed() + process.said())
+    turn("web")
+    code = process.wait()
+    must(code == 0, f"{code}: {process.said()}")
+    must(set(aws.sessions()) == before, "sessions were taken away")
+    # But when it stays so, they go.
+    turn("none")
+    answer = aws.call("follow", "--once").must(0)
+    must("looked at once more" in answer.out and len(aws.sessions()) == 3, answer.said())
+    # What the cloud refuses is told, and the others are mirrored; for a while it is not tried again.
+    turn("web")
+    fault = aws.cloud.fault("CreateTrafficMirrorSession", "NetworkInterfaceNotSupported", times=2)
+    answer = aws.call("follow", "--once", "--json").must(3)
+    must(len(aws.sessions()) == 8 and len(answer.rows("lack")) == 2, answer.said())
+    fault.first, fault.times = fault.seen + 1, 1000
+    n_calls = len(aws.cloud.log)
+    process = lab.start("follow", *aws.command("follow", "--interval", "1"), env=aws.environment)
+    wait_until(lambda: len(aws.cloud.log) > n_calls + 60 and process.must_run(),
+               lambda: f"{len(aws.cloud.log)}: {process.said()}")
+    must(process.stop() == 0, process.said())
+    tried = [row for row in aws.cloud.log[n_calls:]
+             if row.get("action") == "CreateTrafficMirrorSession"]
+    must(len(tried) == 2 and process.printed().count("not made") == 2,
+         lambda: f"{len(tried)} attempts\n{process.printed()}")
+    aws.cloud.faults.remove(fault)
+    aws.call("follow", "--once").must(0)
+    must(set(aws.sessions()) == before, "not all are mirrored in the end")
+    aws.judge()

@@ -236,8 +236,8 @@ class Mirrors:
         if unknown:
             return bad(f"Unrecognized attribute(s) '{', '.join(unknown)}'")
         if body["mirror_type"] not in ("erspanv1", "gre"):
-            return bad(f"Invalid input for mirror_type. Reason: '{body['mirror_type']}' is not in "
-                       "['erspanv1', 'gre'].")
+            return bad(f"Invalid input for mirror_type. Reason: {body['mirror_type']} is not in "
+                       "valid_values.")
         directions = body["directions"]
         if not isinstance(directions, dict):
             return bad(f"Invalid input for directions. Reason: '{directions}' is not a dictionary.")
@@ -249,14 +249,14 @@ class Mirrors:
                                            token=token)
         if status != 200:
             return status, answer
-        taken = {n for row in self.rows.values() for n in row["directions"].values()}
+        taken = {int(n) for row in self.rows.values() for n in row["directions"].values()}
         for n in directions.values():
             if int(n) in taken:
                 return refuse(409, "TapMirrorTunnelConflict",
                               f"Tap Mirror with tunnel_id {n} already exists")
         row = {"id": str(uuid.uuid4()), "project_id": project, "name": body.get("name", ""),
                "description": body.get("description", ""), "port_id": body["port_id"],
-               "directions": {key: int(value) for key, value in directions.items()},
+               "directions": dict(directions),
                "remote_ip": body["remote_ip"], "mirror_type": body["mirror_type"],
                "tenant_id": project}
         self.rows[row["id"]] = row

@@ -93,9 +93,10 @@ def mirrors(lab, stack):
         print("note: with Neutron's own tap mirrors")
         front.mirrors = Mirrors(stack)
         told, real = answers(stack, FRONT, ports["web"]), answers(stack, NEUTRON, ports["web"])
-        for question, a, b in zip([("GET", "extension", None)] + QUESTIONS, told, real):
-            if a != b:
-                raise Failed(f"the stand-in is not as Neutron: {question}\n{a}\n{b}")
+        wrong = [f"{question}\n    {a}\n    {b}" for question, a, b in
+                 zip([("GET", "extension", None)] + QUESTIONS, told, real) if a != b]
+        if wrong:
+            raise Failed("the stand-in does not answer as Neutron:\n" + "\n".join(wrong))
         for row in rows(stack, front):
             stack.call("DELETE", "/v2.0/taas/tap_mirrors/" + row["id"], port=FRONT)
         front.mirrors = None

@@ -115,9 +115,9 @@ def agent(*arguments):
     eventlet.monkey_patch()
     from neutron_taas.services.taas.drivers.linux import ovs_taas
 
-    # It would ask for a datapath in the kernel, whatever the other bridges have.
+    # Older ones ask for a datapath in the kernel, whatever the other bridges have.
     class Bridge(ovs_taas.ovs_lib.OVSBridge):
-        def __init__(self, br_name, root_helper=None):
+        def __init__(self, br_name, *_, **__):
             super().__init__(br_name, datapath_type="netdev")
     ovs_taas.OVSBridge_tap_extension = Bridge
     import neutron.cmd.eventlet.plugins.ovs_neutron_agent as program

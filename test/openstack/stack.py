@@ -17,8 +17,8 @@ HOST = "node1"  # what Neutron calls the machine
 KEYSTONE, NEUTRON, FRONT = 5000, 9696, 9600
 PASSWORD = "s3cret-of-the-admin"
 # Modules of Python, and the packages that have them.
-PARTS = {"openstackclient": "python3-openstackclient", "keystone": "python3-keystone", "neutron": "python3-neutron",
-         "neutron_taas": "python3-neutron-taas"}
+PARTS = {"openstackclient": "python3-openstackclient", "keystone": "python3-keystone",
+         "neutron": "python3-neutron", "neutron_taas": "python3-neutron-taas"}
 
 KEYSTONE_CONF = """[DEFAULT]
 use_stderr=true
@@ -134,12 +134,15 @@ class Stack:
         self.write("policy.yaml", "{}\n")
         self.write("keystone.conf", KEYSTONE_CONF.format(room=self.room))
         plugins = ["taas"]
-        if has("neutron_taas/services/taas/tap_mirror_plugin.py"):
+        is_new = has("neutron_taas/services/taas/tap_mirror_plugin.py")
+        # Of both plugins, each gets half of what the agent says, and the second one drops what it
+        # says of tap services: they would stay DOWN.
+        self.has_mirrors = is_new and not agent
+        if self.has_mirrors:
             plugins.append("tapmirror")
-        self.has_mirrors = len(plugins) > 1
         self.write("neutron.conf", NEUTRON_CONF.format(
             room=self.room, host=HOST, here=HERE, port=NEUTRON, keystone=KEYSTONE,
-            plugins=",".join(plugins), workers=1 if self.has_mirrors else 0,
+            plugins=",".join(plugins), workers=1 if is_new else 0,
             transport="rabbit://guest:guest@127.0.0.1:5672/" if agent else "fake:/",
             debug=bool(os.environ.get("CLOUDSPAN_OPENSTACK_DEBUG"))))
         self.write("agent.conf", AGENT_CONF.format(
