@@ -111,17 +111,6 @@ static void add_addresses(struct cloud_nic *nic, const json_t *item)
         cloud_nic_address(nic, aws_text(json_array_get(v6, i), "ipv6Address"));
 }
 
-/* Names are anybody's who may tag an instance, and are shown on terminals. */
-static void clean(char *text)
-{
-    for (unsigned char *at = (unsigned char *)text; *at; at++)
-        if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)) {
-            if (*at == 0xc2)
-                at[1] = '?';
-            *at = '?';
-        }
-}
-
 static void add_nic(struct aws_mirror *state, const json_t *instances, const json_t *item)
 {
     struct cloud_inventory *nics = &state->nics;
@@ -139,8 +128,6 @@ static void add_nic(struct aws_mirror *state, const json_t *instances, const jso
     cloud_nic_text(nics, &nic->network, aws_text(item, "vpcId"));
     cloud_nic_text(nics, &nic->subnet, subnet);
     cloud_nic_text(nics, &nic->subnet_name, subnet_name ? subnet_name : "");
-    clean(nic->name);
-    clean(nic->subnet_name);
     cloud_nic_text(nics, &nic->zone, aws_text(item, "availabilityZone"));
     cloud_nic_text(nics, &nic->type, aws_text(instance, "instanceType"));
     cloud_nic_text(nics, &nic->outer, aws_text(item, "privateIpAddress"));

@@ -8,7 +8,7 @@
 
 #define SECOND   1000000000
 #define BUSY_MS  2000
-#define BUSY_MAX 20 /* so often, what is still in use is asked for again */
+#define BUSY_MAX 10 /* so often, what is still in use is asked for again */
 #define CHECKS   3
 #define CHECK_MS 2000
 

@@ -65,7 +65,10 @@ static void test_names(void **unused)
                  "c\xc3\xa4");
     bed_interface(&bed, "eni-bad", "i-bad", 0, "a", "10.0.1.5");
     bed_apply(&bed);
-    assert_true(bed_remarks(&bed, "(a?  ! b?[2J??c\xc3\xa4: m7i.large)"));
+    assert_true(bed_remarks(&bed, ": m7i.large)"));
+    assert_false(bed_remarks(&bed, "\n  ! b"));
+    assert_false(bed_remarks(&bed, "\x1b"));
+    assert_false(bed_remarks(&bed, "\xc2\x9b"));
     bed_done(&bed);
 }
 

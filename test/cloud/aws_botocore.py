@@ -476,7 +476,7 @@ def check_trust(client):
     with open(f"{HOME}/trusting", "w", encoding="utf-8") as f:
         f.write(f"[default]\nca_bundle = {HOME}/one.pem\n")
     with giver(context) as url:
-        env = {"HOME": HOME, "AWS_REGION": "eu-west-1", "AWS_EC2_METADATA_DISABLED": "true",
+        env = {"HOME": f"{HOME}/empty", "AWS_REGION": "eu-west-1", "AWS_EC2_METADATA_DISABLED": "true",
                "AWS_MAX_ATTEMPTS": "1", "AWS_CONTAINER_CREDENTIALS_FULL_URI": url + "/container"}
         for more, good in (({}, False), ({"AWS_CA_BUNDLE": f"{HOME}/one.pem"}, True),
                            ({"AWS_CA_BUNDLE": f"{HOME}/other.pem"}, False),

@@ -220,7 +220,7 @@ class Mirrors:
                     return bad(f"Cannot update read-only attribute {key}")
             row.update(body)
             return 200, {"tap_mirror": row}
-        return self.create(body, project, call.token)
+        return self.create(body, body.get("project_id", project) if admin else project, call.token)
 
     @staticmethod
     def extension():
@@ -249,6 +249,9 @@ class Mirrors:
                                            token=token)
         if status != 200:
             return status, answer
+        if answer["port"]["project_id"] != project:
+            return refuse(403, "PortDoesNotBelongToTenant",
+                          "The specified port does not belong to the tenant")
         taken = {int(n) for row in self.rows.values() for n in row["directions"].values()}
         for n in directions.values():
             if int(n) in taken:

@@ -84,6 +84,8 @@ def mirrors(lab, stack):
     front = Front(stack)
     front.start_nova()
     network, _ = stack.network("shop-net", "10.60.0.0/24")
+    others, _ = stack.network("other-net", "10.61.0.0/24", "other")
+    others_port = stack.port("other", others, project="other")["id"]
     ports = {}
     for name in ("web", "db"):
         row = server(name, stack.projects["shop"], tags=["role=" + name])
@@ -97,31 +99,30 @@ def mirrors(lab, stack):
                  zip([("GET", "extension", None)] + QUESTIONS, told, real) if a != b]
         if wrong:
             raise Failed("the stand-in does not answer as Neutron:\n" + "\n".join(wrong))
-        for row in rows(stack, front):
+        for row in rows_of(stack):
             stack.call("DELETE", "/v2.0/taas/tap_mirrors/" + row["id"], port=FRONT)
         front.mirrors = None
-        for row in rows(stack, front):
+        for row in rows_of(stack):
             stack.call("DELETE", "/v2.0/taas/tap_mirrors/" + row["id"], port=FRONT)
     else:
         print("note: with a stand-in, as this Neutron has no tap mirrors")
         front.mirrors = Mirrors(stack)
     for kind, wire in (("gre", "gre"), ("erspan2", "erspanv1")):
-        life(lab, stack, front, ports, kind, wire)
+        life(lab, stack, front, ports, others_port, kind, wire)
 
 
-def rows(stack, front):
-    del front
+def rows_of(stack):
     return stack.call("GET", "/v2.0/taas/tap_mirrors", port=FRONT)["tap_mirrors"]
 
 
-def life(lab, stack, front, ports, kind, wire):
+def life(lab, stack, front, ports, others_port, kind, wire):
     mirror = Mirror(stack, "--all-instances", "--to", kind + ":203.0.113.9", name="m-" + kind,
                     front=front)
     mirror.call("plan", "--detailed-exitcode").must(CHANGES)
-    if rows(stack, front):
+    if rows_of(stack):
         raise Failed("plan makes something")
     mirror.apply()
-    got = rows(stack, front)
+    got = rows_of(stack)
     numbers = [int(n) for row in got for n in row["directions"].values()]
     if set(ids_of(got)) != set(ports.values()) or len(numbers) != 4 or len(set(numbers)) != 4 or \
             max(numbers) > (1023 if kind == "erspan2" else 2**32 - 1) or \
@@ -129,7 +130,7 @@ def life(lab, stack, front, ports, kind, wire):
             {row["remote_ip"] for row in got} != {"203.0.113.9"}:
         raise Failed(f"tap mirrors: {got}")
     answer = mirror.call("apply", "--yes").must(DONE)
-    if "nothing to do" not in answer.out or rows(stack, front) != got:
+    if "nothing to do" not in answer.out or rows_of(stack) != got:
         raise Failed(f"the second apply: {answer.said()}")
     mirror.call("plan", "--detailed-exitcode").must(DONE)
     mirror.status(DONE)
@@ -141,29 +142,29 @@ def life(lab, stack, front, ports, kind, wire):
             raise Failed(f"the record lacks the id {n}:\n{sources}")
     # The same ids when all is made anew, also by somebody who knows nothing of before.
     mirror.remove()
-    if rows(stack, front):
-        raise Failed(f"remove leaves {rows(stack, front)}")
+    if rows_of(stack):
+        raise Failed(f"remove leaves {rows_of(stack)}")
     mirror.state = lab.folder("state-new-" + kind, 0o700)
     mirror.apply()
-    if ids_of(rows(stack, front)) != ids_of(got):
-        raise Failed(f"other ids than before: {rows(stack, front)}")
+    if ids_of(rows_of(stack)) != ids_of(got):
+        raise Failed(f"other ids than before: {rows_of(stack)}")
     # One that is deleted behind our back.
     gone = got[0]["port_id"]
-    for row in rows(stack, front):
+    for row in rows_of(stack):
         if row["port_id"] == gone:
             stack.call("DELETE", "/v2.0/taas/tap_mirrors/" + row["id"], port=FRONT)
     mirror.status(FAILED, UNHEALTHY)
     # Its id is taken by another project meanwhile, which this one cannot see.
     taken = list(ids_of(got)[gone].values())[0]
     theirs = stack.call("POST", "/v2.0/taas/tap_mirrors", {"tap_mirror": {
-        "name": "theirs", "port_id": gone, "remote_ip": "203.0.113.8", "mirror_type": "gre",
-        "directions": {"IN": taken}, "project_id": stack.projects["service"]}}, port=FRONT)["tap_mirror"]
+        "name": "theirs", "port_id": others_port, "remote_ip": "203.0.113.8", "mirror_type": "gre",
+        "directions": {"IN": taken}, "project_id": stack.projects["other"]}}, port=FRONT)["tap_mirror"]
     mirror.apply()
-    now = ids_of([row for row in rows(stack, front) if row["id"] != theirs["id"]])
+    now = ids_of([row for row in rows_of(stack) if row["id"] != theirs["id"]])
     if int(taken) in [int(n) for n in now[gone].values()] or set(now) != set(ports.values()):
         raise Failed(f"an id that was taken: {now}")
     mirror.call("plan", "--detailed-exitcode").must(DONE)
     mirror.remove()
-    same("remove", {"rows": [theirs["id"]]}, {"rows": [row["id"] for row in rows(stack, front)]})
+    same("remove", {"rows": [theirs["id"]]}, {"rows": [row["id"] for row in rows_of(stack)]})
     stack.call("DELETE", "/v2.0/taas/tap_mirrors/" + theirs["id"], port=FRONT)
     mirror.must_have_written_no_secret()
