@@ -217,15 +217,34 @@ static int ask_target(struct mirror_job *job, struct aws_place *place, bool *out
     const char *interface = aws_text(target, "networkInterfaceId");
     struct err unknown;
     if (!target)
-        return err_set(err, -ENOENT, "--to %s: there is no such target in %s", place->key,
-                       state->region);
+        return err_set(err, -ENOENT, "there is no such target in %s", state->region);
     if (aws_is_ours(target, job->name))
-        return err_set(err, -EINVAL, "--to %s is this mirror's own: say --to %s", place->key,
+        return err_set(err, -EINVAL, "it is this mirror's own: say --to %s",
                        aws_target_resource(target));
     *out_is_interface = interface[0] != '\0';
     if (interface[0] && ask_interface(state, place, interface, &unknown) < 0)
         place->facts = json_pack("{s:b}", "unknown", true);
     return 0;
+}
+
+/* An interface is a target once only: that of another mirror serves this one, too, and stays whose
+ * it is. */
+static void share_target(const struct mirror_job *job, struct aws_place *place)
+{
+    const struct aws_mirror *state = job->state;
+    const char *other = NULL;
+    for (size_t i = 0; i < json_array_size(state->targets); i++) {
+        const json_t *target = json_array_get(state->targets, i);
+        if (strcmp(aws_text(target, "networkInterfaceId"), place->key) != 0)
+            continue;
+        if (aws_is_ours(target, job->name))
+            return;
+        other = aws_text(target, "trafficMirrorTargetId");
+    }
+    if (!other)
+        return;
+    place->kind = AWS_TO_TARGET;
+    (void)snprintf(place->key, sizeof place->key, "%s", other);
 }
 
 /* ---- all ---- */
@@ -249,6 +268,8 @@ static int ask_place(struct mirror_job *job, const struct aws_to *to, struct aws
     case AWS_TO_SELF:
     case AWS_TO_INTERFACE:
         result = ask_interface(state, place, place->key, err);
+        if (result == 0)
+            share_target(job, place);
         break;
     case AWS_TO_NLB:
         result = ask_nlb(state, place, err);

@@ -19,9 +19,14 @@ static char **text_of(struct cloud_nic *nic, size_t i)
 static char *copy_of(const char *text)
 {
     char *copy = strdup(text ? text : "");
-    for (char *at = copy; at && *at; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
+    for (unsigned char *at = (unsigned char *)copy; at && *at; at++) {
+        /* U+0080 to U+009F are control characters, too. */
+        bool is_long = at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0;
+        if (is_long || *at < ' ' || *at == 0x7f)
             *at = '_';
+        if (is_long)
+            *++at = '_';
+    }
     return copy;
 }
 

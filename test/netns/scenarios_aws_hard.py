@@ -1,5 +1,6 @@
 """`cloudspan mirror … aws` where the cloud, or the program, does not do what it should: all of AWS's
 refusals, lost answers, kills, wrong clocks, credentials that end."""
+import os
 import re
 import time
 
@@ -345,3 +346,54 @@ def vanish(lab):
     must(sink in answer.err, answer.said())
     aws.remove()
     must(not aws.ours(), lambda: f"left over: {aws.ours()}")
+
+
+@scenario("aws-two")
+def two(lab):
+    """Two mirrors with one collector: its interface is a target once, and goes with the last of them."""
+    aws = Aws(lab)
+    subnets = aws.cloud.all("subnet")
+    aws.wish += ["--subnet", subnets[0].id]
+    aws.apply()
+    first = aws.wish
+    aws.name, aws.wish = "other", ["--vpc", aws.vpc.id, "--to", aws.sink(), "--subnet", subnets[1].id]
+    aws.apply()
+    must(len(aws.cloud.all(TARGET)) == 1, f"{len(aws.cloud.all(TARGET))} targets of one interface")
+    aws.must_mirror("web-1", "web-2", "web-2/1", "db-1")
+    aws.must_have_nothing_to_do()
+    aws.name, aws.wish = "lab", first
+    aws.must_have_nothing_to_do()
+    answer = aws.remove(codes=(PARTIAL,))
+    must("used by the session" in answer.err, answer.said())
+    aws.must_mirror("web-2/1", "db-1")
+    aws.name = "other"
+    must(aws.status().rows("status")[0]["state"] == "ok", "the other one is not whole any more")
+    aws.remove()
+    aws.name = "lab"
+    aws.remove()
+    aws.must_be_as_before()
+    aws.judge()
+
+
+@scenario("aws-refused")
+def refused(lab):
+    """Credentials that are none, or that AWS refuses, are no lack of a permission."""
+    aws = Aws(lab)
+    os.makedirs(os.path.join(aws.home, ".aws"))
+    with open(os.path.join(aws.home, ".aws", "config"), "w", encoding="utf-8") as file:
+        file.write("[profile empty]\ncredential_process = false\n"
+                   "[profile code]\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+                   "source_profile = empty\nmfa_serial = arn:aws:iam::123456789012:mfa/x\n")
+    for says, how in (
+            (r"SignatureDoesNotMatch.*secret key", {"AWS_SECRET_ACCESS_KEY": "wrong"}),
+            (r"AuthFailure.*of this account", {"AWS_ACCESS_KEY_ID": "AKIANOBODY"})):
+        answer = aws.must_refuse(says, **how)
+        must("IAM action" not in answer.err, answer.said())
+    for says, words in ((r"role/x .*AssumeRole: AccessDenied", ["--role", "arn:aws:iam::123456789012:role/x"]),
+                        (r"profile empty: false: failed", ["--profile", "empty"]),
+                        (r"profile code .*MFA", ["--profile", "code"]),
+                        (r"profile nobody", ["--profile", "nobody"])):
+        aws.cloud.fault("AssumeRole", "AccessDenied", status=403, times=1)
+        answer = aws.must_refuse(says, "plan", *words)
+        must("IAM action" not in answer.err, answer.said())
+    aws.judge()

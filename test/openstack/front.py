@@ -220,7 +220,8 @@ class Mirrors:
                     return bad(f"Cannot update read-only attribute {key}")
             row.update(body)
             return 200, {"tap_mirror": row}
-        return self.create(body, body.get("project_id", project) if admin else project, call.token)
+        return self.create(body, body.get("project_id", project) if admin else project, call.token,
+                           seen.values())
 
     @staticmethod
     def extension():
@@ -228,7 +229,7 @@ class Mirrors:
                 "description": "Neutron Tap as a Service extension for GRE or ERSPAN mirroring.",
                 "updated": "2023-05-05T11:45:00-00:00", "links": []}
 
-    def create(self, body, project, token):
+    def create(self, body, project, token, seen):
         for key in ("port_id", "directions", "remote_ip", "mirror_type"):
             if key not in body:
                 return bad(f"Failed to parse request. Required attribute '{key}' not specified")
@@ -252,9 +253,10 @@ class Mirrors:
         if answer["port"]["project_id"] != project:
             return refuse(403, "PortDoesNotBelongToTenant",
                           "The specified port does not belong to the tenant")
-        taken = {int(n) for row in self.rows.values() for n in row["directions"].values()}
+        # Among those only that whoever asks can see.
+        taken = [n for row in seen for n in row["directions"].values()]
         for n in directions.values():
-            if int(n) in taken:
+            if n in taken:
                 return refuse(409, "TapMirrorTunnelConflict",
                               f"Tap Mirror with tunnel_id {n} already exists")
         row = {"id": str(uuid.uuid4()), "project_id": project, "name": body.get("name", ""),

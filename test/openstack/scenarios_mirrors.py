@@ -84,8 +84,6 @@ def mirrors(lab, stack):
     front = Front(stack)
     front.start_nova()
     network, _ = stack.network("shop-net", "10.60.0.0/24")
-    others, _ = stack.network("other-net", "10.61.0.0/24", "other")
-    others_port = stack.port("other", others, project="other")["id"]
     ports = {}
     for name in ("web", "db"):
         row = server(name, stack.projects["shop"], tags=["role=" + name])
@@ -108,14 +106,14 @@ def mirrors(lab, stack):
         print("note: with a stand-in, as this Neutron has no tap mirrors")
         front.mirrors = Mirrors(stack)
     for kind, wire in (("gre", "gre"), ("erspan2", "erspanv1")):
-        life(lab, stack, front, ports, others_port, kind, wire)
+        life(lab, stack, front, ports, kind, wire)
 
 
 def rows_of(stack):
     return stack.call("GET", "/v2.0/taas/tap_mirrors", port=FRONT)["tap_mirrors"]
 
 
-def life(lab, stack, front, ports, others_port, kind, wire):
+def life(lab, stack, front, ports, kind, wire):
     mirror = Mirror(stack, "--all-instances", "--to", kind + ":203.0.113.9", name="m-" + kind,
                     front=front)
     mirror.call("plan", "--detailed-exitcode").must(CHANGES)
@@ -154,14 +152,23 @@ def life(lab, stack, front, ports, others_port, kind, wire):
         if row["port_id"] == gone:
             stack.call("DELETE", "/v2.0/taas/tap_mirrors/" + row["id"], port=FRONT)
     mirror.status(FAILED, UNHEALTHY)
-    # Its id is taken by another project meanwhile, which this one cannot see.
-    taken = list(ids_of(got)[gone].values())[0]
-    theirs = stack.call("POST", "/v2.0/taas/tap_mirrors", {"tap_mirror": {
-        "name": "theirs", "port_id": others_port, "remote_ip": "203.0.113.8", "mirror_type": "gre",
-        "directions": {"IN": taken}, "project_id": stack.projects["other"]}}, port=FRONT)["tap_mirror"]
+    # Its id is taken by somebody else just before it is made again.
+    taken, made = [], []
+
+    def snatch(call, _):
+        if call.verb == "POST" and call.path.endswith("/tap_mirrors") and not made:
+            made.append(None)
+            taken.append(call.body["tap_mirror"]["directions"]["IN"])
+            made[0] = stack.call("POST", "/v2.0/taas/tap_mirrors", {"tap_mirror": {
+                "name": "theirs", "port_id": gone, "remote_ip": "203.0.113.8", "mirror_type": "gre",
+                "directions": {"IN": taken[0]}}}, port=FRONT,
+                token=stack.token("alice", "alice-s3cret", "shop"))["tap_mirror"]
+    front.before = snatch
     mirror.apply()
+    front.forget()
+    theirs = made[0]
     now = ids_of([row for row in rows_of(stack) if row["id"] != theirs["id"]])
-    if int(taken) in [int(n) for n in now[gone].values()] or set(now) != set(ports.values()):
+    if int(taken[0]) in [int(n) for n in now[gone].values()] or set(now) != set(ports.values()):
         raise Failed(f"an id that was taken: {now}")
     mirror.call("plan", "--detailed-exitcode").must(DONE)
     mirror.remove()
