@@ -253,6 +253,7 @@ static void test_words(void **unused)
     text_init(&policy, 65536);
     bed.wish.lets_canary = bed.wish.opens = true;
     bed_drop(&bed, "securityGroupRuleSet", "securityGroupRuleId", "sgr-1");
+    bed_drop(&bed, "trafficMirrorTargetSet", "trafficMirrorTargetId", "tmt-hand");
     bed_plan(&bed, &wanted, &found, &plan);
     for (size_t i = 0; i < wanted.n; i++) {
         aws_describe(&wanted.at[i], &words);
