@@ -116,10 +116,13 @@ int aws_want(struct mirror_job *job, struct mirror_set *out, struct text *remark
         return result;
     for (size_t i = 0; i < state->nics.n; i++)
         n += is_placed(state, i);
-    if (n == 0) {
-        text_put(remarks, "no interface is to be mirrored: nothing is wanted\n");
-        return 0;
-    }
+    /* A slip in a selection is more likely than a wish to have nothing. */
+    if (n == 0)
+        return err_set(
+            err, -ENOENT,
+            "none of %zu interfaces is to be mirrored: is the selection right? (a mirror "
+            "is taken away by `remove`)",
+            state->nics.n);
     struct mirror_object *filter =
         mirror_set_add(out, "filter", "filter", json_pack("{s:b}", "dns", !wish->no_dns));
     mirror_object_why(filter, "which packets are mirrored");
