@@ -220,7 +220,7 @@ if step "build (gcc)" "$log/build.log" build build -Dwerror="$werror"; then
     suites "tests (gcc)" build 2 "${code[@]}"
     suites "manual pages" build 2 --suite man
     suites "network namespaces" build $((2 + soak_minutes / 5)) --suite netns \
-        --num-processes $((3 * jobs)) # most of them wait for seconds to pass
+        --num-processes $((2 * jobs)) # most of them wait for seconds to pass
     if [ "$quick" = 1 ]; then skip "OpenStack" "--quick"; else clouds; fi
     step "layers' own test" "$log/layers-test.log" python3 -B test/layers_test.py
 else

@@ -134,8 +134,8 @@ static void test_bad(void **state)
         "<domain><name/></domain>",
         "<network><name>default</name></network>",
         "<domain><devices><name>x</name></devices></domain>",
-        "<domain><name>a-name-that-is-longer-than-any-name-that-this-program-has-ever-seen</name>"
-        "</domain>",
+        ("<domain><name>a-name-that-is-longer-than-any-name-that-this-program-has-ever-seen</name>"
+         "</domain>"),
     };
     for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
         struct vm_machine machine;

@@ -306,13 +306,20 @@ def name_of(row):
     return tuple(row[field] for field in ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto"))
 
 
-REPORT_OF_GROUPS = bytes.fromhex("333300000016")  # a machine's own, whenever it likes
+# A machine's own, whenever it likes: reports of groups; and questions for the documentation's address,
+# which a kernel asks again a second after the proof of a mirror was sent there.
+REPORTS_OF_GROUPS = bytes.fromhex("333300000016"), bytes.fromhex("01005e000016")
+NOBODY = bytes.fromhex("c0000201")
+
+
+def is_by_the_way(frame):
+    return frame[:6] in REPORTS_OF_GROUPS or (frame[12:14] == b"\x08\x06" and frame[38:42] == NOBODY)
 
 
 def same_frames(what, live, home):
     """Each frame as often, with its addresses and tags. Of the order nothing is said: the two taps
     are at different places of the way."""
-    live, home = (Counter(frame for frame in frames if frame[:6] != REPORT_OF_GROUPS)
+    live, home = (Counter(frame for frame in frames if not is_by_the_way(frame))
                   for frames in (live, home))
     more, less = live - home, home - live
     if more or less:

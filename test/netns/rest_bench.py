@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 
-from lab import Failed
+from lab import Failed, wait_until
 
 DONE, FAILED, MISUSED, LACKING, UNHEALTHY, CHANGES = 0, 1, 2, 3, 4, 2
 KILLED = -signal.SIGKILL
@@ -111,14 +111,16 @@ class Bench:
     # ---- killed between any two calls, and inside any ----
 
     def kill(self):
+        wait_until(lambda: self.process, "it did not start")
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def killed_at(self, verb, number, phase):
         """True: it was killed there; False: it had come to its end before."""
         self.cloud.count_from_now()
+        self.process = None
+        self.cloud.kill_at = (number, phase, self.kill)  # before it starts: it may be quick
         self.process = self.start(verb)
-        self.cloud.kill_at = (number, phase, self.kill)
         out, err = self.process.communicate(timeout=120)
         self.cloud.kill_at = None
         if self.process.returncode not in (DONE, KILLED):

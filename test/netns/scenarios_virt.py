@@ -73,6 +73,8 @@ def must_mirror(on, tap, vni, boots=True):
     at_collector.process.stop()
     original = without_proof(frames_of(at_tap.file))
     copied = without_proof(copies_of(at_collector.file).get(vni, []))
+    while copied and copied[0] not in original:
+        copied.pop(0)  # of before the capture at the tap began
     theirs = sum(map(is_of_machine, copied))
     lost = [frame for frame in original if copied.count(frame) < original.count(frame)]
     strange = [frame for frame in copied[:len(original)] if frame not in original]
