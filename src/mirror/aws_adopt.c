@@ -72,12 +72,16 @@ static int tag(struct adoption *adoption, const char *id, const char *kind, cons
 {
     char mark[MIRROR_KIND_MAX + MIRROR_KEY_MAX + 1];
     (void)snprintf(mark, sizeof mark, "%s/%s", kind, key);
-    if (adoption->json)
+    if (adoption->json) {
         text_format(adoption->out,
                     "{\"type\":\"adopt\",\"provider\":\"aws\",\"mirror\":\"%s\",\"kind\":\"%s\","
-                    "\"id\":\"%s\",\"key\":\"%.160s\",\"done\":%s}\n",
-                    adoption->job->name, kind, id, key, adoption->is_yes ? "true" : "false");
-    else
+                    "\"id\":",
+                    adoption->job->name, kind);
+        text_json(adoption->out, id, SIZE_MAX);
+        text_put(adoption->out, ",\"key\":");
+        text_json(adoption->out, key, SIZE_MAX);
+        text_format(adoption->out, ",\"done\":%s}\n", adoption->is_yes ? "true" : "false");
+    } else
         text_format(adoption->out, "  %s the %s %s%s%.160s\n", adoption->is_yes ? "=" : "+", kind,
                     id, strcmp(key, "filter") == 0 ? "" : " of ",
                     strcmp(key, "filter") == 0 ? "" : key);

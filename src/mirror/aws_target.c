@@ -23,12 +23,16 @@ struct work {
 static void say(const struct work *work, const char *verb, const char *what, const char *id,
                 const char *of)
 {
-    if (work->json)
+    if (work->json) {
         text_format(work->out,
                     "{\"type\":\"target\",\"provider\":\"aws\",\"action\":\"%s\",\"kind\":\"%s\","
-                    "\"id\":\"%s\",\"of\":\"%s\",\"done\":%s}\n",
-                    verb, what, id, of, work->is_yes ? "true" : "false");
-    else
+                    "\"id\":",
+                    verb, what);
+        text_json(work->out, id, SIZE_MAX);
+        text_put(work->out, ",\"of\":");
+        text_json(work->out, of, SIZE_MAX);
+        text_format(work->out, ",\"done\":%s}\n", work->is_yes ? "true" : "false");
+    } else
         text_format(work->out, "  %s %s%s%s%s%s\n", verb, what, id[0] ? " " : "", id,
                     of[0] ? ", " : "", of);
 }
