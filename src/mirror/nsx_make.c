@@ -9,6 +9,7 @@
 #include "mirror/nsx.h"
 
 #define SEARCH "/search/query?query="
+#define TURNS  5 /* so often a thing is read again that others change at the same time */
 
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -259,6 +260,8 @@ static int put(struct mirror_job *job, const struct mirror_object *want, const j
     int result =
         body ? cloud_rest_want(nsx_rest(nsx->api), "PUT", nsx_path_of(want), body, &reply, err)
              : err_set(err, -ENOMEM, "out of memory");
+    if (result < 0 && reply.status == 412)
+        result = -ESTALE; /* somebody has changed it since it was read */
     json_decref(body);
     cloud_reply_done(&reply);
     return result;
@@ -266,7 +269,7 @@ static int put(struct mirror_job *job, const struct mirror_object *want, const j
 
 /* Something of that path may be there, without our mark: a PUT without its revision is refused by
  * NSX, but not by all its versions. */
-int nsx_make(struct mirror_job *job, const struct mirror_object *want, struct err *err)
+static int read_and_put(struct mirror_job *job, const struct mirror_object *want, struct err *err)
 {
     const struct nsx *nsx = job->state;
     struct cloud_reply reply = {0};
@@ -283,6 +286,14 @@ int nsx_make(struct mirror_job *job, const struct mirror_object *want, struct er
     if (result == 0)
         result = put(job, want, revision, err);
     json_decref(revision);
+    return result;
+}
+
+int nsx_make(struct mirror_job *job, const struct mirror_object *want, struct err *err)
+{
+    int result = -ESTALE;
+    for (int i = 0; i < TURNS && result == -ESTALE; i++)
+        result = read_and_put(job, want, err);
     return result;
 }
 

@@ -57,6 +57,7 @@ class Manager:
         self.user, self.token, self.access = users, token, 0
         self.calls, self.violations = [], []
         self.refuse = {}  # number of a call -> (status, body)
+        self.racing = {}  # path -> how often somebody changes it as soon as it was read
         self.kill = None  # (number of a call, whether after it)
         self.end_client = None
         self.status = "SUCCESS"
@@ -171,7 +172,11 @@ class Manager:
             return self.page(self.members(path[:-len("/members/virtual-machines")]), query)
         if path not in self.objects:
             raise Refused(404, 500090, f"The path=[{path}] is invalid")
-        return self.objects[path]
+        body = dict(self.objects[path])
+        if self.racing.get(path):
+            self.racing[path] -= 1
+            self.objects[path]["_revision"] += 1
+        return body
 
     def search(self, query):
         words = {name: value.strip('"') for name, value in

@@ -119,8 +119,11 @@ def nsx(lab):
     must(objects[PROFILE]["direction"] == "BIDIRECTIONAL" and BINDING in objects and
          "5000-0006" in objects[FROM]["expression"][0]["external_ids"], objects)
 
-    # Its own words are of the switch.
+    # Its own words are of the switch. Somebody else changes the profile at the same time.
+    bench.nsx.racing = {PROFILE: 3}
     bench.call("apply", *WISH, "--direction", "in", "--yes")
+    must(any(call[0] == "PUT" and call[1].endswith(PROFILE) for call in bench.nsx.calls[-12:]) and
+         bench.nsx.racing[PROFILE] == 0, f"no race: {bench.nsx.racing}")
     must(objects[PROFILE]["direction"] == "EGRESS", objects[PROFILE])
     bench.call("remove", "--name", "hunt", "--yes")
     bench.must_be_clean()
