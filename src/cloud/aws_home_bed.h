@@ -94,6 +94,9 @@ static inline void check(struct bed *bed, const struct aws_options *options, con
     if (!strstr(aws_origin(aws), origin))
         fail_msg("%s is not of %s", aws_origin(aws), origin);
     assert_null(strstr(aws_origin(aws), id));
+    pthread_mutex_lock(&bed->lock);
+    bed->n_rules--; /* its text ends here */
+    pthread_mutex_unlock(&bed->lock);
     json_decref(out);
     aws_close(aws);
     assert_null(bed->traced.at ? strstr(bed->traced.at, id) : NULL);
