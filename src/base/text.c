@@ -124,3 +124,20 @@ void text_json(struct text *text, const char *string, size_t max)
     }
     text_put(text, "\"");
 }
+
+void text_shell(struct text *text, const char *word)
+{
+    size_t len = strlen(word);
+    if (len > 0 && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_.:@=/,") == len) {
+        text_put(text, word);
+        return;
+    }
+    text_put(text, "'");
+    for (const char *at = word; *at; at++)
+        if (*at == '\'')
+            text_put(text, "'\\''");
+        else
+            text_add(text, at, 1);
+    text_put(text, "'");
+}

@@ -32,6 +32,9 @@ void text_format(struct text *text, const char *format, ...) __attribute__((form
  * characters. Reads up to the NUL, `max` bytes at most. */
 void text_json(struct text *text, const char *string, size_t max);
 
+/* One word of a POSIX shell's command line: in quotes where it needs them. */
+void text_shell(struct text *text, const char *word);
+
 /* How many bytes the well-formed UTF-8 character has that begins here; 0: none does. */
 size_t text_utf8(const char *at, size_t left, uint32_t *out_code);
 

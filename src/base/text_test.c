@@ -41,6 +41,26 @@ static void test_limit(void **state)
     text_done(&text);
 }
 
+static void test_shell(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } rows[] = {
+        {"tap7", "tap7"},       {"", "''"},
+        {"a b", "'a b'"},       {"$(x)`y`\\", "'$(x)`y`\\'"},
+        {"it's", "'it'\\''s'"}, {"eni-1,tmt-2:/@=.", "eni-1,tmt-2:/@=."},
+        {"[a]*", "'[a]*'"},     {"a\nb", "'a\nb'"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct text text;
+        text_init(&text, 1000);
+        text_shell(&text, rows[i].in);
+        assert_string_equal(text.at, rows[i].out);
+        text_done(&text);
+    }
+}
+
 static void test_json(void **state)
 {
     (void)state;
@@ -115,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_shell),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_utf8),
     };

@@ -69,24 +69,6 @@ void aws_describe(const struct mirror_object *object, struct text *out)
 
 /* ---- commands ---- */
 
-/* One word for the shell. */
-static void put_word(const char *word, struct text *out)
-{
-    size_t len = strlen(word);
-    if (len > 0 && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "-_.:@=/,") == len) {
-        text_put(out, word);
-        return;
-    }
-    text_put(out, "'");
-    for (const char *at = word; *at; at++)
-        if (*at == '\'')
-            text_put(out, "'\\''");
-        else
-            text_add(out, at, 1);
-    text_put(out, "'");
-}
-
 static void put_aws(const struct mirror_job *job, const char *command, struct text *out)
 {
     const struct aws_mirror *state = job->state;
@@ -96,7 +78,7 @@ static void put_aws(const struct mirror_job *job, const char *command, struct te
         text_format(out, " --region %s", state->region);
     if (wish && wish->options.profile) {
         text_put(out, " --profile ");
-        put_word(wish->options.profile, out);
+        text_shell(out, wish->options.profile);
     }
     text_format(out, " ec2 %s", command);
 }
@@ -110,7 +92,7 @@ static void put_tags(const struct mirror_job *job, const char *type,
                    ",Value=%s/%s}]",
                    type, job->name, object->kind, object->key);
     text_put(out, " --tag-specifications ");
-    put_word(tags, out);
+    text_shell(out, tags);
 }
 
 /* Shell variables hold the ids that are made: "$TMF", "$TMT_1" by the target's key. */
@@ -175,7 +157,7 @@ static void make_target(const struct mirror_job *job, const struct mirror_object
                   : strcmp(type, "gateway-load-balancer-endpoint") == 0
                       ? "gateway-load-balancer-endpoint-id "
                       : "network-interface-id ");
-    put_word(object->key, out);
+    text_shell(out, object->key);
     put_tags(job, "traffic-mirror-target", object, out);
     text_put(out, " --query TrafficMirrorTarget.TrafficMirrorTargetId --output text)\n");
 }
@@ -186,10 +168,10 @@ static void make_session(const struct mirror_job *job, const struct mirror_objec
     const json_t *is = object->is;
     const char *target = aws_text(is, "target"), *filter = aws_text(is, "filter");
     put_aws(job, "create-traffic-mirror-session --network-interface-id ", out);
-    put_word(object->key, out);
+    text_shell(out, object->key);
     text_put(out, " --traffic-mirror-target-id ");
     if (strncmp(target, "tmt-", 4) == 0) {
-        put_word(target, out);
+        text_shell(out, target);
     } else {
         text_put(out, "\"$");
         put_variable("TMT_", target, out);
@@ -199,7 +181,7 @@ static void make_session(const struct mirror_job *job, const struct mirror_objec
     if (strcmp(filter, "filter") == 0)
         text_put(out, "\"$TMF\"");
     else
-        put_word(filter, out);
+        text_shell(out, filter);
     text_format(out, " --session-number %d --virtual-network-id %d",
                 (int)aws_number(is, "number", 0), (int)aws_number(is, "vni", 0));
     if (aws_number(is, "length", 0))
@@ -237,7 +219,7 @@ static void put_id(const struct mirror_job *job, const struct mirror_object *obj
     text_format(out, " --filters Name=tag:" AWS_TAG_MIRROR ",Values=%s ", job->name);
     (void)snprintf(filter, sizeof filter, "Name=tag:" AWS_TAG_KEY ",Values=%s/%s", object->kind,
                    object->key);
-    put_word(filter, out);
+    text_shell(out, filter);
     text_format(out, " --query '%s' --output text)", list);
 }
 

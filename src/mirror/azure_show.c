@@ -50,28 +50,10 @@ void azure_describe(const struct mirror_object *object, struct text *out)
 
 /* ---- commands ---- */
 
-/* One word for the shell. */
-static void put_word(struct text *out, const char *word)
-{
-    size_t len = strlen(word);
-    if (len > 0 && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "-_.:@=/,") == len) {
-        text_put(out, word);
-        return;
-    }
-    text_put(out, "'");
-    for (const char *at = word; *at; at++)
-        if (*at == '\'')
-            text_put(out, "'\\''");
-        else
-            text_add(out, at, 1);
-    text_put(out, "'");
-}
-
 static void put_option(struct text *out, const char *option, const char *value)
 {
     text_format(out, " --%s ", option);
-    put_word(out, value);
+    text_shell(out, value);
 }
 
 static void command_tap(const struct mirror_job *job, const struct mirror_object *object,

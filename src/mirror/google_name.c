@@ -115,20 +115,8 @@ json_t *google_url(const char *path)
 
 void google_put_option(struct text *out, const char *option, const char *value)
 {
-    size_t len = strlen(value);
     text_format(out, " --%s=", option);
-    if (len > 0 && strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                 "-_.:@=/,") == len) {
-        text_put(out, value);
-        return;
-    }
-    text_put(out, "'");
-    for (const char *at = value; *at; at++)
-        if (*at == '\'')
-            text_put(out, "'\\''");
-        else
-            text_add(out, at, 1);
-    text_put(out, "'");
+    text_shell(out, value);
 }
 
 /* ---- all mirrors ---- */

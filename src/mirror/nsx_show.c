@@ -53,14 +53,10 @@ void nsx_command(const struct mirror_job *job, const struct mirror_object *objec
     }
     json_t *body = nsx_body(job, object);
     char *text = body ? json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    text_format(out, "%s -X PUT \"%s%s\" -H 'Content-Type: application/json' -d '", call, base,
+    text_format(out, "%s -X PUT \"%s%s\" -H 'Content-Type: application/json' -d ", call, base,
                 nsx_path_of(object));
-    for (const char *at = text ? text : ""; *at; at++)
-        if (*at == '\'')
-            text_put(out, "'\\''");
-        else
-            text_add(out, at, 1);
-    text_put(out, "'\n");
+    text_shell(out, text ? text : "");
+    text_put(out, "\n");
     free(text);
     json_decref(body);
 }

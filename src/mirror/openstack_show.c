@@ -48,30 +48,12 @@ void openstack_describe(const struct mirror_object *object, struct text *out)
 
 /* ---- commands ---- */
 
-/* One word for the shell. */
-static void put_word(const char *word, struct text *out)
-{
-    size_t len = strlen(word);
-    if (len > 0 && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "-_.:@=/,") == len) {
-        text_put(out, word);
-        return;
-    }
-    text_put(out, "'");
-    for (const char *at = word; *at; at++)
-        if (*at == '\'')
-            text_put(out, "'\\''");
-        else
-            text_add(out, at, 1);
-    text_put(out, "'");
-}
-
 static void put_option(const char *option, const char *value, struct text *out)
 {
     if (!value)
         return;
     text_format(out, " %s ", option);
-    put_word(value, out);
+    text_shell(out, value);
 }
 
 static void put_head(const struct mirror_job *job, const char *words, struct text *out)

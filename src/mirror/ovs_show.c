@@ -94,31 +94,13 @@ void ovs_describe(const struct mirror_object *object, struct text *out)
 
 /* ---- commands ---- */
 
-/* One word for the shell. */
-static void put_word(const char *word, struct text *out)
-{
-    size_t len = strlen(word);
-    if (len > 0 && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "-_.:@=/,[]") == len) {
-        text_put(out, word);
-        return;
-    }
-    text_put(out, "'");
-    for (const char *at = word; *at; at++)
-        if (*at == '\'')
-            text_put(out, "'\\''");
-        else
-            text_add(out, at, 1);
-    text_put(out, "'");
-}
-
 static void put_vsctl(const struct mirror_job *job, struct text *out)
 {
     const struct ovs_wish *wish = job->wish;
     text_put(out, "ovs-vsctl --timeout=10");
     if (wish && wish->where) {
         text_put(out, " --db=");
-        put_word(wish->where, out);
+        text_shell(out, wish->where);
     }
 }
 
@@ -127,7 +109,7 @@ static void put_gets(const json_t *names, struct text *out)
 {
     for (size_t i = 0; i < json_array_size(names); i++) {
         text_format(out, " -- --id=@p%zu get Port ", i);
-        put_word(json_string_value(json_array_get(names, i)), out);
+        text_shell(out, json_string_value(json_array_get(names, i)));
     }
 }
 
@@ -149,7 +131,7 @@ static void put_tunnel(const json_t *is, const char *mirror, struct text *out)
     const char *name;
     json_t *value;
     text_put(out, " -- add-port ");
-    put_word(text_of(is, "bridge"), out);
+    text_shell(out, text_of(is, "bridge"));
     text_format(out, " %s -- set Interface %s type=%s", text_of(is, "output_port"),
                 text_of(is, "output_port"), text_of(is, "type"));
     json_object_foreach((json_t *)(uintptr_t)is, name, value)
@@ -162,7 +144,7 @@ static void put_tunnel(const json_t *is, const char *mirror, struct text *out)
         (void)snprintf(both, sizeof both, colon ? "%s=\"%s\"" : "%s=%s", name,
                        json_string_value(value));
         text_put(out, " ");
-        put_word(both, out);
+        text_shell(out, both);
     }
     text_format(out, " external_ids:" OVS_MARK "=%s -- set Port %s external_ids:" OVS_MARK "=%s",
                 mirror, text_of(is, "output_port"), mirror);
@@ -184,7 +166,7 @@ static void put_make(const struct mirror_job *job, const json_t *is, struct text
     put_gets(all, out);
     if (text_of(is, "output_port")[0]) {
         text_put(out, " -- --id=@out get Port ");
-        put_word(text_of(is, "output_port"), out);
+        text_shell(out, text_of(is, "output_port"));
     }
     text_format(out, " -- --id=@m create Mirror name=%s external_ids:" OVS_MARK "=%s", name,
                 job->name);
@@ -203,7 +185,7 @@ static void put_make(const struct mirror_job *job, const json_t *is, struct text
     if (number_of(is, "snaplen"))
         text_format(out, " snaplen=%" PRId64, number_of(is, "snaplen"));
     text_put(out, " -- add Bridge ");
-    put_word(text_of(is, "bridge"), out);
+    text_shell(out, text_of(is, "bridge"));
     text_put(out, " mirrors @m\n");
 }
 
@@ -217,7 +199,7 @@ void ovs_command(const struct mirror_job *job, const struct mirror_object *objec
     if (unmake) {
         put_vsctl(job, out);
         text_format(out, " -- --id=@m get Mirror %s -- remove Bridge ", name);
-        put_word(text_of(is, "bridge"), out);
+        text_shell(out, text_of(is, "bridge"));
         text_put(out, " mirrors @m");
         if (tunnel)
             text_format(out, " -- del-port %s", text_of(is, "output_port"));
@@ -231,7 +213,7 @@ void ovs_command(const struct mirror_job *job, const struct mirror_object *objec
         ovs_put_nudge_name(job->name, nudge);
         put_vsctl(job, out);
         text_put(out, " add-port ");
-        put_word(text_of(is, "bridge"), out);
+        text_shell(out, text_of(is, "bridge"));
         text_format(out, " %s -- set Interface %s type=patch options:peer=%s-none\n", nudge, nudge,
                     nudge);
         put_vsctl(job, out);
