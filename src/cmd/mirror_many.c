@@ -104,8 +104,10 @@ static int add_marked(struct many *many, const struct mirror_provider *provider,
     }
     if (result < 0) /* there is no such thing here */
         return 0;
+    /* Anybody may have written a mark; a name becomes a part of files' names. */
     for (size_t i = 0; result == 0 && i < n; i++)
-        result = add(many, provider, names[i], NULL, err);
+        if (mirror_name_is_good(names[i]))
+            result = add(many, provider, names[i], NULL, err);
     free(names);
     return result;
 }

@@ -1,7 +1,6 @@
 /* Options of `cloudspan mirror`: see mirror_settings.h. */
 #include "cmd/mirror_settings.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -63,15 +62,6 @@ static const struct option_row common_rows[] = {
     [ROW_HELP] = {'h', "help", NULL, false, "print this and exit"},
     [ROW_VERSION] = {0, "version", NULL, false, "print the version and exit"},
 };
-
-bool mirror_name_is_good(const char *name)
-{
-    size_t len = strlen(name);
-    for (size_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)name[i]) && !strchr("-_.", name[i]))
-            return false;
-    return len > 0 && len < MIRROR_NAME_MAX && name[0] != '-' && name[0] != '.';
-}
 
 static int take_name(const char *value, struct mirror_settings *s, struct err *err)
 {

@@ -52,6 +52,4 @@ int mirror_settings_known(const struct mirror_settings *asked,
 int mirror_settings_check(struct mirror_settings *settings, struct err *err) MUST_CHECK;
 void mirror_settings_done(struct mirror_settings *settings);
 
-bool mirror_name_is_good(const char *name);
-
 #endif

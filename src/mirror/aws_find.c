@@ -307,19 +307,11 @@ int aws_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
 
 /* ---- all mirrors ---- */
 
-/* What others may have written there names no file of ours. */
-static bool is_name(const char *mark)
-{
-    size_t len = strlen(mark);
-    return len > 0 && len < MIRROR_NAME_MAX && mark[0] != '-' && mark[0] != '.' &&
-           strspn(mark, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
-}
-
 static void add_names(const json_t *list, json_t *names)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *mark = aws_tag(json_array_get(list, i), AWS_TAG_MIRROR);
-        if (mark && is_name(mark))
+        if (mark && mirror_name_is_good(mark))
             (void)json_object_set_new(names, mark, json_true()); /* asked below */
     }
 }

@@ -82,18 +82,12 @@ static int take(int row, const char *value, void *with, struct err *err)
     return 0;
 }
 
-/* The network's name, or the group's, as far as a mirror may be called so. */
-static void put_default_name(const char *from, char out[MIRROR_NAME_MAX])
+/* The network's, or the group's; of an id that is its end. */
+static void put_default_name(const struct azure_wish *wish, char out[MIRROR_NAME_MAX])
 {
+    const char *from = wish->vnet ? wish->vnet : wish->group;
     const char *slash = strrchr(from, '/');
-    size_t n = 0;
-    for (const char *at = slash ? slash + 1 : from; *at && n + 1 < MIRROR_NAME_MAX; at++) {
-        bool good = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
-                    (*at >= '0' && *at <= '9') || (n > 0 && strchr("-_.", *at));
-        if (good || n > 0)
-            out[n++] = good ? *at : '-';
-    }
-    out[n] = '\0';
+    mirror_name_make(slash ? slash + 1 : from, out);
 }
 
 static int check(struct mirror_job *job, struct err *err)
@@ -110,7 +104,7 @@ static int check(struct mirror_job *job, struct err *err)
                        "what is to be mirrored? --vnet NAME, --instance, --tag, --subnet, or "
                        "--all-instances of the group");
     if (!job->name[0])
-        put_default_name(wish->vnet ? wish->vnet : wish->group, job->name);
+        put_default_name(wish, job->name);
     return 0;
 }
 

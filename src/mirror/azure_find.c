@@ -202,14 +202,6 @@ int azure_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
 
 /* ---- all mirrors ---- */
 
-/* What others may have written there names no file of ours. */
-static bool is_name(const char *mark)
-{
-    size_t len = strlen(mark);
-    return len > 0 && len < MIRROR_NAME_MAX && mark[0] != '-' && mark[0] != '.' &&
-           strspn(mark, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
-}
-
 int azure_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out_n,
                 struct err *err)
 {
@@ -229,7 +221,7 @@ int azure_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *o
     json_array_foreach(place->taps, i, tap)
     {
         const char *mark = azure_mark(tap);
-        bool is_new = mark && is_name(mark);
+        bool is_new = mark && mirror_name_is_good(mark);
         for (size_t k = 0; is_new && k < n; k++)
             is_new = strcmp(names[k], mark) != 0;
         if (is_new)

@@ -121,14 +121,6 @@ void google_put_option(struct text *out, const char *option, const char *value)
 
 /* ---- all mirrors ---- */
 
-/* What others may have written there names no file of ours. */
-static bool is_name(const char *mark)
-{
-    size_t len = strlen(mark);
-    return len > 0 && len < MIRROR_NAME_MAX && mark[0] != '-' && mark[0] != '.' &&
-           strspn(mark, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
-}
-
 int google_marked_names(const json_t *things, char (**out)[MIRROR_NAME_MAX], size_t *out_n,
                         struct err *err)
 {
@@ -141,7 +133,7 @@ int google_marked_names(const json_t *things, char (**out)[MIRROR_NAME_MAX], siz
     {
         const char *mark = google_text(thing, "description");
         size_t len = sizeof GOOGLE_MARK - 1;
-        bool is_new = strncmp(mark, GOOGLE_MARK, len) == 0 && is_name(mark + len) &&
+        bool is_new = strncmp(mark, GOOGLE_MARK, len) == 0 && mirror_name_is_good(mark + len) &&
                       google_is_ours(thing, mark + len);
         for (size_t k = 0; is_new && k < n; k++)
             is_new = strcmp(names[k], mark + len) != 0;

@@ -7,6 +7,10 @@
 #include <cmocka.h>
 // clang-format on
 
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
 #include "mirror/host_bed.h"
 
 /* "m0 from 10.9.0.1 mtu 1500", with "!" where copies pass what is mirrored; or the refusal. */
@@ -59,6 +63,23 @@ static void test_ways(void **state)
     must("ip link set m0 mtu 1500");
 }
 
+/* The kernel says a little later that a cable was pulled, or put in. */
+static void wait_running(const char *device, bool running)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq request = {0};
+    assert_true(fd >= 0);
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device);
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(ioctl(fd, SIOCGIFFLAGS, &request), 0);
+        if (!(request.ifr_flags & IFF_RUNNING) == !running)
+            break;
+        (void)usleep(10000);
+    }
+    assert_int_equal(!(request.ifr_flags & IFF_RUNNING), !running);
+    close(fd);
+}
+
 /* Where the best way passes what is mirrored, another one is taken, if there is one. */
 static void test_other_way(void **state)
 {
@@ -75,12 +96,15 @@ static void test_other_way(void **state)
               "--via: copies in geneve by this method go as the routes say, which is not by m0: "
               "ip route add 192.0.2.1 dev m0");
     check_way("vxlan:192.0.2.1", "e0", true, "e0 from 10.1.0.1 mtu 1500 !"); /* as was asked for */
-    must("ip link set m1 down");                                             /* m0 has no carrier */
+    must("ip link set m1 down");
+    wait_running("m0", false); /* it has no carrier */
     check_way("vxlan:192.0.2.1", NULL, true, "e0 from 10.1.0.1 mtu 1500 !");
     must("ip link set m1 up");
+    wait_running("m0", true);
     /* A VLAN on what is mirrored is no other way. */
     must("ip link set m0 down");
     must("ip link set m0 up");
+    wait_running("m0", true);
     if (bed_do("ip link add link e0 name e0.7 type vlan id 7") == 0) {
         must("ip addr add 10.7.0.1/24 dev e0.7");
         must("ip link set e0.7 up");

@@ -201,8 +201,7 @@ int nsx_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out
         for (size_t k = 0; k < json_array_size(tags); k++) {
             const json_t *one = json_array_get(tags, k);
             const char *tag = text_of(one, "tag");
-            if (strcmp(text_of(one, "scope"), NSX_TAG) == 0 && *tag &&
-                strlen(tag) < MIRROR_NAME_MAX) {
+            if (strcmp(text_of(one, "scope"), NSX_TAG) == 0 && mirror_name_is_good(tag)) {
                 (void)snprintf((*out)[(*out_n)++], MIRROR_NAME_MAX, "%s", tag);
                 break;
             }

@@ -262,17 +262,6 @@ int openstack_find(struct mirror_job *job, struct mirror_set *out, struct err *e
 
 /* ---- names ---- */
 
-/* What others may have written there names no file of ours. */
-static bool is_name(const char *mark, size_t len)
-{
-    char name[MIRROR_NAME_MAX];
-    if (len == 0 || len >= sizeof name || mark[0] == '-' || mark[0] == '.')
-        return false;
-    memcpy(name, mark, len);
-    name[len] = '\0';
-    return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
-}
-
 struct names {
     char (*at)[MIRROR_NAME_MAX];
     size_t n, capacity;
@@ -281,11 +270,15 @@ struct names {
 static int add_name(struct names *names, const char *text, const char *before, struct err *err)
 {
     const char *mark = "";
+    char name[MIRROR_NAME_MAX];
     size_t len = mark_of(text, before, &mark);
-    if (!is_name(mark, len))
+    if (len >= sizeof name)
+        return 0;
+    (void)snprintf(name, sizeof name, "%.*s", (int)len, mark);
+    if (!mirror_name_is_good(name))
         return 0;
     for (size_t i = 0; i < names->n; i++)
-        if (strlen(names->at[i]) == len && memcmp(names->at[i], mark, len) == 0)
+        if (strcmp(names->at[i], name) == 0)
             return 0;
     if (names->n == names->capacity) {
         char(*more)[MIRROR_NAME_MAX] = realloc(names->at, (names->n + 16) * sizeof *more);
@@ -294,7 +287,7 @@ static int add_name(struct names *names, const char *text, const char *before, s
         names->at = more;
         names->capacity = names->n + 16;
     }
-    (void)snprintf(names->at[names->n++], MIRROR_NAME_MAX, "%.*s", (int)len, mark);
+    memcpy(names->at[names->n++], name, sizeof name);
     return 0;
 }
 

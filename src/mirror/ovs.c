@@ -198,20 +198,6 @@ static int check_output(const struct ovs_wish *wish, struct err *err)
     return 0;
 }
 
-/* The first port's name, or the bridge's, as far as a mirror may be called so. */
-static void put_default_name(const struct ovs_wish *wish, char out[MIRROR_NAME_MAX])
-{
-    const char *from = json_string_value(json_array_get(wish->ports, 0));
-    size_t n = 0;
-    for (const char *at = from ? from : wish->bridge; *at && n + 1 < MIRROR_NAME_MAX; at++) {
-        bool good = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
-                    (*at >= '0' && *at <= '9') || (n > 0 && strchr("-_.", *at));
-        if (good || n > 0)
-            out[n++] = good ? *at : '-';
-    }
-    out[n] = '\0';
-}
-
 static int check(struct mirror_job *job, struct err *err)
 {
     struct ovs_wish *wish = job->wish;
@@ -225,7 +211,10 @@ static int check(struct mirror_job *job, struct err *err)
     if (result < 0)
         return result;
     if (!job->name[0])
-        put_default_name(wish, job->name);
+        mirror_name_make(json_array_size(wish->ports)
+                             ? json_string_value(json_array_get(wish->ports, 0))
+                             : wish->bridge,
+                         job->name);
     /* The host's name says nothing of whose ports these are. */
     char host[sizeof job->machine] = "";
     if (gethostname(host, sizeof host - 1) < 0 || strcmp(host, job->machine) != 0)

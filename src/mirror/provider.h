@@ -22,9 +22,8 @@
 #include "base/options.h"
 #include "base/text.h"
 #include "cloud/http.h"
+#include "mirror/name.h"
 #include "mirror/object.h"
-
-#define MIRROR_NAME_MAX 32 /* of a mirror, with its NUL: letters, digits, '-', '_', '.' */
 
 /* In the environment of a cloudspan that some other program's hook has started, where nobody looks
  * at what it says: it waits for others that are at work. */

@@ -141,9 +141,14 @@ def nsx_group(lab):
     must("/infra/domains/default/groups/web/group-monitoring-profile-binding-maps/cloudspan-hunt"
          in bench.nsx.objects, bench.nsx.objects)
     bench.call("plan", *wish, "--detailed-exitcode")
+    # The journal is lost; and somebody has written what would be another folder.
     subprocess.run(["rm", "-rf", bench.state], check=True)
+    evil = "/infra/port-mirroring-profiles/evil"
+    bench.nsx.objects[evil] = {"tags": [{"scope": "cloudspan:mirror", "tag": "../../../evil"}],
+                               "resource_type": "PortMirroringProfile", "path": evil, "id": "evil"}
     said = bench.call("status", codes=(0, 4))
-    must("hunt" in said, said)
+    must("hunt" in said and "evil" not in said, said)
+    del bench.nsx.objects[evil]
     bench.call("remove", "--name", "hunt", "--yes")
     bench.must_be_clean()
 
