@@ -18,13 +18,16 @@ NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 class Capture:
     """tcpdump on an interface: everything that comes in, whole, with nanoseconds."""
 
-    def __init__(self, lab, ns, device, name="beside", direction="in", snap=0, buffer=65536):
+    def __init__(self, lab, ns, device, name="beside", direction="in", snap=0, buffer=65536,
+                 immediate=True):
         """`snap`: tcpdump's ring has places of this size, so the smaller it is, the more there are;
-        `buffer`: KiB for all of them."""
+        `buffer`: KiB for all of them. Not `immediate`: frames lie close together in the ring, so that
+        far more of them find room, and come up to a second later."""
         self.lab, self.ns, self.device = lab, ns, device
         self.file = lab.path(f"{name}.pcap")
         self.process = ns.start(name, need("tcpdump"), "-i", device, "-n", "-s", str(snap),
-                                "-B", str(buffer), "-Q", direction, "-U", "--immediate-mode",
+                                "-B", str(buffer), "-Q", direction, "-U",
+                                *(["--immediate-mode"] if immediate else []),
                                 "--time-stamp-precision", "nano", "-Z", "root", "-w", self.file)
         wait_until(lambda: self.process.must_run() and "listening on" in self.process.said(),
                    "tcpdump does not listen")

@@ -94,7 +94,8 @@ class Net:
         return self.tcpdump(self.mon, self.device, name, "inout")
 
     def tcpdump(self, ns, device, name, direction="in"):
-        room = {"snap": 66000, "buffer": 131072} if self.offload else {"snap": 2000}
+        # Places for super-frames would be too few for the many small frames of a busy machine.
+        room = {"snap": 66000, "buffer": 131072, "immediate": False} if self.offload else {"snap": 2000}
         return Capture(self.lab, ns, device, name, direction, **room)
 
     def at_home(self, home):
