@@ -33,7 +33,7 @@ MAY_INCLUDE = {
     "flow": "base net log",  # the flow layer writes conn.log and weird.log
     "sink": "base net",
     "proto": "base net flow log",
-    "sensor": "base net capture tunnel source flow log sink proto linux web",
+    "sensor": "base net capture tunnel source flow log sink proto linux web hunt",
     "linux": "base net",
     "carry": "base net capture sink linux",
     "cloud": "base",

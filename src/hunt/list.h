@@ -1,0 +1,1 @@
+/* One line for each hunt; no guard: included with different HUNT. */

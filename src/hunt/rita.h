@@ -1,0 +1,56 @@
+/* RITA's rows from the books: which pairs it would list, with its columns, its modifiers and its
+ * final score. */
+#ifndef HUNT_RITA_H
+#define HUNT_RITA_H
+
+#include "hunt/hunt.h"
+#include "hunt/rita_score.h"
+
+enum rita_type { RITA_IP, RITA_SNI, RITA_DNS };
+
+/* Where RITA's own behaviour is a known fault, `exact` does as it does; ours does the right thing.
+ */
+struct rita_options {
+    bool exact;
+    /* Values of its modifiers; the shipped configuration's, and the low threshold of beacons. */
+    double prevalence, rare_signature;
+    struct rita_thresholds beacon;
+    bool rolling; /* with the first-seen modifier */
+};
+void rita_options_init(struct rita_options *options); /* the shipped default_config.hjson */
+void rita_options_code(struct rita_options *options); /* the defaults in its code: golden tables */
+
+struct rita_row {
+    enum rita_type type;
+    struct hunt_host src, dst;
+    bool has_dst;
+    char name[256];
+    double final;
+    enum hunt_severity severity;
+    struct rita_beacon beacon; /* score 0: none */
+    double beacon_threat, long_score, dns_score;
+    bool strobe, intel;
+    uint64_t n, n_open, n_proxied, bytes;
+    double duration; /* s, with open connections */
+    uint64_t subdomains;
+    struct hunt_prevalence prevalence;
+    int64_t first_seen; /* s */
+    uint32_t n_missing_host, n_mime_mismatches;
+    char rare_signatures[256];
+    char ports[512];     /* "443:tcp:ssl, ..." */
+    char modifiers[512]; /* "prevalence:0.15, ..." as its CSV has them */
+};
+
+/* Rows sorted as RITA sorts them; the caller frees them. */
+int rita_rows(const struct hunt_judge *judge, const struct rita_options *options,
+              struct rita_row **out, size_t *out_n, struct err *err) MUST_CHECK;
+
+/* Its CSV, header and rows (all of them). */
+void rita_csv(struct text *out, const struct hunt_judge *judge, const struct rita_row *rows,
+              size_t n);
+
+/* The tables that only RITA's rows need (user agents and JA3 by source, MIME types, sub-domains).
+ */
+extern const struct hunt hunt_rita;
+
+#endif
