@@ -146,6 +146,30 @@ static void go_through(struct book *book)
            (unsigned long long)n);
 }
 
+static void save_and_load(const struct book *book)
+{
+    static const struct book_table *const tables[] = {&table};
+    struct book *loaded = NULL;
+    struct err err = {""};
+    void *bytes = NULL;
+    size_t size = 0;
+    double begun = now();
+    if (book_save(book, tables, 1, &bytes, &size, &err) < 0) {
+        printf("book_save: %s\n", err.text);
+        return;
+    }
+    double saved = now();
+    printf("book_save:                 %6.3f s, %.1f MB\n", saved - begun, (double)size / 1e6);
+    if (book_load(bytes, size, tables, 1, SIZE_MAX, 42, &loaded, &err) != 0)
+        printf("book_load: %s\n", err.text);
+    else
+        printf("book_load:                 %6.3f s\n", now() - saved);
+    size_t used = loaded ? book_used(loaded) : 0;
+    printf("book_used when loaded:     %6.1f MB\n", (double)used / 1e6);
+    book_free(loaded);
+    free(bytes);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t n_pairs = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
@@ -176,6 +200,7 @@ int main(int argc, char **argv)
            (double)used / 1e6, (double)used_keys / (double)n_pairs,
            (double)(used - used_keys) / (double)(n_events - n_pairs), (double)taken / 1e6);
     go_through(book);
+    save_and_load(book);
     book_free(book);
     return 0;
 }
