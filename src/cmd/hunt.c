@@ -15,6 +15,7 @@
 #include "cmd/hunt_alert.h"
 #include "cmd/hunt_session.h"
 #include "cmd/hunt_show.h"
+#include "sensor/config.h"
 
 #define OUTPUT_MAX  (1u << 30)
 #define TABLE_LIMIT 100
@@ -30,7 +31,9 @@ static void on_signal(int number)
 struct hunt_command {
     const struct command *command;
     struct hunt_options options;
+    struct config *config; /* of the file: `hunts:` */
     struct hunt_settings settings;
+    bool has_settings;
     struct hunt_session session;
     struct hunt_filter *filter;
     struct hunt_safelist *safelist;
@@ -279,14 +282,40 @@ static int prepare(struct hunt_command *c, struct err *err)
     return result;
 }
 
+/* What `hunts:` says, and over it the options. */
+static int load_settings(struct hunt_command *c, struct err *err)
+{
+    int result = config_load(c->options.config, &c->config, err);
+    if (result == 0)
+        result = hunt_config_settings(&c->config->hunts, &c->settings, err);
+    if (result < 0)
+        return result;
+    c->has_settings = true;
+    if (!c->options.since && !c->options.until)
+        c->session.span.length = c->settings.window;
+    return hunt_options_apply(&c->options, &c->session.span, &c->settings, err);
+}
+
+/* The configuration's hook is for alerts alone; the option's for any run. */
+static int open_alerts(struct hunt_command *c, struct err *err)
+{
+    const struct hunt_config *hunts_config = &c->config->hunts;
+    bool alerts = c->options.alert || c->options.interval;
+    int result = hunt_alerts_init(&c->alerts, c->options.on_alert, c->session.archive, err);
+    for (size_t i = 0; !c->options.on_alert && alerts && i < hunts_config->n_on_alert; i++)
+        c->alerts.argv[i] = hunts_config->on_alert[i]; /* as many at most as there is room for */
+    return result;
+}
+
 static int open_all(struct hunt_command *c, struct err *err)
 {
-    int result = hunt_options_apply(&c->options, &c->session.span, &c->settings, err);
+    int result = load_settings(c, err);
     if (result == 0)
         result = hunt_safelist_load((const char *const *)c->settings.safelists,
                                     c->settings.n_safelists, &c->safelist, err);
-    if (result == 0 && c->options.asn) {
-        result = hunt_asn_load(c->options.asn, &c->asn, err);
+    const char *asn = c->options.asn ? c->options.asn : result == 0 ? c->config->hunts.asn : NULL;
+    if (result == 0 && asn) {
+        result = hunt_asn_load(asn, &c->asn, err);
         if (result == 0)
             hunt_safelist_use(c->safelist, c->asn);
     }
@@ -297,7 +326,7 @@ static int open_all(struct hunt_command *c, struct err *err)
     if (result == 0)
         result = hunt_session_open(&c->session, err);
     if (result == 0)
-        result = hunt_alerts_init(&c->alerts, c->options.on_alert, c->session.archive, err);
+        result = open_alerts(c, err);
     return result;
 }
 
@@ -379,11 +408,12 @@ static int run(const struct command *command, char **args, int n_args)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is reported by what writes to it */
-    hunt_settings_init(&c->settings);
     result = hunt(c);
-    hunt_settings_done(&c->settings);
 out:
     if (c) {
+        if (c->has_settings)
+            hunt_settings_done(&c->settings);
+        config_free(c->config);
         hunt_filter_free(c->filter);
         hunt_safelist_free(c->safelist);
         hunt_asn_free(c->asn);
