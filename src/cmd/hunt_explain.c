@@ -206,8 +206,8 @@ static void put_bars(struct line *line, const struct picture_bars *bars, const c
         line_space(line, 2);
         line_field(line, STYLE_PLAIN, name, 22, true);
         line_space(line, 1);
-        unsigned len = (unsigned)ceil((double)bars->at[i].n / bars->most * room);
-        for (unsigned column = 0; column < len; column++)
+        uint64_t len = ((uint64_t)bars->at[i].n * room + bars->most - 1) / bars->most;
+        for (uint64_t column = 0; column < len; column++)
             line_put(line, STYLE_PLAIN, line->utf8 ? "\xe2\x96\x88" : "#");
         line_format(line, STYLE_DIM, " %u", bars->at[i].n);
         line_end(line);
