@@ -43,6 +43,7 @@ struct verdict {
     double chance; /* likelihood without a timer */
     double evidence;
     double clock; /* s: the period of a fixed clock; 0: it is not one */
+    double ramp;  /* s: by which each wait is longer than the last one; 0: it is not */
     size_t n_checkins;
 };
 
@@ -168,6 +169,15 @@ static double evidence_of(double difference, size_t n_intervals)
     return each >= 0.12 || each <= 0 ? difference : difference * each / 0.12;
 }
 
+/* By a law that is no law of single intervals: its evidence is against chance already. */
+static void verdict_replace(struct verdict *verdict, double evidence, double low, double high)
+{
+    double core = evidence + verdict->look.price;
+    verdict->fit = (struct timing_fit){.core = core, .likelihood = core, .low = low, .high = high};
+    verdict->chance = 0;
+    verdict->evidence = evidence;
+}
+
 /* False: no memory. */
 static bool look_judge(struct judging *j, const struct look *look, bool thorough,
                        struct verdict *out)
@@ -197,11 +207,15 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
     double period;
     double clock = timing_fit_clock(j->start, n, j->resolution, &period) - look->price;
     if (period > 0 && clock > out->evidence + 3) {
-        out->fit = (struct timing_fit){.core = clock + look->price, .low = period, .high = period};
-        out->fit.likelihood = clock + look->price;
-        out->chance = 0;
-        out->evidence = clock;
+        verdict_replace(out, clock, period, period);
         out->clock = period;
+    }
+    double step;
+    double ramp = timing_fit_ramp(j->start, n, j->resolution, &step) - look->price;
+    if (step > 0 && ramp > out->evidence) {
+        verdict_replace(out, ramp, step * 0.9, step * 1.1);
+        out->clock = 0;
+        out->ramp = step;
     }
     return true;
 }
@@ -293,11 +307,13 @@ static bool judge_merges(struct judging *j, struct look look, bool thorough, str
 static bool is_back_off(const struct judging *j)
 {
     size_t n_doubled = 0;
+    double before = 0;
     for (size_t i = 2; i < j->n; i++) {
         double ratio = (j->t[i] - j->t[i - 1]) / fmax(j->t[i - 1] - j->t[i - 2], 0.001);
-        n_doubled += ratio > 1.8 && ratio < 2.3;
+        n_doubled += ratio > 1.8 && ratio < 2.3 && before > 1.8 && before < 2.3;
+        before = ratio;
     }
-    return n_doubled > 3 && n_doubled * 10 > j->n * 3;
+    return n_doubled > 2 && n_doubled * 6 > j->n;
 }
 
 /* ---- which part of the time ---- */
@@ -448,7 +464,7 @@ static void describe_time(struct judging *j, const struct verdict *verdict, stru
     out->last = j->events[verdict->look.end - 1].ts;
     double length = j->start[n - 1] - j->start[0];
     double paused = 0;
-    double pause = verdict->clock > 0 ? INFINITY : 4.5 * out->period * (1 + out->jitter);
+    double pause = verdict->clock > 0 || verdict->ramp > 0 ? INFINITY : 4.5 * out->period * (1 + out->jitter);
     for (size_t i = n - 1; i > 0 && j->x[i - 1] > pause; i--) {
         paused += j->x[i - 1];
         out->n_pauses++;
@@ -471,14 +487,14 @@ static void describe(struct judging *j, const struct verdict *verdict, struct ti
         describe_period(j, verdict, out);
     describe_time(j, verdict, out);
     out->kind = verdict->clock > 0          ? TIMING_CLOCK
+                : verdict->ramp > 0         ? TIMING_RAMP
                 : fit->second_high > 0      ? TIMING_TWO_TIMERS
                 : out->period < 5           ? TIMING_FAST
                                             : TIMING_TIMER;
 
-    double difference = fit->likelihood - verdict->chance;
     out->size_share = share_of_sizes(j, verdict);
-    /* Equal sizes go with a timer, but say nothing alone: at most a fifth of what the times say. */
-    double most = fmax(fmin(0.2 * verdict->evidence, 2), 0);
+    /* Equal sizes go with a timer, but say nothing alone: at most a tenth of what the times say. */
+    double most = fmax(fmin(0.1 * verdict->evidence, 2), 0);
     out->of_sizes = most * fmax(out->size_share - 0.3, 0) / 0.7;
     out->of_coverage = fit->coverage;
     out->of_price = fit->price - verdict->look.price;
@@ -486,7 +502,6 @@ static void describe(struct judging *j, const struct verdict *verdict, struct ti
     /* The null's likelihood is that of all intervals, so it is taken from what the timer's law says
      * of them; and the others' from what is left. */
     out->of_intervals = out->evidence - out->of_sizes - out->of_coverage - out->of_price;
-    (void)difference;
 }
 
 void timing_judge(const struct timing_event *events, size_t n, int64_t from, int64_t to,
@@ -506,11 +521,13 @@ void timing_judge(const struct timing_event *events, size_t n, int64_t from, int
         goto out;
     if (best.evidence < EVIDENCE_EVEN + 6 && n >= 2 * SLICE_LEAST && !judge_slices(&j, &best))
         goto out;
-    if (best.evidence > 0 && is_back_off(&j))
+    if (best.evidence > 0 && best.ramp <= 0 && is_back_off(&j))
         best.evidence = 0;
     if (best.evidence > -INFINITY) {
         describe(&j, &best, out);
-        out->score = 1 / (1 + exp(EVIDENCE_EVEN - out->evidence));
+        /* Few check-ins have more ways to look regular than the laws know. */
+        double few = 0.1 * fmax(16 - (double)out->n_checkins, 0);
+        out->score = 1 / (1 + exp(EVIDENCE_EVEN + few - out->evidence));
         out->false_rate = 1e6 * fmin(1, exp(-out->evidence));
     }
 out:

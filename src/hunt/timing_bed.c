@@ -223,6 +223,17 @@ static void make_noisy(struct bed *bed)
         t += exponential(bed, mean);
 }
 
+/* A wait that grows by a step while there is nothing to do, up to a limit. */
+static void make_ramp(struct bed *bed)
+{
+    double t = 0;
+    int step = 1;
+    for (size_t n = 0; !enough(bed, n) && put(bed, t, 1289, 2075); n++) {
+        t += bed->period * step + 0.008 * bed_uniform(bed);
+        step = bed_uniform(bed) < 0.05 || step >= 100 ? 1 : step + 1;
+    }
+}
+
 /* ---- people ---- */
 
 static void browse(struct bed *bed, double end, double think, double sigma, double apart)
@@ -453,6 +464,7 @@ const struct bed_kind bed_kinds[] = {
     {"3 hours, 60 s, jitter 25 %", true, make_sleep, 0.25, 60, 3 * H, true},
     {"3 hours of 60 s, browsed all day", true, make_among_browsing, 0.25, 60, DAY, true},
     {"4 h sleep, 7 days, jitter 20 %", true, make_sleep, 0.2, 4 * H, 7 * DAY, true},
+    {"waits that grow by 0.1 s", true, make_ramp, 0, 0.1, 600},
     {"random, random sizes", false, make_poisson, 0},
     {"random, constant sizes", false, make_poisson_sized, 0},
     {"random, whole seconds", false, make_poisson_seconds, 0},

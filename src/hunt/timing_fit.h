@@ -44,4 +44,8 @@ bool timing_fit_two(const struct timing_intervals *in, struct timing_fit *inout)
  * after its price; and the period. */
 double timing_fit_clock(const double *t, size_t n, double resolution, double *out_period);
 
+/* Waits that grow by a step from one check-in to the next. Gives the evidence, and the step; 0: there
+ * is none. */
+double timing_fit_ramp(const double *t, size_t n, double resolution, double *out_step);
+
 #endif
