@@ -12,6 +12,7 @@
 /* The evidence at which a pair is as likely a timer as not, and how fast that changes; from the
  * curves of bench/hunt_curves. */
 #define EVIDENCE_EVEN 3.6
+#define FALSE_AT_ZERO 0.015 /* share of pairs without a timer that reach an evidence of 0 */
 #define EVIDENCE_SURE 25 /* no better explanation is looked for */
 
 #define MERGES_MAX    6
@@ -188,22 +189,27 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
     if (n < TIMING_MIN_CHECKINS)
         return true;
     struct timing_intervals in = look_intervals(j, look, n);
-    if (!timing_fit_chance(&in, &out->chance))
-        return false;
     timing_fit_timer(&in, &out->fit);
-    if (fit_is_regular(&out->fit, in.n))
-        out->evidence = evidence_of(out->fit.likelihood - out->chance, in.n) - look->price;
-    if (!thorough || out->evidence > EVIDENCE_SURE)
-        return true;
-    struct timing_fit mixed = {0};
-    if (timing_fit_mixed(&in, &mixed)) {
-        timing_fit_two(&in, &mixed);
-        double evidence = evidence_of(mixed.likelihood - out->chance, in.n) - look->price;
-        if (fit_is_regular(&mixed, in.n) && evidence > out->evidence + 1) {
+    double least = timing_chance_least(&in);
+    bool regular = fit_is_regular(&out->fit, in.n);
+    struct timing_fit mixed;
+    if (thorough && !(regular && out->fit.likelihood - least > 3 * EVIDENCE_SURE) &&
+        timing_fit_mixed(&in, &mixed)) {
+        if (fit_is_regular(&mixed, in.n) &&
+            (!regular || mixed.likelihood > out->fit.likelihood + 1)) {
             out->fit = mixed;
-            out->evidence = evidence;
+            regular = true;
         }
     }
+    if (regular) {
+        /* What is worse than the least that chance explains needs no better look. */
+        out->chance = least;
+        if (out->fit.likelihood > least && !timing_fit_chance(&in, &out->chance))
+            return false;
+        out->evidence = evidence_of(out->fit.likelihood - out->chance, in.n) - look->price;
+    }
+    if (!thorough || out->evidence > EVIDENCE_SURE)
+        return true;
     double period;
     double clock = timing_fit_clock(j->start, n, j->resolution, &period) - look->price;
     if (period > 0 && clock > out->evidence + 3) {
@@ -450,11 +456,6 @@ static void describe_period(const struct judging *j, const struct verdict *verdi
     /* Below what the clock resolves there is no jitter to speak of. */
     if (high - low < 2.5 * j->resolution)
         out->jitter = 0;
-    if (fit->second_high > 0) {
-        out->second_period = (fit->second_low + fit->second_high) / 2;
-        out->second_jitter =
-            (fit->second_high - fit->second_low) / (fit->second_high + fit->second_low);
-    }
 }
 
 static void describe_time(struct judging *j, const struct verdict *verdict, struct timing *out)
@@ -474,6 +475,19 @@ static void describe_time(struct judging *j, const struct verdict *verdict, stru
     out->window = seen <= 3600 ? 3600000 : seen <= 86400 ? 86400000 : 7 * (int64_t)86400000;
 }
 
+/* Extra check-ins may be those of another timer, whose period is then known too. */
+static void describe_second(const struct judging *j, const struct verdict *verdict,
+                            struct timing *out)
+{
+    struct timing_fit fit = verdict->fit;
+    if (fit.n_extra * 12 < verdict->n_checkins ||
+        !timing_fit_second(j->start, verdict->n_checkins, j->resolution, &fit))
+        return;
+    out->second_period = (fit.second_low + fit.second_high) / 2;
+    out->second_jitter = (fit.second_high - fit.second_low) / (2 * out->second_period);
+    out->kind = TIMING_TWO_TIMERS;
+}
+
 static void describe(struct judging *j, const struct verdict *verdict, struct timing *out)
 {
     size_t n = look_merge(j, &verdict->look);
@@ -488,9 +502,10 @@ static void describe(struct judging *j, const struct verdict *verdict, struct ti
     describe_time(j, verdict, out);
     out->kind = verdict->clock > 0          ? TIMING_CLOCK
                 : verdict->ramp > 0         ? TIMING_RAMP
-                : fit->second_high > 0      ? TIMING_TWO_TIMERS
                 : out->period < 5           ? TIMING_FAST
                                             : TIMING_TIMER;
+    if (verdict->clock <= 0 && verdict->ramp <= 0)
+        describe_second(j, verdict, out);
 
     out->size_share = share_of_sizes(j, verdict);
     /* Equal sizes go with a timer, but say nothing alone: at most a tenth of what the times say. */
@@ -528,7 +543,7 @@ void timing_judge(const struct timing_event *events, size_t n, int64_t from, int
         /* Few check-ins have more ways to look regular than the laws know. */
         double few = 0.1 * fmax(16 - (double)out->n_checkins, 0);
         out->score = 1 / (1 + exp(EVIDENCE_EVEN + few - out->evidence));
-        out->false_rate = 1e6 * fmin(1, exp(-out->evidence));
+        out->false_rate = 1e6 * fmin(1, FALSE_AT_ZERO * exp(few - out->evidence));
     }
 out:
     judging_done(&j);

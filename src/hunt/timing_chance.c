@@ -10,10 +10,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define CHANCE_BIN        0.06 /* of ln x: far narrower than any of the laws */
-#define CHANCE_STEP       0.6  /* of ln x between the laws of one kind */
+#define CHANCE_BIN        0.1  /* of ln x: far narrower than any of the laws */
+#define CHANCE_STEP       0.7  /* of ln x between the laws of one kind */
 #define CHANCE_MAX        80   /* laws */
-#define CHANCE_ITERATIONS 16
+#define CHANCE_ITERATIONS 12
 #define CHANCE_POINTS     512
 #define CHANCE_MIXTURE_PRICE 1.0 /* nats: for its weights */
 
@@ -38,7 +38,7 @@ static void chance_points(struct chance *c, const struct timing_intervals *in)
     for (size_t i = 0; i < in->n; i++) {
         double y = fmax(in->x[i] - in->floor, smallest);
         if (c->n_points == 0 || (y > edge && c->n_points < CHANCE_POINTS)) {
-            edge = in->n <= 200 ? y : y * exp(bin);
+            edge = in->n <= 100 ? y : y * exp(bin);
             c->weight[c->n_points] = 0;
             c->y[c->n_points++] = 0;
         }
@@ -114,6 +114,15 @@ static double chance_of_one(const struct chance *c, const double *densities, siz
     for (size_t i = 0; i < c->n_points; i++)
         likelihood += c->weight[i] * log(densities[i * c->n_laws + law] + 1e-300);
     return likelihood;
+}
+
+double timing_chance_least(const struct timing_intervals *in)
+{
+    double sum = 0;
+    for (size_t i = 0; i < in->n; i++)
+        sum += in->x[i] - in->floor;
+    double n = (double)in->n;
+    return -n * log(sum / n) - n - 0.5 * log(fmax(n, 7) / 6.28);
 }
 
 bool timing_fit_chance(const struct timing_intervals *in, double *out_likelihood)

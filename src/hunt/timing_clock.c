@@ -11,11 +11,17 @@ static const double periods[] = {30,  60,   120,  180,  240,  300,   600,   720,
                                  1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800};
 #define N_PERIODS (sizeof(periods) / sizeof(*periods))
 #define CLOCK_LEAST  8    /* turns with a check-in */
+#define CLOCK_ANGLES 128
 #define CLOCK_POINTS 4000 /* check-ins that are looked at */
 /* A probability is not a likelihood ratio: what the unknown phase and width would cost. */
 #define CLOCK_PRICE 6
 
-static double clock_evidence(const double *t, size_t n, double period)
+/* Sines of all angles to a 128th of a turn, which is finer than what is told apart. */
+struct circle {
+    float x[CLOCK_ANGLES], y[CLOCK_ANGLES];
+};
+
+static double clock_evidence(const struct circle *circle, const double *t, size_t n, double period)
 {
     double x = 0;
     double y = 0;
@@ -37,9 +43,9 @@ static double clock_evidence(const double *t, size_t n, double period)
             turn_x = turn_y = 0;
         }
         if (i < n) {
-            double angle = 6.283185307179586 * (t[i] / period - now);
-            turn_x += cos(angle);
-            turn_y += sin(angle);
+            size_t angle = (size_t)((t[i] / period - now) * CLOCK_ANGLES) % CLOCK_ANGLES;
+            turn_x += (double)circle->x[angle];
+            turn_y += (double)circle->y[angle];
         }
     }
     if (n_turns < CLOCK_LEAST)
@@ -57,10 +63,15 @@ double timing_fit_clock(const double *t, size_t n, double resolution, double *ou
         return 0;
     if (n > CLOCK_POINTS)
         n = CLOCK_POINTS;
+    struct circle circle;
+    for (int i = 0; i < CLOCK_ANGLES; i++) {
+        circle.x[i] = (float)cos(6.283185307179586 * i / CLOCK_ANGLES);
+        circle.y[i] = (float)sin(6.283185307179586 * i / CLOCK_ANGLES);
+    }
     for (size_t k = 0; k < N_PERIODS; k++) {
         if (periods[k] < 20 * resolution || t[n - 1] - t[0] < CLOCK_LEAST * periods[k])
             continue;
-        double evidence = clock_evidence(t, n, periods[k]);
+        double evidence = clock_evidence(&circle, t, n, periods[k]);
         if (evidence > best) {
             best = evidence;
             *out_period = periods[k];

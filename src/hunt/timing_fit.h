@@ -32,13 +32,18 @@ struct timing_fit {
  * laws, whatever their number. False: no memory. */
 bool timing_fit_chance(const struct timing_intervals *in, double *out_likelihood);
 
+/* What timing_fit_chance gives at least, for a hundredth of its cost. */
+double timing_chance_least(const struct timing_intervals *in);
+
 /* A bounded law, its multiples, pauses and extras. */
 void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out);
 
-/* A timer among check-ins at random, or among those of a second timer. False: none is better than
- * nothing. */
+/* A timer among check-ins of others. False: there is none. */
 bool timing_fit_mixed(const struct timing_intervals *in, struct timing_fit *out);
-bool timing_fit_two(const struct timing_intervals *in, struct timing_fit *inout);
+
+/* Whether what is left of the check-ins at t (ascending), when those of the timer that was found are
+ * taken out, is a timer too. */
+bool timing_fit_second(const double *t, size_t n, double resolution, struct timing_fit *inout);
 
 /* A fixed clock: phases of round periods, over check-ins at t (ascending). Gives the evidence, nats,
  * after its price; and the period. */

@@ -7,17 +7,23 @@
  *     (p f1 R2 + q f2 R1 + 2 p q S1 S2) / (p + q)
  *
  * in which a process without memory has S = R = exp(-q x) and f = q S: other connections between
- * the same two, a person's for example. The fit takes intervals as if they were independent. */
+ * the same two, a person's for example, and nearly those of a slower timer. The fit takes intervals as if they were
+ * independent. Whether the others are a timer too is seen when the first one's are taken out. */
 #include "hunt/timing_fit.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #define MIXED_POINTS 400 /* of more intervals every k-th is taken */
+#define MIXED_FIRST  80  /* and so many, to see which of the laws are worth more */
+#define MIXED_TRIED  6   /* laws that are worth more */
 #define MIXED_LEAST  20
+
+#define SECOND_LEAST    12 /* check-ins */
+#define SECOND_EVIDENCE 8
 
 static const double widths[] = {0.004, 0.02, 0.06, 0.12, 0.2, 0.3, 0.42, 0.55, 0.7, 0.82, 0.9};
 static const double rates[] = {0.04, 0.1, 0.2, 0.35, 0.6, 1, 1.5};
-static const double ratios[] = {1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30};
 #define N_OF(table) (sizeof(table) / sizeof(*(table)))
 
 struct timer {
@@ -58,22 +64,12 @@ static double mixed_density(const struct timer *t, double rate, double x)
             by * by * t->mean * timer_residual(t, x));
 }
 
-static double two_density(const struct timer *a, const struct timer *b, double x)
-{
-    double p = 1 / a->mean;
-    double q = 1 / b->mean;
-    return (p * timer_density(a, x) * timer_residual(b, x) +
-            q * timer_density(b, x) * timer_residual(a, x) +
-            2 * p * q * timer_survival(a, x) * timer_survival(b, x)) /
-           (p + q);
-}
-
 /* The likelihood of a mixed law for x up to `longest`; what is longer is a pause. */
-static double likelihood_of(const struct timing_intervals *in, const struct timer *a,
-                            const struct timer *b, double rate)
+static double likelihood_of(const struct timing_intervals *in, const struct timer *timer,
+                            double rate, size_t max)
 {
-    size_t step = in->n / MIXED_POINTS + 1;
-    double longest = b ? fmin(a->high, b->high) : a->high;
+    size_t step = in->n / max + 1;
+    double longest = timer->high;
     double room = fmax(log(in->span / longest), 1);
     size_t n_above = 0;
     size_t n = 0;
@@ -85,7 +81,7 @@ static double likelihood_of(const struct timing_intervals *in, const struct time
     double sum = 0;
     for (size_t i = step / 2; i < in->n; i += step) {
         double x = in->x[i];
-        double density = b ? two_density(a, b, x) : mixed_density(a, rate, x);
+        double density = mixed_density(timer, rate, x);
         density = (1 - share) * density + share / (x * room) * (x > longest ? 1 : 0.01);
         sum += log(density);
     }
@@ -109,65 +105,128 @@ static size_t fullest(const struct timing_intervals *in, double ratio, double *o
     return best;
 }
 
+/* One law of the tables, and how good it looked at first. */
+struct candidate {
+    struct timer timer;
+    double rate, likelihood;
+    size_t n_core;
+};
+
+static void candidates_keep(struct candidate *best, struct candidate candidate)
+{
+    for (int i = 0; i < MIXED_TRIED; i++) {
+        if (candidate.likelihood > best[i].likelihood) {
+            struct candidate other = best[i];
+            best[i] = candidate;
+            candidate = other;
+        }
+    }
+}
+
 bool timing_fit_mixed(const struct timing_intervals *in, struct timing_fit *out)
 {
-    double best = -INFINITY;
     if (in->n < MIXED_LEAST)
         return false;
+    struct candidate best[MIXED_TRIED];
+    for (int i = 0; i < MIXED_TRIED; i++)
+        best[i].likelihood = -INFINITY;
     for (size_t k = 0; k < N_OF(widths); k++) {
         double low = 0;
         double ratio = 1 - widths[k];
-        size_t n = fullest(in, ratio, &low);
-        struct timer timer = timer_of(low * 0.9995 - in->resolution / 2,
-                                      low / ratio * 1.0005 + in->resolution / 2);
-        if (n < 5 || timer.low <= 0)
+        struct candidate candidate = {.n_core = fullest(in, ratio, &low)};
+        candidate.timer = timer_of(low * 0.9995 - in->resolution / 2,
+                                   low / ratio * 1.0005 + in->resolution / 2);
+        if (candidate.n_core < 5 || candidate.timer.low <= 0)
             continue;
         for (size_t r = 0; r < N_OF(rates); r++) {
-            double likelihood = likelihood_of(in, &timer, NULL, rates[r]);
-            if (likelihood <= best)
-                continue;
-            best = likelihood;
-            *out = (struct timing_fit){.low = timer.low, .high = timer.high, .n_core = n};
-            out->extra_rate = rates[r];
-            out->n_extra = (size_t)((double)in->n * rates[r] / (1 + rates[r]));
+            candidate.rate = rates[r];
+            candidate.likelihood =
+                likelihood_of(in, &candidate.timer, rates[r], MIXED_FIRST);
+            candidates_keep(best, candidate);
         }
     }
-    if (best == -INFINITY)
+    double most = -INFINITY;
+    for (int i = 0; i < MIXED_TRIED && best[i].likelihood > -INFINITY; i++) {
+        double rate = best[i].rate;
+        double likelihood = likelihood_of(in, &best[i].timer, rate, MIXED_POINTS);
+        if (likelihood <= most)
+            continue;
+        most = likelihood;
+        *out = (struct timing_fit){.low = best[i].timer.low, .high = best[i].timer.high};
+        out->n_core = best[i].n_core;
+        out->extra_rate = rate;
+        out->n_extra = (size_t)((double)in->n * rate / (1 + rate));
+    }
+    if (most == -INFINITY)
         return false;
     for (size_t i = in->n; i > 0 && in->x[i - 1] > out->high; i--)
         out->n_pauses++;
     out->price = -2.5 * log((double)in->n) - log((double)(N_OF(widths) * N_OF(rates)));
-    out->core = best;
+    out->core = most;
     out->likelihood = out->core + out->price;
     return true;
 }
 
-bool timing_fit_two(const struct timing_intervals *in, struct timing_fit *inout)
+/* An event in the window after `t[at]`, the one that has a successor itself where there are several;
+ * `n`: there is none. */
+static size_t successor(const double *t, size_t n, size_t at, double low, double high, bool look)
 {
-    struct timer first = timer_of(inout->low, inout->high);
-    double jitter = first.low / first.high;
-    double best = inout->likelihood + 6;
+    size_t best = n;
+    for (size_t i = at + 1; i < n && t[i] <= t[at] + high; i++) {
+        if (t[i] < t[at] + low)
+            continue;
+        if (best == n)
+            best = i;
+        if (look && successor(t, n, i, low, high, false) < n)
+            return i;
+    }
+    return best;
+}
+
+/* Follows the first timer from event to event; those that are passed over are left. */
+static size_t left_over(const double *t, size_t n, double low, double high, double *out)
+{
+    size_t n_left = 0;
+    for (size_t at = 0; at < n;) {
+        size_t next = successor(t, n, at, low, high, true);
+        size_t end = next < n ? next : at + 1;
+        for (size_t i = at + 1; i < end; i++)
+            out[n_left++] = t[i];
+        at = end;
+    }
+    return n_left;
+}
+
+static int compare_double(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+bool timing_fit_second(const double *t, size_t n, double resolution, struct timing_fit *inout)
+{
+    double slack = 0.02 * (inout->high - inout->low) + 2 * resolution;
+    double *left = malloc(n * sizeof(*left));
+    if (!left)
+        return false;
+    size_t n_left = left_over(t, n, inout->low - slack, inout->high + slack, left);
     bool found = false;
-    double price = inout->price - log((double)in->n) - log((double)N_OF(ratios));
-    for (size_t k = 0; k < N_OF(ratios); k++) {
-        struct timer second = timer_of(first.low * ratios[k], first.high * ratios[k]);
-        /* The slower one's own jitter may be another: the same, or hardly any. */
-        for (int narrow = 0; narrow < 2; narrow++) {
-            if (narrow)
-                second = timer_of(second.mean * (0.97 + 0.02 * jitter), second.mean * 1.03);
-            double likelihood = likelihood_of(in, &first, &second, 0) + price;
-            if (likelihood <= best)
-                continue;
-            best = likelihood;
-            found = true;
-            inout->likelihood = likelihood;
-            inout->core = likelihood - price;
-            inout->second_low = second.low;
-            inout->second_high = second.high;
-            inout->extra_rate = first.mean / second.mean;
+    if (n_left >= SECOND_LEAST) {
+        for (size_t i = 0; i + 1 < n_left; i++)
+            left[i] = fmax(left[i + 1] - left[i], resolution);
+        qsort(left, n_left - 1, sizeof(*left), compare_double);
+        struct timing_intervals in = {.x = left, .n = n_left - 1, .resolution = resolution};
+        in.span = t[n - 1] - t[0] + 1;
+        struct timing_fit fit;
+        double chance;
+        timing_fit_timer(&in, &fit);
+        found = timing_fit_chance(&in, &chance) && fit.likelihood > chance + SECOND_EVIDENCE;
+        if (found) {
+            inout->second_low = fit.low;
+            inout->second_high = fit.high;
         }
     }
-    if (found)
-        inout->price = price;
+    free(left);
     return found;
 }
