@@ -1,1 +1,6 @@
 /* One line for each hunt; no guard: included with different HUNT. */
+HUNT(exfil)
+HUNT(lateral)
+HUNT(long)
+HUNT(scan)
+HUNT(strobe)
