@@ -241,7 +241,8 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         s->marks = marks;
         s->n_marks = n_marks;
     }
-    if (result == -ENOENT && s->n_paths == 1)
+    if (result == -ENOENT && s->n_paths == 1 &&
+        strncmp(err->text, s->paths[0], strlen(s->paths[0])) != 0)
         err_wrap(err, "%s", s->paths[0]);
     if (result < 0 && result != -EINTR)
         return result;
