@@ -1,1 +1,2 @@
 /* One line for each hunt; no guard: included with different HUNT. */
+HUNT(rita)
