@@ -1,6 +1,6 @@
 /* Servers' certificates that are not as they should be: made by a tool of attackers, or with the
- * defaults of one that makes certificates; signed by themselves; of another name than was asked for;
- * out of date, or valid for a strange time. One such thing is common; several at a server that
+ * defaults of one that makes certificates; signed by themselves; of another name than was asked
+ * for; out of date, or valid for a strange time. One such thing is common; several at a server that
  * nobody else knows are not.
  *
  * ssl.log says which certificate a server showed (TLS 1.3 hides it), x509.log what it says. They
@@ -14,11 +14,11 @@
 #include "hunt/look.h"
 #include "hunt/tell.h"
 
-#define DAY_MS     86400000LL
-#define YEAR_MS    (365 * DAY_MS)
-#define CLOCK_MS   946684800000LL /* 2000: before it a log's times are no dates */
-#define SAN_TEXTS  4
-#define SAN_LEN    1024 /* of each, as books keep them */
+#define DAY_MS    86400000LL
+#define YEAR_MS   (365 * DAY_MS)
+#define CLOCK_MS  946684800000LL /* 2000: before it a log's times are no dates */
+#define SAN_TEXTS 4
+#define SAN_LEN   1024 /* of each, as books keep them */
 
 struct settings {
     uint32_t least; /* per cent of score */
@@ -89,7 +89,7 @@ struct cert_value {
     book_name subject, issuer;
     book_name san[SAN_TEXTS]; /* DNS names, '\n' between; cut into texts at a line's end */
     uint64_t n;
-    uint32_t key_length; /* bits; 0: not said */
+    uint32_t key_length;               /* bits; 0: not said */
     uint8_t is_rsa, is_cut, unused[2]; /* is_cut: there were more names */
 };
 
@@ -370,8 +370,7 @@ static void gather(const struct hunt_judge *judge, const struct shown_key *key,
     book_name issuer = out->has_cert && out->cert.issuer ? out->cert.issuer : value->issuer;
     out->subject = subject ? books_text(&judge->books, subject) : STR("");
     out->issuer = issuer ? books_text(&judge->books, issuer) : STR("");
-    out->validation =
-        value->validation ? books_text(&judge->books, value->validation) : STR("");
+    out->validation = value->validation ? books_text(&judge->books, value->validation) : STR("");
     out->name = value->name ? books_text(&judge->books, value->name) : STR("");
 }
 
@@ -428,8 +427,7 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
     (void)snprintf(finding.title, sizeof finding.title, "certificate of %.100s",
                    facts.subject.len > 0 ? tell_words(facts.subject).at : "nobody");
     finding_number(&finding, "connections", (double)value->n);
-    if (facts.has_cert && facts.cert.not_before != HUNT_UNSET &&
-        facts.cert.not_after != HUNT_UNSET)
+    if (facts.has_cert && facts.cert.not_before != HUNT_UNSET && facts.cert.not_after != HUNT_UNSET)
         finding_number(&finding, "valid_days",
                        (double)(facts.cert.not_after - facts.cert.not_before) / DAY_MS);
     (void)findings_add(judge->findings, &finding);

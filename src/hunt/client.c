@@ -200,8 +200,7 @@ static double judge_agent(const struct judging *judging, const struct print_key 
     else if (text.len == 0)
         finding_because(finding, "requests without a user agent, on a machine with browsers");
     else if (is_by_chance(text))
-        finding_because(finding, "a user agent as if made by chance: %.100s",
-                        tell_words(text).at);
+        finding_because(finding, "a user agent as if made by chance: %.100s", tell_words(text).at);
     else
         return 0;
     return 0.1;
@@ -214,8 +213,7 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
     const struct settings *settings = judging->settings;
     const struct print_key *key = key_at;
     const struct print_value *value = value_at;
-    if (key->kind > PRINT_AGENT ||
-        !tell_is_due(judge, value->first, value->last, value->touched))
+    if (key->kind > PRINT_AGENT || !tell_is_due(judge, value->first, value->last, value->touched))
         return;
     struct str text = key->print ? books_text(&judge->books, key->print) : STR("");
     struct finding finding;

@@ -107,9 +107,9 @@ static void judge_pair(void *with, const void *key_at, const void *value_at)
     tell_large(&finding, value->sum.bytes_up + value->sum.bytes_down);
     finding.score = fmin(finding.score, 1);
     (void)snprintf(finding.title, sizeof finding.title, "%s %s, which is on %.100s",
-                   is_inbound      ? "reached by"
+                   is_inbound    ? "reached by"
                    : is_answered ? "talked with"
-                                   : "tried to reach",
+                                 : "tried to reach",
                    tell_addr(far).at, feed);
     (void)findings_add(judge->findings, &finding);
 }
@@ -132,8 +132,8 @@ static void judge_named(void *with, const void *key_at, const void *value_at)
     finding.score = 0.8;
     finding_because(&finding, "%.100s is on %.80s", tell_words(name).at, feed);
     uint64_t n = value->sum.n + value->sum.n_open;
-    tell_bytes(&finding, n, value->sum.n_failed < n ? value->sum.n_failed : n,
-               value->sum.bytes_up, value->sum.bytes_down);
+    tell_bytes(&finding, n, value->sum.n_failed < n ? value->sum.n_failed : n, value->sum.bytes_up,
+               value->sum.bytes_down);
     tell_large(&finding, value->sum.bytes_up + value->sum.bytes_down);
     finding.score = fmin(finding.score, 1);
     (void)snprintf(finding.title, sizeof finding.title, "talked with %.80s, which is on %.80s",

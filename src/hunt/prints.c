@@ -122,8 +122,7 @@ static void take_one(const struct hunt_take *take, const struct hunt_record *rec
     }
     if (is_new) {
         struct print_hosts_key hosts_key = {.print = key.print, .kind = key.kind};
-        struct print_hosts_value *hosts =
-            book_at(take->book, &print_hosts_table, &hosts_key, NULL);
+        struct print_hosts_value *hosts = book_at(take->book, &print_hosts_table, &hosts_key, NULL);
         if (hosts && hosts->n++ == 0)
             hosts->first = record->orig;
     }
