@@ -90,7 +90,7 @@ static bool long_wants(const struct hunt_judge *judge, const struct pair_sum *su
 }
 
 /* Seconds during which anything was connected; `events` by time. */
-static double long_covered(const struct book_event *events, size_t n, int64_t to)
+static double long_covered(const struct book_event *events, size_t n)
 {
     double covered = 0;
     int64_t until = INT64_MIN;
@@ -99,8 +99,6 @@ static double long_covered(const struct book_event *events, size_t n, int64_t to
         uint64_t lasted = events[i].duration / 1000;
         int64_t end = lasted < (uint64_t)(30 * GATHER_MS_DAY) ? begin + (int64_t)lasted
                                                               : begin + 30 * GATHER_MS_DAY;
-        if (end > to)
-            end = to > begin ? to : begin;
         if (begin < until)
             begin = until;
         if (end <= begin)
@@ -208,7 +206,7 @@ static void long_judge_one(const struct hunt_judge *judge, const struct twin *tw
     if (!twin_events(judge, twin, &events, &n))
         return;
     double longest = (double)sum->longest / 1e6;
-    double covered = fmax(long_covered(events, n, judge->newest), longest);
+    double covered = fmax(long_covered(events, n), longest);
     free(events);
     double span = long_data_span(judge);
 
