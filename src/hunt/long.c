@@ -151,7 +151,7 @@ static double long_weigh_where(const struct hunt_judge *judge, struct finding *f
     const char *service = push ? push : twin_service(judge, twin);
     if (service) {
         finding_because(finding, "a known service, long by nature: %s", service);
-        change -= 0.3;
+        change -= 0.4;
     }
     if (twin->sum.way == HUNT_INSIDE) {
         const char *pool = long_of(long_pools, port->port);
@@ -163,7 +163,7 @@ static double long_weigh_where(const struct hunt_judge *judge, struct finding *f
     if (known_by.of > 4 && known_by.n * 2 >= known_by.of) {
         finding_because(finding, "%u of %u internal hosts know this destination", known_by.n,
                         known_by.of);
-        change -= 0.15;
+        change -= 0.4;
     } else if (known_by.of > 4 && known_by.n <= 1 && !service) {
         finding_because(finding, "no other of %u internal hosts knows this destination",
                         known_by.of);
