@@ -39,14 +39,14 @@ static void test_more_than_ever(void **state)
     bed_judge(&bed, 86400);
     assert_int_equal(bed_count(&bed, "exfiltration"), 0);
 
-    bed_send(&bed, 80000, "10.0.0.30", "203.0.113.9", 900, 1);
+    bed_send(&bed, 80000, "10.0.0.30", "203.0.113.9", 2000, 1);
     bed_judge(&bed, 86400);
     assert_int_equal(bed_count(&bed, "exfiltration"), 1);
     const struct finding *finding = bed_found(&bed, "exfiltration", 0);
     assert_true(bed_is(&finding->src, "10.0.0.30"));
     assert_true(finding->has_dst && bed_is(&finding->dst, "203.0.113.9"));
     assert_true(finding->score >= 0.6);
-    assert_true(bed_says(finding, "900 MB"));
+    assert_true(bed_says(finding, "2.0 GB"));
     assert_true(bed_says(finding, "now gives"));
     assert_true(bed_says(finding, "a rare one"));
     bed_end(&bed);

@@ -192,14 +192,16 @@ void gather_host_text(const struct hunt_judge *judge, const struct hunt_host *ho
 }
 
 void gather_stretch_add(struct gather_stretch *stretch, int64_t ts, int64_t width, double before,
-                        double now)
+                        double now, uint64_t n)
 {
     if (stretch->start == 0 || ts - stretch->start >= width || ts < stretch->start - width) {
         stretch->start = ts;
         stretch->base = before;
+        stretch->base_n = n - 1;
     }
-    if (now - stretch->base > stretch->most)
-        stretch->most = now - stretch->base;
+    double rose = fmin(now - stretch->base, (double)(n - stretch->base_n));
+    if (rose > stretch->most)
+        stretch->most = rose;
 }
 
 void gather_stretch_merge(struct gather_stretch *into, const struct gather_stretch *from)

@@ -49,15 +49,18 @@ void gather_bytes_text(uint64_t bytes, char out[32]);
 void gather_time_text(double seconds, char out[32]);
 void gather_host_text(const struct hunt_judge *judge, const struct hunt_host *host, char out[128]);
 
-/* One value that is remembered as the highest number in any stretch of `width` ms. A stretch begins
- * with the event that ends the one before, so that a burst is not cut in two. */
+/* The highest number of different things in any stretch of `width` ms. A stretch begins with the
+ * event that ends the one before, so that a burst is not cut in two. An estimate of many
+ * (distinct.h) rises in steps: what rose is never taken for more than there were events. */
 struct gather_stretch {
-    int64_t start; /* ms; 0: none yet */
-    double base;   /* of what is counted, at the start */
+    int64_t start;   /* ms; 0: none yet */
+    double base;     /* of what is counted, at the start */
+    uint64_t base_n; /* of events */
     double most;
 };
+/* `before` and `now`: of what is counted; `n`: events up to this one. */
 void gather_stretch_add(struct gather_stretch *stretch, int64_t ts, int64_t width, double before,
-                        double now);
+                        double now, uint64_t n);
 void gather_stretch_merge(struct gather_stretch *into, const struct gather_stretch *from);
 
 #endif

@@ -162,7 +162,7 @@ static void lateral_take_conn(struct book *book, const struct hunt_record *recor
     value->n_short++;
     value->sum_short += up;
     value->squares_short += (double)up * (double)up;
-    gather_stretch_add(&value->shorts, ts, 5 * MINUTE, before, before + 1);
+    gather_stretch_add(&value->shorts, ts, 5 * MINUTE, before, before + 1, value->n_short);
 }
 
 static void lateral_take(const struct hunt_take *take, const struct hunt_record *record)

@@ -90,7 +90,7 @@ static bool long_wants(const struct hunt_judge *judge, const struct pair_sum *su
 }
 
 /* Seconds during which anything was connected; `events` by time. */
-static double long_covered(const struct book_event *events, size_t n, int64_t to)
+static double long_covered(const struct book_event *events, size_t n)
 {
     double covered = 0;
     int64_t until = INT64_MIN;
@@ -99,8 +99,6 @@ static double long_covered(const struct book_event *events, size_t n, int64_t to
         uint64_t lasted = events[i].duration / 1000;
         int64_t end = lasted < (uint64_t)(30 * GATHER_MS_DAY) ? begin + (int64_t)lasted
                                                               : begin + 30 * GATHER_MS_DAY;
-        if (end > to)
-            end = to > begin ? to : begin;
         if (begin < until)
             begin = until;
         if (end <= begin)
@@ -153,7 +151,7 @@ static double long_weigh_where(const struct hunt_judge *judge, struct finding *f
     const char *service = push ? push : twin_service(judge, twin);
     if (service) {
         finding_because(finding, "a known service, long by nature: %s", service);
-        change -= 0.3;
+        change -= 0.4;
     }
     if (twin->sum.way == HUNT_INSIDE) {
         const char *pool = long_of(long_pools, port->port);
@@ -165,7 +163,7 @@ static double long_weigh_where(const struct hunt_judge *judge, struct finding *f
     if (known_by.of > 4 && known_by.n * 2 >= known_by.of) {
         finding_because(finding, "%u of %u internal hosts know this destination", known_by.n,
                         known_by.of);
-        change -= 0.15;
+        change -= 0.4;
     } else if (known_by.of > 4 && known_by.n <= 1 && !service) {
         finding_because(finding, "no other of %u internal hosts knows this destination",
                         known_by.of);
@@ -208,7 +206,7 @@ static void long_judge_one(const struct hunt_judge *judge, const struct twin *tw
     if (!twin_events(judge, twin, &events, &n))
         return;
     double longest = (double)sum->longest / 1e6;
-    double covered = fmax(long_covered(events, n, judge->newest), longest);
+    double covered = fmax(long_covered(events, n), longest);
     free(events);
     double span = long_data_span(judge);
 

@@ -103,9 +103,9 @@ static void scan_add_failed(struct book *book, struct scan_value *value, enum hu
     if (!distinct_add(&value->failed, hash))
         return;
     double now = distinct_count(&value->failed);
-    gather_stretch_add(&value->minute, ts, MINUTE, before, now);
-    gather_stretch_add(&value->five, ts, 5 * MINUTE, before, now);
-    gather_stretch_add(&value->hour, ts, 60 * MINUTE, before, now);
+    gather_stretch_add(&value->minute, ts, MINUTE, before, now, value->n_failed);
+    gather_stretch_add(&value->five, ts, 5 * MINUTE, before, now, value->n_failed);
+    gather_stretch_add(&value->hour, ts, 60 * MINUTE, before, now, value->n_failed);
 }
 
 /* Failing there is a service's life: resolvers and time clients ask many that do not answer, and
