@@ -2,3 +2,4 @@
 HUNT(dns_tunnel)
 HUNT(dga)
 HUNT(wrong_port)
+HUNT(rita)
