@@ -168,7 +168,10 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
             day = days_at(&engine->days, of);
         if (!day)
             continue;
-        days_count(day, ms);
+        /* A notice is written when somebody looks, which may be years after: where a few of them
+         * are all there is of a day, that is not the newest. */
+        if (record->log != HUNT_NOTICE && record->log != HUNT_CAPTURE_LOSS)
+            days_count(day, ms);
         take(engine, day->book, record);
     }
 }

@@ -2,3 +2,6 @@
 HUNT(dns_tunnel)
 HUNT(dga)
 HUNT(wrong_port)
+HUNT(intel)
+HUNT(client)
+HUNT(certificate)
