@@ -1,2 +1,5 @@
 /* One line for each hunt; no guard: included with different HUNT. */
 HUNT(rita)
+HUNT(dns_tunnel)
+HUNT(dga)
+HUNT(wrong_port)

@@ -47,6 +47,19 @@ int log_set_close(struct log_set *set, struct err *err) MUST_CHECK;
 uint64_t log_set_n_records(const struct log_set *set);
 uint64_t log_set_n_cut(const struct log_set *set); /* texts that were cut to keep lines short */
 
+/* Calls `take` with all lines, whole ones, before they are written, and whether or not the disk
+ * then takes them: from any thread that flushes a writer, so it has to be quick. Before the first
+ * writer is made. */
+void log_set_listen(struct log_set *set,
+                    void (*take)(void *with, const struct log_schema *schema, const char *lines,
+                                 size_t size, uint64_t n_lines),
+                    void *with);
+/* The lines that a TSV file of this log begins with, but for "#open"; the number of bytes. In a
+ * JSON set there are none. */
+#define LOG_HEADER_MAX 16384
+size_t log_set_header(const struct log_set *set, const struct log_schema *schema,
+                      char out[LOG_HEADER_MAX]);
+
 struct log_writer *log_writer_new(struct log_set *set);
 void log_writer_flush(struct log_writer *writer);
 void log_writer_free(struct log_writer *writer); /* flushes first */

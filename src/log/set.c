@@ -76,6 +76,8 @@ static bool flat_write(struct log_file *file, const char *bytes, size_t size)
 bool log_file_write(struct log_set *set, struct log_file *file, const char *bytes, size_t size,
                     uint64_t n_lines)
 {
+    if (set->listener)
+        set->listener(set->listener_with, file->schema, bytes, size, n_lines);
     return set->live ? log_live_write(set, file, bytes, size, n_lines)
                      : flat_write(file, bytes, size);
 }
@@ -118,7 +120,8 @@ size_t log_header(const struct log_set *set, const struct log_schema *s, int64_t
                                  "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n"
                                  "#unset_field\t-\n#path\t%s\n",
                                  s->name);
-    at += log_stamp(out + at, LOG_HEADER_MAX - at, "#open", seconds, utc);
+    if (seconds >= 0)
+        at += log_stamp(out + at, LOG_HEADER_MAX - at, "#open", seconds, utc);
     uint16_t n = (uint16_t)(s->n_columns + (s->of_connection ? set->n_extra : 0));
     for (int types = 0; types < 2; types++) {
         at += (size_t)snprintf(out + at, LOG_HEADER_MAX - at, types ? "#types" : "#fields");
@@ -130,6 +133,21 @@ size_t log_header(const struct log_set *set, const struct log_schema *s, int64_t
         at += (size_t)snprintf(out + at, LOG_HEADER_MAX - at, "\n");
     }
     return at;
+}
+
+void log_set_listen(struct log_set *set,
+                    void (*take)(void *with, const struct log_schema *schema, const char *lines,
+                                 size_t size, uint64_t n_lines),
+                    void *with)
+{
+    set->listener = take;
+    set->listener_with = with;
+}
+
+size_t log_set_header(const struct log_set *set, const struct log_schema *schema,
+                      char out[LOG_HEADER_MAX])
+{
+    return set->format == LOG_FORMAT_TSV ? log_header(set, schema, -1, false, out) : 0;
 }
 
 /* A pipe that nobody reads is refused, not waited for. */

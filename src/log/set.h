@@ -56,6 +56,9 @@ struct log_set {
     struct log_file files[LOG_N_STREAMS];
     pthread_mutex_t lock;
     struct log_live *live; /* NULL: plain files */
+    void (*listener)(void *with, const struct log_schema *schema, const char *lines, size_t size,
+                     uint64_t n_lines); /* or NULL */
+    void *listener_with;
 };
 
 /* The schema's column, or the extra one after them, by the name it has in this log. */
@@ -75,8 +78,7 @@ void log_file_lose(struct log_file *file, size_t size);
 /* "#open" or "#close" with the time and a newline; the number of bytes. */
 size_t log_stamp(char *out, size_t max, const char *name, int64_t seconds, bool utc);
 
-#define LOG_HEADER_MAX 16384
-/* The lines that a TSV file begins with. */
+/* The lines that a TSV file begins with. `seconds` below 0: without "#open". */
 size_t log_header(const struct log_set *set, const struct log_schema *schema, int64_t seconds,
                   bool utc, char out[LOG_HEADER_MAX]);
 

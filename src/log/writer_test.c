@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
+
 static const struct log_column columns[] = {{"n", LOG_COUNT}, {"a", LOG_STRING}, {"b", LOG_STRING}};
 static const struct log_schema schema = {.name = "rows", LOG_COLUMNS(columns)};
 
@@ -265,6 +267,73 @@ static void test_several_workers_and_a_full_disk(void **state)
     log_bed_remove(&b);
 }
 
+/* ---- who listens ---- */
+
+struct heard {
+    struct text text;
+    uint64_t n_lines;
+    pthread_mutex_t lock;
+};
+
+static void hear(void *with, const struct log_schema *of, const char *lines, size_t size,
+                 uint64_t n_lines)
+{
+    struct heard *heard = with;
+    pthread_mutex_lock(&heard->lock);
+    assert_ptr_equal(of, &schema);
+    assert_int_equal(lines[size - 1], '\n');
+    text_add(&heard->text, lines, size);
+    heard->n_lines += n_lines;
+    pthread_mutex_unlock(&heard->lock);
+}
+
+/* All that is in the file is heard, in its order; and what the disk refuses too. */
+static void test_a_listener(void **state)
+{
+    (void)state;
+    struct heard heard = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct log_bed b;
+    char header[LOG_HEADER_MAX];
+    text_init(&heard.text, 64u << 20);
+    log_bed_open(&b, LOG_FORMAT_TSV, NULL, 0);
+    log_set_listen(b.set, hear, &heard);
+    size_t size = log_set_header(b.set, &schema, header);
+    static const char names[] = "#fields\tn\ta\tb\n#types\tcount\tstring\tstring\n";
+    assert_null(memmem(header, size, "#open", 5));
+    assert_non_null(memmem(header, size, names, strlen(names)));
+    assert_int_equal(header[size - 1], '\n');
+    for (uint64_t n = 0; n < 5000; n++)
+        put_row(b.writer, n);
+    log_writer_free(b.writer);
+    struct err err = {{0}};
+    assert_int_equal(log_set_close(b.set, &err), 0);
+    char *file = log_bed_take(&b, "rows");
+    const char *rows = strstr(file, "\n0\t(empty)");
+    assert_non_null(rows);
+    assert_int_equal(heard.n_lines, 5000);
+    assert_memory_equal(rows + 1, heard.text.at, heard.text.size);
+    assert_int_equal(strncmp(rows + 1 + heard.text.size, "#close", 6), 0);
+
+    free(file);
+    text_done(&heard.text);
+    log_bed_remove(&b);
+
+    text_init(&heard.text, 64u << 20);
+    heard.n_lines = 0;
+    log_bed_open(&b, LOG_FORMAT_JSON, NULL, 0);
+    log_set_listen(b.set, hear, &heard);
+    assert_int_equal(log_set_header(b.set, &schema, header), 0);
+    limit_files(1000);
+    for (uint64_t n = 0; n < 5000; n++)
+        put_row(b.writer, n);
+    log_writer_free(b.writer);
+    assert_int_equal(log_set_close(b.set, &err), -EIO);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(heard.n_lines, 5000);
+    text_done(&heard.text);
+    log_bed_remove(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_old_logs_are_replaced),
         cmocka_unit_test(test_several_workers_write_whole_lines),
         cmocka_unit_test(test_several_workers_and_a_full_disk),
+        cmocka_unit_test(test_a_listener),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
