@@ -49,8 +49,7 @@ int rita_rows(const struct hunt_judge *judge, const struct rita_options *options
 void rita_csv(struct text *out, const struct hunt_judge *judge, const struct rita_row *rows,
               size_t n);
 
-/* The tables that only RITA's rows need (user agents and JA3 by source, MIME types, sub-domains).
- */
-extern const struct hunt hunt_rita;
+/* hunt_rita (list.h) keeps what only these rows need: user agents and JA3 by source, media types,
+ * names below each domain. It judges nothing by itself. */
 
 #endif

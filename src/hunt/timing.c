@@ -13,7 +13,7 @@
  * curves of bench/hunt_curves. */
 #define EVIDENCE_EVEN 3.6
 #define FALSE_AT_ZERO 0.015 /* share of pairs without a timer that reach an evidence of 0 */
-#define EVIDENCE_SURE 25 /* no better explanation is looked for */
+#define EVIDENCE_SURE 25    /* no better explanation is looked for */
 
 #define MERGES_MAX    6
 #define SLICES_MAX    160 /* parts of the time that are looked at, by their length */
@@ -115,7 +115,8 @@ static bool judging_init(struct judging *j, const struct timing_event *events, s
     j->resolution = resolution_of(j->events, n);
     double last = 0;
     for (size_t i = 0; i < n; i++) {
-        double t = (double)(j->events[i].ts - j->events[0].ts) / 1000;
+        /* Doubles hold ms to the year 287396, and do not overflow before. */
+        double t = ((double)j->events[i].ts - (double)j->events[0].ts) / 1000;
         t += dither(i) * j->resolution;
         if (t < last)
             t = last; /* two events of one tick */
@@ -440,19 +441,22 @@ static void describe_period(const struct judging *j, const struct verdict *verdi
     while (end < n && j->x[end] <= fit->high)
         end++;
     size_t count = end - first;
+    double sum = 0;
+    for (size_t i = first; i < end; i++)
+        sum += j->x[i];
     if (count >= 40) {
         double early = j->x[first + count / 20];
         double late = j->x[first + count - 1 - count / 20];
-        double half = (late - early) / 1.8;
-        low = (early + late) / 2 - half;
-        high = (early + late) / 2 + half;
+        double more = (late - early) / 18;
+        low = early - more;
+        high = late + more;
     } else if (count >= 3) {
         double more = (j->x[end - 1] - j->x[first]) / (double)(count - 1);
         low = j->x[first] - more;
         high = j->x[end - 1] + more;
     }
-    out->period = (low + high) / 2;
-    out->jitter = fmax(fmin((high - low) / (high + low), 1), 0);
+    out->period = count > 0 ? sum / (double)count : (low + high) / 2;
+    out->jitter = fmax(fmin((high - low) / 2 / out->period, 1), 0);
     /* Below what the clock resolves there is no jitter to speak of. */
     if (high - low < 2.5 * j->resolution)
         out->jitter = 0;
@@ -465,13 +469,14 @@ static void describe_time(struct judging *j, const struct verdict *verdict, stru
     out->last = j->events[verdict->look.end - 1].ts;
     double length = j->start[n - 1] - j->start[0];
     double paused = 0;
-    double pause = verdict->clock > 0 || verdict->ramp > 0 ? INFINITY : 4.5 * out->period * (1 + out->jitter);
+    double pause =
+        verdict->clock > 0 || verdict->ramp > 0 ? INFINITY : 4.5 * out->period * (1 + out->jitter);
     for (size_t i = n - 1; i > 0 && j->x[i - 1] > pause; i--) {
         paused += j->x[i - 1];
         out->n_pauses++;
     }
     out->active_share = length > 0 ? 1 - paused / length : 1;
-    double seen = (double)(out->last - out->first) / 1000;
+    double seen = ((double)out->last - (double)out->first) / 1000;
     out->window = seen <= 3600 ? 3600000 : seen <= 86400 ? 86400000 : 7 * (int64_t)86400000;
 }
 
@@ -500,10 +505,10 @@ static void describe(struct judging *j, const struct verdict *verdict, struct ti
     else
         describe_period(j, verdict, out);
     describe_time(j, verdict, out);
-    out->kind = verdict->clock > 0          ? TIMING_CLOCK
-                : verdict->ramp > 0         ? TIMING_RAMP
-                : out->period < 5           ? TIMING_FAST
-                                            : TIMING_TIMER;
+    out->kind = verdict->clock > 0  ? TIMING_CLOCK
+                : verdict->ramp > 0 ? TIMING_RAMP
+                : out->period < 5   ? TIMING_FAST
+                                    : TIMING_TIMER;
     if (verdict->clock <= 0 && verdict->ramp <= 0)
         describe_second(j, verdict, out);
 
@@ -530,7 +535,7 @@ void timing_judge(const struct timing_event *events, size_t n, int64_t from, int
     struct verdict best = {.evidence = -INFINITY};
     if (!judging_init(&j, events, n))
         goto out;
-    j.span = to > from ? (double)(to - from) / 1000 : 0;
+    j.span = to > from ? ((double)to - (double)from) / 1000 : 0;
     struct look whole = {.end = n, .price = 0.1};
     if (!judge_merges(&j, whole, true, &best))
         goto out;

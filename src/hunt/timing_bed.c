@@ -37,6 +37,13 @@ static double exponential(struct bed *bed, double mean)
     return -mean * log(bed_uniform(bed));
 }
 
+/* A number of things, `least` and `mean` more. */
+static int some(struct bed *bed, int least, double mean)
+{
+    double more = exponential(bed, mean);
+    return least + (int)more;
+}
+
 static double normal(struct bed *bed)
 {
     return sqrt(-2 * log(bed_uniform(bed))) * cos(6.283185307179586 * bed_uniform(bed));
@@ -52,8 +59,8 @@ static bool put(struct bed *bed, double t, uint32_t up, uint32_t down)
 {
     if (bed->n == bed->max || (!bed->wanted && t > bed->length))
         return false;
-    bed->events[bed->n++] = (struct timing_event){
-        .ts = BED_ORIGIN + (int64_t)(t * 1000), .up = up, .down = down};
+    bed->events[bed->n++] =
+        (struct timing_event){.ts = BED_ORIGIN + (int64_t)(t * 1000), .up = up, .down = down};
     return bed->n < bed->max;
 }
 
@@ -79,7 +86,8 @@ static double delay(struct bed *bed)
 
 static uint32_t some_size(struct bed *bed)
 {
-    return (uint32_t)fmin(exp(7 + 1.5 * normal(bed)), 4e9);
+    double size = fmin(exp(7 + 1.5 * normal(bed)), 4e9);
+    return (uint32_t)size;
 }
 
 /* ---- timers ---- */
@@ -140,7 +148,7 @@ static void make_many_requests(struct bed *bed)
     double t = between(bed, 0, bed->period);
     for (size_t n = 0; !enough(bed, n); n++) {
         double at = t;
-        int requests = 1 + (int)exponential(bed, 3);
+        int requests = some(bed, 1, 3);
         for (int i = 0; i < requests; i++) {
             if (!put(bed, at, 300, 700))
                 return;
@@ -241,9 +249,9 @@ static void browse(struct bed *bed, double end, double think, double sigma, doub
     double t = exponential(bed, apart / 2);
     size_t n = 0;
     while (t < end) {
-        int pages = 1 + (int)exponential(bed, 8);
+        int pages = some(bed, 1, 8);
         for (int page = 0; page < pages; page++) {
-            int parts = 1 + (int)exponential(bed, 4);
+            int parts = some(bed, 1, 4);
             double at = t;
             for (int i = 0; i < parts; i++) {
                 if (enough(bed, n++) || !put(bed, at, some_size(bed), some_size(bed)))
@@ -291,7 +299,7 @@ static void make_reloads(struct bed *bed)
     double t = 0;
     for (size_t n = 0; !enough(bed, n);) {
         t += exponential(bed, 5400);
-        int times = 1 + (int)exponential(bed, 6);
+        int times = some(bed, 1, 6);
         for (int i = 0; i < times && !enough(bed, n); i++, n++) {
             if (!put(bed, t, 600, 4000))
                 return;
@@ -376,7 +384,7 @@ static void make_bursts(struct bed *bed)
     double t = 0;
     for (size_t n = 0; !enough(bed, n);) {
         t += exponential(bed, 2 * 3600);
-        int times = 5 + (int)exponential(bed, 25);
+        int times = some(bed, 5, 25);
         for (int i = 0; i < times && !enough(bed, n); i++, n++) {
             if (!put(bed, t, some_size(bed), some_size(bed)))
                 return;
@@ -408,7 +416,7 @@ static void make_batch(struct bed *bed)
     double t = 0;
     for (size_t n = 0; !enough(bed, n);) {
         t += exponential(bed, 3 * 3600);
-        int files = 3 + (int)exponential(bed, 30);
+        int files = some(bed, 3, 30);
         for (int i = 0; i < files && !enough(bed, n); i++, n++) {
             if (!put(bed, t, some_size(bed), some_size(bed)))
                 return;
@@ -477,7 +485,7 @@ const struct bed_kind bed_kinds[] = {
     {"bursts", false, make_bursts, 0},
     {"back-off", false, make_back_off, 0},
     {"batch jobs", false, make_batch, 0},
-    {"video", false, make_video, 0},
+    {"video", false, make_video, 0, .borderline = true},
     {0},
 };
 

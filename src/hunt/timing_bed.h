@@ -18,11 +18,11 @@ struct bed_kind {
     const char *name;
     bool is_timer;
     void (*make)(struct bed *bed);
-    double jitter; /* Cobalt Strike's: a sleep is T * (1 - jitter * U) */
-    double period; /* s; 0: log-uniform from 30 s to 4 h */
-    double length; /* s; 0: a day */
-    /* What a run has at most of check-ins where it has no number to reach. */
-    bool whole; /* makes sense only for its length, not for a number of check-ins */
+    double jitter;   /* Cobalt Strike's: a sleep is T * (1 - jitter * U) */
+    double period;   /* s; 0: log-uniform from 30 s to 4 h */
+    double length;   /* s; 0: a day */
+    bool whole;      /* makes sense only for its length, not for a number of check-ins */
+    bool borderline; /* a timer that is nobody's implant: judged, and counted as neither */
 };
 
 extern const struct bed_kind bed_kinds[]; /* ended by a NULL name */

@@ -10,11 +10,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define CHANCE_BIN        0.1  /* of ln x: far narrower than any of the laws */
-#define CHANCE_STEP       0.7  /* of ln x between the laws of one kind */
-#define CHANCE_MAX        80   /* laws */
-#define CHANCE_ITERATIONS 12
-#define CHANCE_POINTS     512
+#define CHANCE_BIN           0.1 /* of ln x: far narrower than any of the laws */
+#define CHANCE_STEP          0.7 /* of ln x between the laws of one kind */
+#define CHANCE_MAX           80  /* laws */
+#define CHANCE_ITERATIONS    12
+#define CHANCE_POINTS        512
 #define CHANCE_MIXTURE_PRICE 1.0 /* nats: for its weights */
 
 struct chance {
@@ -31,8 +31,8 @@ static const double root_two_pi = 2.5066282746310002;
 static void chance_points(struct chance *c, const struct timing_intervals *in)
 {
     double smallest = in->resolution / 4;
-    double range = log(fmax(in->x[in->n - 1] - in->floor, smallest) /
-                       fmax(in->x[0] - in->floor, smallest));
+    double range =
+        log(fmax(in->x[in->n - 1] - in->floor, smallest) / fmax(in->x[0] - in->floor, smallest));
     double bin = fmax(CHANCE_BIN, range / (CHANCE_POINTS - 2));
     double edge = 0;
     for (size_t i = 0; i < in->n; i++) {

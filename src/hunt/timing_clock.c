@@ -7,10 +7,10 @@
 
 #include <math.h>
 
-static const double periods[] = {30,  60,   120,  180,  240,  300,   600,   720,   900,
+static const double periods[] = {30,   60,   120,  180,  240,   300,   600,   720,  900,
                                  1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800};
-#define N_PERIODS (sizeof(periods) / sizeof(*periods))
-#define CLOCK_LEAST  8    /* turns with a check-in */
+#define N_PERIODS    (sizeof(periods) / sizeof(*periods))
+#define CLOCK_LEAST  8 /* turns with a check-in */
 #define CLOCK_ANGLES 128
 #define CLOCK_POINTS 4000 /* check-ins that are looked at */
 /* A probability is not a likelihood ratio: what the unknown phase and width would cost. */

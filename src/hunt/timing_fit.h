@@ -22,7 +22,7 @@ struct timing_fit {
     double core, coverage; /* its parts: the timer's own law; missed check-ins, pauses, extras */
     double price;          /* and the priors of its parameters; the three sum to likelihood */
     double low, high;      /* s: an undisturbed interval lies between them */
-    double second_low, second_high;     /* of a second timer; 0: there is none */
+    double second_low, second_high;      /* of a second timer; 0: there is none */
     size_t n_core, n_missed, n_multiple; /* intervals; check-ins that were not there */
     size_t n_pauses, n_extra;
     double extra_rate; /* foreign check-ins for each of the timer's */
@@ -41,16 +41,16 @@ void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out)
 /* A timer among check-ins of others. False: there is none. */
 bool timing_fit_mixed(const struct timing_intervals *in, struct timing_fit *out);
 
-/* Whether what is left of the check-ins at t (ascending), when those of the timer that was found are
- * taken out, is a timer too. */
+/* Whether what is left of the check-ins at t (ascending), when those of the timer that was found
+ * are taken out, is a timer too. */
 bool timing_fit_second(const double *t, size_t n, double resolution, struct timing_fit *inout);
 
-/* A fixed clock: phases of round periods, over check-ins at t (ascending). Gives the evidence, nats,
- * after its price; and the period. */
+/* A fixed clock: phases of round periods, over check-ins at t (ascending). Gives the evidence,
+ * nats, after its price; and the period. */
 double timing_fit_clock(const double *t, size_t n, double resolution, double *out_period);
 
-/* Waits that grow by a step from one check-in to the next. Gives the evidence, and the step; 0: there
- * is none. */
+/* Waits that grow by a step from one check-in to the next. Gives the evidence, and the step; 0:
+ * there is none. */
 double timing_fit_ramp(const double *t, size_t n, double resolution, double *out_step);
 
 #endif

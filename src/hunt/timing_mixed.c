@@ -7,8 +7,9 @@
  *     (p f1 R2 + q f2 R1 + 2 p q S1 S2) / (p + q)
  *
  * in which a process without memory has S = R = exp(-q x) and f = q S: other connections between
- * the same two, a person's for example, and nearly those of a slower timer. The fit takes intervals as if they were
- * independent. Whether the others are a timer too is seen when the first one's are taken out. */
+ * the same two, a person's for example, and nearly those of a slower timer. The fit takes intervals
+ * as if they were independent. Whether the others are a timer too is seen when the first one's are
+ * taken out. */
 #include "hunt/timing_fit.h"
 
 #include <math.h>
@@ -19,6 +20,7 @@
 #define MIXED_TRIED  6   /* laws that are worth more */
 #define MIXED_LEAST  20
 
+#define SUCCESSORS      32 /* that are looked at */
 #define SECOND_LEAST    12 /* check-ins */
 #define SECOND_EVIDENCE 8
 
@@ -134,14 +136,13 @@ bool timing_fit_mixed(const struct timing_intervals *in, struct timing_fit *out)
         double low = 0;
         double ratio = 1 - widths[k];
         struct candidate candidate = {.n_core = fullest(in, ratio, &low)};
-        candidate.timer = timer_of(low * 0.9995 - in->resolution / 2,
-                                   low / ratio * 1.0005 + in->resolution / 2);
+        candidate.timer =
+            timer_of(low * 0.9995 - in->resolution / 2, low / ratio * 1.0005 + in->resolution / 2);
         if (candidate.n_core < 5 || candidate.timer.low <= 0)
             continue;
         for (size_t r = 0; r < N_OF(rates); r++) {
             candidate.rate = rates[r];
-            candidate.likelihood =
-                likelihood_of(in, &candidate.timer, rates[r], MIXED_FIRST);
+            candidate.likelihood = likelihood_of(in, &candidate.timer, rates[r], MIXED_FIRST);
             candidates_keep(best, candidate);
         }
     }
@@ -167,12 +168,13 @@ bool timing_fit_mixed(const struct timing_intervals *in, struct timing_fit *out)
     return true;
 }
 
-/* An event in the window after `t[at]`, the one that has a successor itself where there are several;
- * `n`: there is none. */
+/* An event in the window after `t[at]`, the one that has a successor itself where there are
+ * several; `n`: there is none. */
 static size_t successor(const double *t, size_t n, size_t at, double low, double high, bool look)
 {
     size_t best = n;
-    for (size_t i = at + 1; i < n && t[i] <= t[at] + high; i++) {
+    size_t end = n - at > SUCCESSORS ? at + SUCCESSORS : n;
+    for (size_t i = at + 1; i < end && t[i] <= t[at] + high; i++) {
         if (t[i] < t[at] + low)
             continue;
         if (best == n)

@@ -1,6 +1,6 @@
-/* What intervals look like where something waits: an undisturbed one lies between two bounds. Sleeps
- * with jitter (T*(1 - j*U), T*(1 +- j*U)), and clocks with a little delay, are all bounded; what
- * differs is how far apart the bounds are.
+/* What intervals look like where something waits: an undisturbed one lies between two bounds.
+ * Sleeps with jitter (T*(1 - j*U), T*(1 +- j*U)), and clocks with a little delay, are all bounded;
+ * what differs is how far apart the bounds are.
  *
  * The law of an interval is uniform on [r*T, T]. For r given, the likelihood of the c intervals
  * that lie in such a window, over all T with the prior dT/T, is closed:
