@@ -36,9 +36,10 @@ struct rita_row {
     struct hunt_prevalence prevalence;
     int64_t first_seen; /* s */
     uint32_t n_missing_host, n_mime_mismatches;
-    char rare_signatures[256];
-    char ports[512];     /* "443:tcp:ssl, ..." */
-    char modifiers[512]; /* "prevalence:0.15, ..." as its CSV has them */
+    char rare_signatures[160];
+    char ports[256];     /* "443:tcp:ssl,80:tcp:http" */
+    char modifiers[256]; /* "rare_signature:curl/7.58.0,mime_type_mismatch:3" */
+    bool exact, rolling; /* of rita_options */
 };
 
 /* Rows sorted as RITA sorts them; the caller frees them. */

@@ -117,17 +117,20 @@ struct rita_open {
     struct hunt_host src_host, dst_host;
     book_name name; /* 0: of the pair by address */
     bool has_name;  /* of the pair: it is by name, too */
+    int64_t first;  /* ms */
     uint64_t duration, bytes;
-    char port[48];
+    struct pair_port port;
     bool proxied;
-    bool is_done; /* some row has it */
+    bool is_done; /* was looked at with the ended ones of its pair */
 };
 
 /* What a row is, beside what it shows. */
 struct rita_mark {
-    book_name name; /* or the domain */
-    uint64_t src, dst; /* rita_host_id; of dst the external end */
-    bool no_direct;    /* no direct connections to the domain's addresses */
+    book_name name;     /* or the domain */
+    uint64_t src, dst;  /* rita_host_id; `dst` is the external end */
+    uint64_t pair;      /* rita_pair_id */
+    uint32_t n_missing; /* requests without Host, of whole days */
+    bool has_direct;    /* somebody who did not ask for the domain connected to its addresses */
 };
 
 struct rita_run {
@@ -151,8 +154,8 @@ struct rita_run {
     bool failed;
 
     struct rita_set covering; /* names (and source) that are beacons or long */
-    struct rita_set covered;  /* pairs (source, destination) with a connection of these */
-    struct rita_set by_pair;  /* pairs and names: (source ^ destination mixed, name) */
+    struct rita_set by_pair;  /* pairs that have a connection of these: (rita_pair_id, name) */
+    struct rita_set contacts; /* who contacted a row's other end: (its id, rita_host_tag) */
     struct rita_set domains;  /* DNS: (domain, name) */
 };
 
@@ -167,12 +170,19 @@ static inline uint64_t rita_pair_id(uint64_t src, uint64_t dst)
 /* rita_window.c */
 void rita_find_window(struct rita_run *run);
 void rita_find_opens(struct rita_run *run);
+/* Of a name and source, or (name 0) of a pair by address. */
+struct rita_open *rita_opens_of(const struct rita_run *run, book_name name, uint64_t src,
+                                uint64_t dst, size_t *out_n);
 /* rita_rows.c */
+void rita_put_port(const struct rita_run *run, struct rita_row *row, const struct pair_port *port);
 void rita_named_rows(struct rita_run *run);
 void rita_pair_rows(struct rita_run *run);
-/* rita_known.c: DNS, prevalence, signatures */
+/* rita_known.c */
 void rita_domain_rows(struct rita_run *run);
 void rita_find_prevalence(struct rita_run *run);
-void rita_find_signatures(struct rita_run *run);
+/* rita_details.c */
+void rita_find_details(struct rita_run *run);
+/* rita.c: s; what first seen is reckoned from */
+int64_t rita_now(const struct hunt_judge *judge, bool rolling);
 
 #endif

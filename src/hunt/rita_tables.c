@@ -118,8 +118,12 @@ const struct book_table rita_asked_table = {
 };
 
 static const struct book_table *const tables[] = {
-    &rita_signature_table, &rita_mime_table,  &rita_name_table,
-    &rita_domain_table,    &rita_asked_table, &rita_querier_table,
+    &rita_signature_table,
+    &rita_mime_table,
+    &rita_name_table,
+    &rita_domain_table,
+    &rita_asked_table,
+    &rita_querier_table,
     NULL,
 };
 
