@@ -406,7 +406,7 @@ void block_parse(struct block *block, bool may_grow, int64_t since)
         block->text[size++] = '\n'; /* there is always room for it */
     }
     block->result =
-        parse_lines(&block->columns, block->fields, block->text, block->size, parsed, &block->err);
+        parse_lines(&block->columns, block->fields, block->text, size, parsed, &block->err);
     if (block->partial) {
         block->partial = block->result < 0 || parsed->n_bad > 0;
         if (block->partial)
