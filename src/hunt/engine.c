@@ -10,6 +10,7 @@
 
 #define DEFAULT_MEMORY ((uint64_t)1 << 30)
 #define MAX_HUNTS      32
+#define FETCH_AHEAD    5 /* records, between two steps of pairs_fetch */
 
 struct taker {
     const struct hunt *hunt;
@@ -169,6 +170,9 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
         if (!day)
             continue;
         days_count(day, ms);
+        for (unsigned step = 0; step < 3; step++)
+            if (i + (3 - step) * FETCH_AHEAD < n)
+                pairs_fetch(engine->pairs, day->book, step, record + (3 - step) * FETCH_AHEAD);
         take(engine, day->book, record);
     }
 }
