@@ -135,7 +135,9 @@ static void see_pair(void *with, const void *key_bytes, const void *value_bytes)
     add_known(&making->world->addresses, hash, sum->first, counts);
     if (now && sum->way != HUNT_OUTSIDE)
         add_host(making, knows, sum->way != HUNT_INSIDE);
-    if (now && sum->way == HUNT_INSIDE)
+    /* An address of ours that was tried and never answered is no host: a scan would make the
+     * network larger, and every destination rarer. */
+    if (now && sum->way == HUNT_INSIDE && sum->n + sum->n_open > sum->n_failed)
         add_host(making, known, false);
 }
 
