@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "hunt/pairs.h"
+
 #define SIZE_EVERY 4096
 
 void days_init(struct days *days, unsigned max, size_t memory, uint64_t secret)
@@ -222,6 +224,44 @@ struct day *days_at(struct days *days, int64_t day)
     return book ? insert(days, book) : NULL;
 }
 
+struct span {
+    int64_t min, max; /* ms */
+};
+
+static void widen(struct span *span, int64_t first, int64_t last)
+{
+    span->min = first < span->min ? first : span->min;
+    span->max = last > span->max ? last : span->max;
+}
+
+static void add_pair(void *with, const void *key, const void *value)
+{
+    const struct pair_value *pair = value;
+    (void)key;
+    widen(with, pair->sum.first, pair->sum.last);
+}
+
+static void add_asked(void *with, const void *key, const void *value)
+{
+    const struct asked_value *asked = value;
+    (void)key;
+    widen(with, asked->first, asked->last);
+}
+
+/* From when to when its records are: a book does not say it by itself. What is not of its day (an
+ * archive may hold anything) counts for nothing. */
+static struct span span_of(struct book *book)
+{
+    const struct books one = {.at = &book, .n = 1};
+    int64_t begin = book_day(book) * 86400000, end = begin + 86400000 - 1;
+    struct span span = {INT64_MAX, INT64_MIN};
+    books_each(&one, &pair_table, 1, add_pair, &span);
+    books_each(&one, &asked_table, 1, add_asked, &span);
+    span.min = span.min < begin || span.min > end ? begin : span.min;
+    span.max = span.max > end ? end : span.max < span.min ? span.min : span.max;
+    return span;
+}
+
 void days_add(struct days *days, struct book *book)
 {
     struct day *there = days_find(days, book_day(book));
@@ -233,8 +273,9 @@ void days_add(struct days *days, struct book *book)
         drop(days, (unsigned)(there - days->at));
     make_place(days);
     struct day *day = insert(days, book);
-    day->min = day->day * 86400000;
-    day->max = day->min;
+    struct span span = span_of(book);
+    day->min = span.min;
+    day->max = span.max;
     day->weight = 1000; /* only days that were judged are in an archive */
 }
 
