@@ -230,11 +230,6 @@ bool parse_value(struct parse *parse, const struct field *field, struct str valu
     return true;
 }
 
-bool parse_is_list(const struct field *field)
-{
-    return field->kind >= FIELD_FIRST && field->kind <= FIELD_COMMAS_ELSE;
-}
-
 /* Room for it is there: what is without escapes is never longer than with them, the arena is as
  * large as the text, and a list has something between its elements. */
 static struct str keep(struct parse *parse, struct str raw, bool escaped)
@@ -301,6 +296,14 @@ void parse_list_add(struct parse *parse, const struct field *field, struct str r
 
 /* ---- lines ---- */
 
+void parsed_clear(struct parsed *parsed)
+{
+    *parsed = (struct parsed){.records = parsed->records,
+                              .capacity = parsed->capacity,
+                              .arena = parsed->arena,
+                              .arena_size = parsed->arena_size};
+}
+
 /* Room for the texts, and a beginning for the records, that this many bytes can need. */
 static int make_room(struct parsed *out, size_t size, struct err *err)
 {
@@ -312,10 +315,7 @@ static int make_room(struct parsed *out, size_t size, struct err *err)
             return err_set(err, -ENOMEM, "no memory for lines of a log");
         out->arena_size = size;
     }
-    *out = (struct parsed){.records = out->records,
-                           .capacity = out->capacity,
-                           .arena = out->arena,
-                           .arena_size = out->arena_size};
+    parsed_clear(out);
     return 0;
 }
 

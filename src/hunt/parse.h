@@ -16,6 +16,7 @@ enum columns_format { COLUMNS_NONE, COLUMNS_TSV, COLUMNS_JSON };
 struct columns {
     uint8_t format; /* enum columns_format */
     bool named;     /* there was a #fields line */
+    bool strict;    /* no column may be missing */
     char separator, set_separator;
     uint8_t unset_len, empty_len;
     char unset[COLUMNS_MARK_MAX], empty[COLUMNS_MARK_MAX];
@@ -52,6 +53,8 @@ int columns_scan(struct columns *columns, const struct fields *fields, const cha
 /* Whole lines. What was in `out` before is given up. `columns` is taken along. */
 int parse_lines(struct columns *columns, const struct fields *fields, const char *text, size_t size,
                 struct parsed *out, struct err *err) MUST_CHECK;
+/* Its memory stays, for the next lines. */
+void parsed_clear(struct parsed *parsed);
 void parsed_done(struct parsed *parsed);
 
 /* ---- one value ---- */
@@ -74,7 +77,11 @@ bool parse_bad(struct parse *parse, const char *what, const char *why);
 
 /* A value that is no list, without escapes. False: parse_bad was called. */
 bool parse_value(struct parse *parse, const struct field *field, struct str value);
-bool parse_is_list(const struct field *field);
+static inline bool parse_is_list(const struct field *field)
+{
+    return field->kind >= FIELD_FIRST && field->kind <= FIELD_COMMAS_ELSE;
+}
+
 /* False: it is not wanted, for another column has said it. */
 bool parse_list_begin(struct parse *parse, const struct field *field);
 void parse_list_add(struct parse *parse, const struct field *field, struct str raw, bool escaped);

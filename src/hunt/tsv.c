@@ -52,7 +52,8 @@ struct line {
 
 static bool is_mark(struct str value, const char *mark, size_t len)
 {
-    return value.len == len && memcmp(value.at, mark, len) == 0;
+    return value.len == len && (len == 0 || value.at[0] == mark[0]) &&
+           memcmp(value.at, mark, len) == 0;
 }
 
 static bool take_list(struct parse *parse, const struct columns *columns, const struct field *field,
@@ -120,7 +121,7 @@ static int end_line(struct columns *columns, struct parse *parse, struct line *l
         return 0;
     }
     /* A last column that is missing is unset: some shippers and scripts lose it. */
-    if (line->n != columns->n && line->n + 1 != columns->n) {
+    if (line->n != columns->n && (line->n + 1 != columns->n || columns->strict)) {
         (void)parse_bad(parse, NULL,
                         line->n < columns->n ? "has too few columns" : "has too many columns");
         return 0;

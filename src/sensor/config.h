@@ -8,6 +8,7 @@
 #define SENSOR_CONFIG_H
 
 #include "base/yaml.h"
+#include "hunt/config.h"
 #include "net/addr.h"
 #include "tunnel/stack.h"
 
@@ -226,6 +227,9 @@ struct config {
     size_t n_on_alarm;
     char *user;      /* NULL: the one who started it */
     char *collector; /* of the last file that said one: no more than a word there; or NULL */
+    struct hunt_config hunts;
+
+    struct config_table *table; /* the rows of all keys */
 
     /* Made of the above by config_load. */
     struct network_list *network_list;
