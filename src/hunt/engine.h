@@ -19,6 +19,9 @@ struct hunt_settings {
     size_t n_safelists;
     char **off; /* names of hunts that do not run */
     size_t n_off;
+    bool live;      /* a running watch hunts: yes */
+    int64_t every;  /* ns between two of its judgings: 10 s; more where one takes long */
+    int alert;      /* enum hunt_severity from which on it tells: HUNT_HIGH */
     void *blob[32]; /* each hunt's settings, in the order of hunts[] */
 };
 void hunt_settings_init(struct hunt_settings *settings);
