@@ -335,6 +335,7 @@ const struct mirror_provider provider_aws = {
     .verbs = verbs,
     .cover = aws_cover,
     .blame = aws_blame,
+    .forget = aws_forget,
     .measure = aws_measure,
     .sources = aws_sources,
     .describe = aws_describe,

@@ -229,6 +229,7 @@ void aws_notes_read(struct mirror_job *job);
 void aws_put_client_token(struct mirror_job *job, const char *what, const json_t *parameters,
                           char out[65]);
 void aws_notes_attempt_over(struct mirror_job *job);
+void aws_forget(const struct mirror_job *job);
 /* What CloudWatch said of losses within the last quarter of an hour, machine's id -> packets; NULL:
  * it has to be asked. It takes money for each question, and `follow` looks every minute. */
 json_t *aws_losses_read(const struct mirror_job *job, int64_t now);

@@ -74,6 +74,15 @@ static void save(const struct mirror_job *job)
     save_file(job, NOTES, state->notes);
 }
 
+void aws_forget(const struct mirror_job *job)
+{
+    static const char *const files[] = {NOTES, LOSSES};
+    char path[512];
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (path_of(job, files[i], "", path))
+            (void)unlink(path); /* most mirrors have none */
+}
+
 /* ---- losses ---- */
 
 json_t *aws_losses_read(const struct mirror_job *job, int64_t now)

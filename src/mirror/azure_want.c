@@ -431,8 +431,11 @@ int azure_want(struct mirror_job *job, struct mirror_set *out, struct text *rema
     cloud_select(&wish->select, &place->inventory, remarks);
     for (i = 0; i < place->inventory.n; i++)
         n += place->inventory.at[i].fate == CLOUD_WANTED;
-    if (n == 0)
-        text_put(remarks, "no interface is left to be mirrored\n");
+    if (n == 0) /* a slip is more likely than a wish to have nothing */
+        return err_set(err, -ENOENT,
+                       "none of %zu interfaces is to be mirrored: is the selection right? (a "
+                       "mirror is taken away by `remove`)",
+                       place->inventory.n);
     remark(job, place, remarks);
     return add_objects(job, out, err);
 }

@@ -480,6 +480,8 @@ int mirror_engine_remove(struct mirror_job *job, struct mirror_journal *journal,
         result = -EIO;
     if (result == 0)
         result = mirror_journal_forget(journal, job->provider->name, job->name, err);
+    if (result == 0 && job->provider->forget)
+        job->provider->forget(job);
     mirror_set_done(&found);
     return result;
 }

@@ -192,6 +192,9 @@ struct mirror_provider {
     int (*blame)(struct mirror_job *job, const struct mirror_set *missing, struct text *out,
                  struct err *err);
 
+    /* All of the mirror was taken away: what was kept of it between runs goes, too. May be NULL. */
+    void (*forget)(const struct mirror_job *job);
+
     int (*measure)(struct mirror_job *job, const struct mirror_set *found,
                    struct mirror_measures *out, struct err *err);
     int (*sources)(struct mirror_job *job, const struct mirror_set *wanted,

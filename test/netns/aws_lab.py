@@ -183,7 +183,11 @@ class Aws:
         return self.call("apply", *arguments, **how).must(*codes)
 
     def remove(self, *arguments, codes=(DONE,), **how):
-        return self.call("remove", *arguments, **how).must(*codes)
+        answer = self.call("remove", *arguments, **how).must(*codes)
+        kept = [name for name in os.listdir(self.state) if name.startswith("aws-")]
+        if codes == (DONE,) and kept:
+            raise Failed(f"after remove there is still {kept}")
+        return answer
 
     def status(self, *arguments, **how):
         return self.call("status", "--json", *arguments, **how)

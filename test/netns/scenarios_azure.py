@@ -67,6 +67,7 @@ def azure_life(lab):
     bench.must_say(said, "virtual network TAP rg1/cloudspan-main to the interface col-nic",
                    "v6 sizes", "attached to no machine", "uksouth", "up to 60 seconds",
                    "web-1")
+    bench.must_say(bench.plan("--instance", "nobody", codes=(FAILED,)), "is the selection right")
     same("after plan", before, cloud.state())
     bench.must_say(bench.plan("--print"), "az network vnet tap create", "--tags cloudspan=main",
                    "az network nic vtap-config create", "az network vnet tap delete")
