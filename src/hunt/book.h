@@ -44,13 +44,18 @@ struct book_table {
     uint8_t n_series;
     /* Adds what another book has of the same key, all but the series. */
     void (*merge)(void *into, const void *from);
+    /* Whether bytes of a file can be a value of this table (counts of members within their arrays,
+     * enums in range); NULL: all can. Without it, what reads the value must bear any bytes. */
+    bool (*good)(const void *key, const void *value);
 };
 
 /* `memory`: bytes. NULL: out of memory. `secret` is for hashes. */
 struct book *book_new(int64_t day, size_t memory, uint64_t secret);
 void book_free(struct book *book);
 int64_t book_day(const struct book *book); /* days since the epoch, UTC */
-size_t book_used(const struct book *book);
+size_t book_used(const struct book *book); /* bytes of memory, all told */
+/* Of what is kept already nothing goes. */
+void book_set_memory(struct book *book, size_t memory);
 
 /* The value of the key, made zeroed where there was none; NULL: no room, which is counted.
  * Borrowed until the book's next book_at of this table. */
@@ -58,7 +63,8 @@ void *book_at(struct book *book, const struct book_table *table, const void *key
 void *book_find(const struct book *book, const struct book_table *table, const void *key);
 size_t book_n(const struct book *book, const struct book_table *table);
 
-/* Keeps the text (at most 1024 bytes of it) and gives its hash. */
+/* Keeps the text (at most 1024 bytes of it) and gives its hash (that of those bytes); 0 for an
+ * empty text. The text of a hash stays where it is as long as the book lives. */
 book_name book_text(struct book *book, struct str text);
 book_name book_hash(const struct book *book, struct str text);      /* without keeping it */
 struct str book_name_text(const struct book *book, book_name name); /* unset: not kept here */
@@ -70,6 +76,7 @@ size_t book_events(const struct book *book, const struct book_series *series,
 
 struct book_refused {
     uint64_t n_keys, n_events, n_texts; /* for want of room */
+    uint64_t n_over;                    /* events of series that are full: BOOK_SERIES_MAX */
 };
 void book_count(const struct book *book, struct book_refused *out);
 

@@ -126,20 +126,83 @@ struct network_value {
 };
 extern const struct book_table network_table;
 
+/* Connections that open_conn told of, by uid, in the book of the day they began in: what of them is
+ * in the sums, to be taken back when more is known. */
+struct open_key {
+    uint64_t uid;
+};
+struct open_value {
+    struct hunt_host src, dst;
+    book_name names[2]; /* where it is in named_table too: http's, and TLS's or QUIC's; 0: none */
+    book_name service;
+    int64_t ts;        /* ms */
+    uint64_t duration; /* us */
+    uint64_t up, down, payload_up, payload_down, missed;
+    uint16_t port;
+    uint8_t proto, way;
+    bool in_pairs; /* its addresses are looked at */
+    bool proxied;  /* the http name was asked of a proxy */
+    bool closed;   /* its conn came: nothing of it is in the sums */
+    uint8_t unused;
+};
+extern const struct book_table open_table;
+
+/* What an address was asked for by, from DNS answers. */
+#define RESOLVED_NAMES 6
+struct resolved_key {
+    struct addr addr;
+};
+struct resolved_value {
+    book_name names[RESOLVED_NAMES]; /* those that came first */
+    uint64_t n;                      /* different ones, about */
+};
+extern const struct book_table resolved_table;
+
+/* What was lost: of capture_loss.log (machine 0), and of what watch says of a machine. */
+struct loss_key {
+    book_name machine;
+};
+struct loss_value {
+    uint64_t n;         /* lines */
+    uint64_t sum;       /* of the lines' shares, in millionths */
+    uint64_t worst;     /* in millionths */
+    int64_t first, last; /* ms */
+};
+extern const struct book_table loss_table;
+
+/* All of these, ended by NULL. */
+extern const struct book_table *const pairs_tables[];
+
 /* The joining state, which outlives days: uids that http, ssl or open_conn told of and conn has not
- * yet. */
+ * yet, and those of the last conns. */
 struct pairs;
 struct pairs *pairs_new(const struct hunt_scope *scope, size_t memory);
 void pairs_free(struct pairs *pairs);
+/* Says how to find the book of a day; NULL: there is none any more. Without, all goes into the book
+ * that was given last. */
+void pairs_books(struct pairs *pairs, struct book *(*find)(void *with, int64_t day), void *with);
+/* Puts the joined connections into the books, which otherwise wait for more names. To be called
+ * before books are looked at or saved. */
+void pairs_settle(struct pairs *pairs);
+/* The book will be freed: nothing of it is kept. */
+void pairs_forget(struct pairs *pairs, const struct book *book);
+/* PAIR_LOGS: the logs that pairs_take wants. */
+#define PAIR_LOGS                                                                                  \
+    (HUNT_LOG_BIT(HUNT_HTTP) | HUNT_LOG_BIT(HUNT_OPEN_HTTP) | HUNT_LOG_BIT(HUNT_SSL) |             \
+     HUNT_LOG_BIT(HUNT_OPEN_SSL) | HUNT_LOG_BIT(HUNT_QUIC) | HUNT_LOG_BIT(HUNT_DNS) |              \
+     HUNT_LOG_BIT(HUNT_NOTICE) | HUNT_LOG_BIT(HUNT_CAPTURE_LOSS) | HUNT_LOG_BIT(HUNT_CONN) |       \
+     HUNT_LOG_BIT(HUNT_OPEN_CONN))
 /* `book` is the one of the record's day; `round` goes into `touched`. */
 void pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
                 const struct hunt_record *record);
 
 struct pairs_counts {
-    uint64_t n_filtered[4];  /* connections left out, by enum hunt_way */
-    uint64_t n_never;        /* of networks and names that are never looked at */
-    uint64_t n_unjoined;     /* http and ssl records whose conn was not there (yet) */
-    uint64_t n_uids_refused; /* for want of room */
+    uint64_t n_filtered[4];      /* connections left out, by enum hunt_way */
+    uint64_t n_never;            /* of networks and names that are never looked at */
+    uint64_t n_unjoined;         /* http and ssl records whose conn was not there (yet) */
+    uint64_t n_uids_refused;     /* forgotten for want of room, the oldest first */
+    uint64_t n_inbound_refused;  /* unanswered connections from outside, above their share */
+    uint64_t n_asked_refused;    /* names below one domain by one host, above 4096 a day */
 };
 void pairs_count(const struct pairs *pairs, struct pairs_counts *out);
 
