@@ -8,6 +8,7 @@
 #define SENSOR_CONFIG_H
 
 #include "base/yaml.h"
+#include "hunt/engine.h"
 #include "net/addr.h"
 #include "tunnel/stack.h"
 
@@ -221,6 +222,7 @@ struct config {
         uint32_t rate_per_source; /* packets a second; 0: no limit */
     } limits;
     struct config_endpoint metrics;
+    struct hunt_settings hunts;
     char *socket; /* NULL: where the command may put it */
     char **on_alarm;
     size_t n_on_alarm;

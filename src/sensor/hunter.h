@@ -33,7 +33,7 @@ void hunter_free(struct hunter *hunter); /* stops it, where that was not done */
 bool hunter_take(struct hunter *hunter, struct finding *out);
 
 /* A sentence for people: what went wrong, what was left out. False: there is none. */
-#define HUNTER_NOTE_MAX 512
+#define HUNTER_NOTE_MAX 640
 bool hunter_take_note(struct hunter *hunter, char out[HUNTER_NOTE_MAX]);
 
 /* What is found now, the worst first, at most `max`; gives their number. */

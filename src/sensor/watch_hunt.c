@@ -82,7 +82,7 @@ static void run_hook(struct watch *w, const struct finding *f, int64_t now, cons
     struct err err;
     put_source(f, hook.machine, sizeof hook.machine);
     (void)snprintf(hook.state, sizeof hook.state, "%s", hunt_severity_name(f->severity));
-    (void)snprintf(hook.text, sizeof hook.text, "%s: %s", f->hunt->name, text);
+    (void)snprintf(hook.text, sizeof hook.text, "%.20s: %.290s", f->hunt->name, text);
     if (parent_run_hook(w->options.parent, HOOK_ALARM, &hook, &err) < 0)
         watch_say(w, NOTE_WARN, "%s", err.text);
 }
