@@ -26,7 +26,7 @@ struct book *book_new(int64_t day, size_t memory, uint64_t secret)
     /* Texts are lent out by their address, so that their first slab may not grow: it is whole. */
     book->texts =
         (struct book_store){.unit = TEXT_UNIT, .shift = TEXT_SHIFT, .n_first = 1u << TEXT_SHIFT};
-    book->events = (struct book_store){.unit = 16, .shift = 12};
+    book->events = (struct book_store){.unit = 8, .shift = 13};
     return book;
 }
 
@@ -43,12 +43,12 @@ void book_free(struct book *book)
         return;
     for (uint32_t i = 0; i < book->n_tables; i++) {
         free_store(&book->rows[i]->entries);
-        free(book->rows[i]->slots.at);
+        book_slots_done(book, &book->rows[i]->slots);
         free(book->rows[i]);
     }
     free_store(&book->texts);
     free_store(&book->events);
-    free(book->text_slots.at);
+    book_slots_done(book, &book->text_slots);
     for (size_t i = 0; i < book->n_regions; i++)
         (void)munmap(book->regions[i], book->region_sizes[i]); /* they were mapped so */
     free(book->regions);
@@ -92,38 +92,27 @@ static bool put_slot(struct book_slots *slots, uint32_t place, uint32_t tag, uin
     return true;
 }
 
-static size_t slots_size(uint32_t n_homes)
-{
-    return n_homes ? ((size_t)n_homes + BOOK_TAIL) * sizeof(struct book_slot) + 16 : 0;
-}
-
 /* False: no room. The sorted order makes it one sweep over both arrays. */
 static bool grow_slots(struct book *book, struct book_slots *slots)
 {
     uint64_t wanted = slots->n_homes ? (uint64_t)slots->n_homes * 3 / 2 : FIRST_HOMES;
-    struct book_slots grown = {.n_homes = wanted > UINT32_MAX / 2 ? 0 : (uint32_t)wanted};
-    if (!grown.n_homes || !book_take_memory(book, slots_size(grown.n_homes)))
+    struct book_slots grown;
+    if (wanted > UINT32_MAX / 2 || !book_slots_make(book, (uint32_t)wanted, &grown))
         return false;
-    grown.at = calloc(grown.n_homes + BOOK_TAIL, sizeof *grown.at);
     uint32_t place = 0, end = book_end(&grown);
-    bool ok = grown.at != NULL;
-    for (uint32_t i = 0; ok && i < book_end(slots); i++) {
+    for (uint32_t i = 0; i < book_end(slots); i++) {
         if (!slots->at[i].at)
             continue;
         uint32_t home = book_home(&grown, slots->at[i].tag);
         place = place > home ? place : home;
-        ok = place < end;
-        if (ok)
-            grown.at[place++] = slots->at[i];
-    }
-    if (!ok) {
-        free(grown.at);
-        book_give_memory(book, slots_size(grown.n_homes));
-        return false;
+        if (place == end) {
+            book_slots_done(book, &grown);
+            return false;
+        }
+        grown.at[place++] = slots->at[i];
     }
     grown.n = slots->n;
-    free(slots->at);
-    book_give_memory(book, slots_size(slots->n_homes));
+    book_slots_done(book, slots);
     *slots = grown;
     return true;
 }
@@ -196,6 +185,10 @@ static void *find_place(const struct book_rows *rows, const void *key, uint32_t 
         if (slots->at[i].tag != tag)
             continue;
         uint8_t *entry = book_store_at(&rows->entries, slots->at[i].at - 1);
+        /* What is read next, while the key is compared. */
+        __builtin_prefetch(entry + rows->value_at);
+        if (rows->table->n_series)
+            __builtin_prefetch(entry + rows->value_at + rows->table->series_at[0]);
         if (memcmp(entry, key, rows->table->key_size) == 0)
             return entry + rows->value_at;
     }
@@ -250,6 +243,37 @@ size_t book_n(const struct book *book, const struct book_table *table)
 {
     const struct book_rows *rows = book_rows_of(book, table);
     return rows ? rows->entries.n : 0;
+}
+
+/* Steps as what they need is there by then: the slot, the entry, the series' last block. Slots of
+ * equal hash are not told apart, since the wrong entry costs nothing but the time. */
+void book_fetch(const struct book *book, const struct book_table *table, const void *key,
+                unsigned step)
+{
+    const struct book_rows *rows = book_rows_of(book, table);
+    if (!rows || !rows->slots.n)
+        return;
+    uint32_t tag = (uint32_t)(book_key_hash(book, table, key) >> 32);
+    uint32_t i = book_home(&rows->slots, tag), end = book_end(&rows->slots);
+    if (step == 0) {
+        __builtin_prefetch(&rows->slots.at[i]);
+        return;
+    }
+    while (i < end && rows->slots.at[i].at && rows->slots.at[i].tag < tag)
+        i++;
+    if (i == end || !rows->slots.at[i].at || rows->slots.at[i].tag != tag)
+        return;
+    uint8_t *entry = book_store_at(&rows->entries, rows->slots.at[i].at - 1);
+    if (step == 1) {
+        for (uint32_t at = 0; at < rows->entries.unit && at < 1024; at += 64)
+            __builtin_prefetch(entry + at);
+        return;
+    }
+    for (unsigned s = 0; s < table->n_series; s++) {
+        uint32_t last = book_series_of(table, entry + rows->value_at, s)->last;
+        if (last)
+            __builtin_prefetch(book_store_at(&book->events, last));
+    }
 }
 
 /* ---- texts ---- */

@@ -62,6 +62,11 @@ void book_set_memory(struct book *book, size_t memory);
 void *book_at(struct book *book, const struct book_table *table, const void *key, bool *out_new);
 void *book_find(const struct book *book, const struct book_table *table, const void *key);
 size_t book_n(const struct book *book, const struct book_table *table);
+/* In a large table most of the time of book_at is waiting for memory. Who knows what keys come next
+ * (a batch of records) can have it brought: step 0 some twelve keys ahead, then step 1 eight ahead,
+ * then step 2 four ahead. It changes nothing. */
+void book_fetch(const struct book *book, const struct book_table *table, const void *key,
+                unsigned step);
 
 /* Keeps the text (at most 1024 bytes of it) and gives its hash (that of those bytes); 0 for an
  * empty text. The text of a hash stays where it is as long as the book lives. */

@@ -76,6 +76,9 @@ static inline void *book_store_at(const struct book_store *store, uint32_t i)
 
 /* ---- slots ---- */
 
+bool book_slots_make(struct book *book, uint32_t n_homes, struct book_slots *out);
+void book_slots_done(struct book *book, struct book_slots *slots);
+
 static inline uint32_t book_home(const struct book_slots *slots, uint32_t tag)
 {
     return (uint32_t)((uint64_t)tag * slots->n_homes >> 32);
@@ -141,8 +144,8 @@ size_t book_event_pack(int64_t before, const struct book_event *event, uint8_t *
 struct book_walk {
     const struct book *book;
     const uint8_t *at, *end;
-    uint32_t next; /* block */
-    uint32_t left; /* events */
+    uint32_t next, n_units; /* of the next block */
+    uint32_t left;          /* events */
     int64_t ts;
 };
 void book_walk_begin(struct book_walk *walk, const struct book *book,

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define REGION_SIZE  (2u << 20)
+#define LARGE_PAGE   (2u << 20)
+#define REGION_SIZE  LARGE_PAGE
 #define REGION_LARGE (16u << 20) /* in books that have some, where large pages pay */
 #define LARGE_FROM   (128u << 20)
 #define FIRST_SIZE   1024u
@@ -25,6 +26,22 @@ void book_give_memory(struct book *book, size_t size)
     book->used -= size;
 }
 
+/* Large pages: in a table that is looked up at random, the translation of addresses is a third of
+ * the cost. So regions begin at a multiple of their size. `size` is one too. */
+static void *map_region(size_t size)
+{
+    uint8_t *wide = mmap(NULL, size + LARGE_PAGE, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (wide == MAP_FAILED)
+        return NULL;
+    size_t before = -(uintptr_t)wide & (LARGE_PAGE - 1);
+    if (before)
+        (void)munmap(wide, before); /* a part of what was just mapped */
+    (void)munmap(wide + before + size, LARGE_PAGE - before);
+    (void)madvise(wide + before, size, MADV_HUGEPAGE); /* slower without, else the same */
+    return wide + before;
+}
+
 static bool add_region(struct book *book, size_t size)
 {
     void **regions = realloc(book->regions, (book->n_regions + 1) * sizeof *regions);
@@ -35,11 +52,9 @@ static bool add_region(struct book *book, size_t size)
     if (!sizes)
         return false;
     book->region_sizes = sizes;
-    void *region = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (region == MAP_FAILED)
+    void *region = map_region(size);
+    if (!region)
         return false;
-    if (size == REGION_LARGE)
-        (void)madvise(region, size, MADV_HUGEPAGE); /* slower without, else the same */
     regions[book->n_regions] = region;
     sizes[book->n_regions++] = size;
     book->region = region;
@@ -112,6 +127,45 @@ static bool add_slab(struct book *book, struct book_store *store)
     store->slabs[store->n_slabs++] = slab;
     return true;
 }
+
+/* ---- slots ---- */
+
+static size_t whole_pages(size_t size)
+{
+    return size < 2 * LARGE_PAGE ? 0 : (size + LARGE_PAGE - 1) & ~(size_t)(LARGE_PAGE - 1);
+}
+
+static size_t slots_size(uint32_t n_homes)
+{
+    return n_homes ? ((size_t)n_homes + BOOK_TAIL) * sizeof(struct book_slot) + HEAP_EXTRA : 0;
+}
+
+bool book_slots_make(struct book *book, uint32_t n_homes, struct book_slots *out)
+{
+    size_t size = slots_size(n_homes), mapped = whole_pages(size);
+    if (!book_take_memory(book, size))
+        return false;
+    void *at = mapped ? map_region(mapped) : calloc(1, size);
+    if (!at) {
+        book_give_memory(book, size);
+        return false;
+    }
+    *out = (struct book_slots){.at = at, .n_homes = n_homes};
+    return true;
+}
+
+void book_slots_done(struct book *book, struct book_slots *slots)
+{
+    size_t size = slots_size(slots->n_homes), mapped = whole_pages(size);
+    if (mapped)
+        (void)munmap(slots->at, mapped); /* it was mapped so */
+    else
+        free(slots->at);
+    book_give_memory(book, size);
+    *slots = (struct book_slots){0};
+}
+
+/* ---- stores ---- */
 
 bool book_store_take(struct book *book, struct book_store *store, uint32_t n, uint32_t *out)
 {
