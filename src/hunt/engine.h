@@ -28,21 +28,32 @@ void hunt_settings_init(struct hunt_settings *settings);
 void hunt_settings_done(struct hunt_settings *settings);
 
 struct hunt_engine;
+/* The feeds are read; what is wrong with them is an error. `settings` must outlive the engine. */
 int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struct hunt_engine **out,
                     struct err *err) MUST_CHECK;
 void hunt_engine_free(struct hunt_engine *engine);
 
-/* Books that were made before (of an archive): taken over. */
+/* Books that were made before (of an archive): taken over. Of a day that has one already, it goes
+ * unless that one is empty: give them before the first record. */
 void hunt_engine_add_book(struct hunt_engine *engine, struct book *book);
 void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *records, size_t n);
 
+/* The days that are judged and kept, with all that was joined so far put in; until the next
+ * hunt_engine_take. */
 struct books hunt_engine_books(const struct hunt_engine *engine);
+/* Whom to ask when a name or an external address was seen first (ms, HUNT_UNSET: never before);
+ * called by one thread at a time. `since`: ms, how far back its memory goes. */
+void hunt_engine_history(struct hunt_engine *engine, int64_t since,
+                         int64_t (*first_seen)(void *with, uint64_t key), void *with);
+/* The keys of it: a name's is its book_name. */
+uint64_t hunt_first_seen_key(uint64_t secret, const struct hunt_host *host);
+uint64_t hunt_engine_secret(const struct hunt_engine *engine);
 uint32_t hunt_logs_wanted(void); /* HUNT_LOG_BIT of all hunts and of pairs */
 /* All hunts' tables and those of pairs.h: for book_save. Ended by NULL; gives their number. */
 size_t hunt_tables(const struct book_table *const **out);
 
 /* Judges what is there: the window ends at the newest record (`to` 0) or at `to` (ms).
- * `only_changed`: what was not touched since the last such call is passed over. */
+ * `only_changed`: what was not touched since the last call is passed over. */
 int hunt_engine_judge(struct hunt_engine *engine, int64_t to, bool only_changed, unsigned n_threads,
                       struct findings *out, struct err *err) MUST_CHECK;
 /* The judge's view of the last judging, for RITA's rows, pictures and reports; borrowed. */
@@ -51,6 +62,7 @@ const struct hunt_judge *hunt_engine_view(const struct hunt_engine *engine);
 struct hunt_engine_counts {
     uint64_t n_records[HUNT_N_LOGS];
     uint64_t n_early, n_late; /* records of days before or after the ones that are kept */
+    uint64_t n_days_dropped;  /* for want of memory: older than the newest, which grow first */
     struct book_refused refused;
     struct pairs_counts pairs;
     size_t memory_used;

@@ -27,7 +27,7 @@ struct hunt_judge {
     const struct hunt_world *world;
     int64_t from, to;     /* ms: the window; what is older is history */
     int64_t newest;       /* ms: of all records; "now" for logs */
-    uint32_t since_round; /* a running watch: values not touched since then were judged; 0: all */
+    uint32_t since_round; /* a running watch: values with `touched` below were judged; 0: all */
     unsigned n_threads;
     struct findings *findings;
 };
@@ -76,6 +76,8 @@ double hunt_loss_of(const struct hunt_judge *judge, const struct hunt_host *host
 /* When the name or address was seen first by anybody, ms; HUNT_UNSET: no history. */
 int64_t hunt_first_seen_of_name(const struct hunt_judge *judge, book_name name);
 int64_t hunt_first_seen_of(const struct hunt_judge *judge, const struct hunt_host *dst);
+/* How far back that goes, ms: what was seen first then may be as old as the hills. */
+int64_t hunt_history_from(const struct hunt_judge *judge);
 
 /* What the address was asked for by in DNS, at most `max` names; gives their number. */
 size_t hunt_names_of(const struct hunt_judge *judge, const struct addr *addr, book_name *out,
@@ -84,6 +86,10 @@ size_t hunt_names_of(const struct hunt_judge *judge, const struct addr *addr, bo
 /* A well-known service (time, updates, certificate checks ...) that explains regular traffic, in
  * words: "NTP", "Windows Update"; NULL: none. Says nothing about guilt: it lowers a score. */
 const char *hunt_known_service(struct str name, uint16_t port, uint8_t proto);
+
+/* The feeds that were given; NULL: none. */
+struct feeds;
+const struct feeds *hunt_feeds(const struct hunt_judge *judge);
 
 /* On a feed: its name; NULL: on none. Sub-domains of a listed domain match. */
 const char *hunt_feed_of(const struct hunt_judge *judge, const struct addr *addr);

@@ -163,9 +163,9 @@ struct loss_key {
     book_name machine;
 };
 struct loss_value {
-    uint64_t n;         /* lines */
-    uint64_t sum;       /* of the lines' shares, in millionths */
-    uint64_t worst;     /* in millionths */
+    uint64_t n;          /* lines */
+    uint64_t sum;        /* of the lines' shares, in millionths */
+    uint64_t worst;      /* in millionths */
     int64_t first, last; /* ms */
 };
 extern const struct book_table loss_table;
@@ -197,12 +197,12 @@ void pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
                 const struct hunt_record *record);
 
 struct pairs_counts {
-    uint64_t n_filtered[4];      /* connections left out, by enum hunt_way */
-    uint64_t n_never;            /* of networks and names that are never looked at */
-    uint64_t n_unjoined;         /* http and ssl records whose conn was not there (yet) */
-    uint64_t n_uids_refused;     /* forgotten for want of room, the oldest first */
-    uint64_t n_inbound_refused;  /* unanswered connections from outside, above their share */
-    uint64_t n_asked_refused;    /* names below one domain by one host, above 4096 a day */
+    uint64_t n_filtered[4];     /* connections left out, by enum hunt_way */
+    uint64_t n_never;           /* of networks and names that are never looked at */
+    uint64_t n_unjoined;        /* http and ssl records whose conn was not there (yet) */
+    uint64_t n_uids_refused;    /* forgotten for want of room, the oldest first */
+    uint64_t n_inbound_refused; /* unanswered connections from outside, above their share */
+    uint64_t n_asked_refused;   /* names below one domain by one host, above 4096 a day */
 };
 void pairs_count(const struct pairs *pairs, struct pairs_counts *out);
 

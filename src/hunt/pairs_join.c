@@ -173,11 +173,19 @@ void join_set_conn(struct join *join, struct join_entry *entry, const struct con
 struct join_name *join_name_at(struct join *join, struct join_entry *entry, book_name name,
                                enum join_kind kind)
 {
-    for (uint32_t at = entry->names; at; at = join->names[at - 1].next)
-        if (join->names[at - 1].name == name && join->names[at - 1].kind == kind)
-            return &join->names[at - 1];
-    if (entry->n_names == JOIN_NAMES)
-        return NULL;
+    struct join_name *oldest = NULL;
+    for (uint32_t at = entry->names; at; at = join->names[at - 1].next) {
+        struct join_name *is = &join->names[at - 1];
+        if (is->name == name && is->kind == kind)
+            return is;
+        if (!oldest || is->ts < oldest->ts)
+            oldest = is;
+    }
+    if (entry->n_names == JOIN_NAMES) {
+        *oldest = (struct join_name){.name = name, .kind = (uint8_t)kind, .next = oldest->next};
+        entry->is_settled = false;
+        return oldest;
+    }
     uint32_t at = join->free_name;
     if (at) {
         join->free_name = join->names[at - 1].next;

@@ -33,7 +33,7 @@ struct join_name {
     bool same;    /* is in same_table */
 };
 
-#define JOIN_NAMES 20 /* of one connection; more are not kept */
+#define JOIN_NAMES 20 /* of one connection; the newest are kept */
 
 struct join_entry {
     uint64_t uid;
@@ -41,9 +41,9 @@ struct join_entry {
     uint32_t names;               /* index + 1 of the first */
     uint8_t n_names;
     bool has_conn;
-    bool has_open;    /* it is in open_table of the day of open_day */
-    bool carried[2];  /* by kind: a name has the connection's sums */
-    bool is_settled;  /* all that is known is in the books */
+    bool has_open;   /* it is in open_table of the day of open_day */
+    bool carried[2]; /* by kind: a name has the connection's sums */
+    bool is_settled; /* all that is known is in the books */
     int32_t open_day;
     struct conn_facts conn;
 };
@@ -58,7 +58,7 @@ struct join_entry *join_find(const struct join *join, uint64_t uid);
 struct join_entry *join_at(struct join *join, uint64_t uid);
 /* Its conn came: it waits no more, and is forgotten sooner. */
 void join_set_conn(struct join *join, struct join_entry *entry, const struct conn_facts *conn);
-/* Found or made; NULL: there is no room, or the entry has too many. */
+/* Found or made, its `ts` 0; NULL: there is no room. */
 struct join_name *join_name_at(struct join *join, struct join_entry *entry, book_name name,
                                enum join_kind kind);
 struct join_name *join_names(const struct join *join, const struct join_entry *entry);
@@ -66,6 +66,7 @@ struct join_name *join_next(const struct join *join, const struct join_name *nam
 /* All that have a conn, the oldest first. */
 void join_each_joined(struct join *join, join_forget_fn *each, void *with);
 uint64_t join_n_waiting(const struct join *join); /* names without a conn */
-uint64_t join_n_forgotten(const struct join *join, uint64_t *out_n_names); /* of those that waited */
+uint64_t join_n_forgotten(const struct join *join,
+                          uint64_t *out_n_names); /* of those that waited */
 
 #endif

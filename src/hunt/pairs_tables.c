@@ -159,6 +159,37 @@ static void merge_loss(void *into_value, const void *from_value)
     merge_times(&into->first, &into->last, from->first, from->last);
 }
 
+/* Bytes of a file: what is an index or a count must be one. */
+
+static bool good_sum(const struct pair_sum *sum)
+{
+    return sum->way <= HUNT_OUTSIDE;
+}
+
+static bool good_pair(const void *key, const void *value)
+{
+    (void)key;
+    return good_sum(&((const struct pair_value *)value)->sum);
+}
+
+static bool good_named(const void *key, const void *value)
+{
+    const struct named_value *named = value;
+    (void)key;
+    return good_sum(&named->sum) && named->n_servers <= NAMED_SERVERS &&
+           named->n_proxies <= NAMED_SERVERS;
+}
+
+static bool good_open(const void *key, const void *value)
+{
+    const uint8_t *bytes = value;
+    (void)key;
+    return ((const struct open_value *)value)->way <= HUNT_OUTSIDE &&
+           bytes[offsetof(struct open_value, in_pairs)] <= 1 &&
+           bytes[offsetof(struct open_value, proxied)] <= 1 &&
+           bytes[offsetof(struct open_value, closed)] <= 1;
+}
+
 #define SIZES(key, value) .key_size = sizeof(struct key), .value_size = sizeof(struct value)
 
 const struct book_table pair_table = {
@@ -168,6 +199,7 @@ const struct book_table pair_table = {
     .series_at = {offsetof(struct pair_value, conns)},
     .n_series = 1,
     .merge = merge_pair,
+    .good = good_pair,
 };
 
 const struct book_table port_table = {
@@ -184,6 +216,7 @@ const struct book_table named_table = {
     .series_at = {offsetof(struct named_value, conns), offsetof(struct named_value, requests)},
     .n_series = 2,
     .merge = merge_named,
+    .good = good_named,
 };
 
 const struct book_table same_table = {
@@ -219,6 +252,7 @@ const struct book_table open_table = {
     .version = 1,
     SIZES(open_key, open_value),
     .merge = merge_open,
+    .good = good_open,
 };
 
 const struct book_table resolved_table = {
@@ -236,6 +270,6 @@ const struct book_table loss_table = {
 };
 
 const struct book_table *const pairs_tables[] = {
-    &pair_table,    &port_table,    &named_table, &same_table,     &asked_table, &machine_table,
-    &network_table, &open_table,    &resolved_table, &loss_table,  NULL,
+    &pair_table,    &port_table, &named_table,    &same_table, &asked_table, &machine_table,
+    &network_table, &open_table, &resolved_table, &loss_table, NULL,
 };

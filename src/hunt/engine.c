@@ -1,0 +1,275 @@
+/* Takes records into the books of their days, and has the hunts judge them: see engine.h. */
+#include "hunt/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "hunt/engine_days.h"
+#include "hunt/feeds.h"
+#include "hunt/world_parts.h"
+
+#define DEFAULT_MEMORY ((uint64_t)1 << 30)
+#define MAX_HUNTS      32
+
+struct taker {
+    const struct hunt *hunt;
+    const void *settings;
+};
+
+struct hunt_engine {
+    const struct hunt_settings *settings;
+    uint64_t secret;
+    struct pairs *pairs;
+    struct days days;
+    struct book *books[DAYS_MAX + DAYS_SPARE + 1]; /* those that are judged */
+    struct feeds *feeds;
+    uint32_t round;       /* of what is taken now */
+    uint32_t since_round; /* what was touched before was judged */
+    bool off[MAX_HUNTS];
+    struct taker takers[HUNT_N_LOGS][MAX_HUNTS];
+    unsigned n_takers[HUNT_N_LOGS];
+    uint64_t n_records[HUNT_N_LOGS];
+    struct hunt_world *world;
+    struct hunt_judge view;
+    pthread_mutex_t lock;
+    int64_t history_since;
+    int64_t (*first_seen)(void *with, uint64_t key);
+    void *with;
+};
+
+static struct book *find_book(void *with, int64_t day)
+{
+    struct hunt_engine *engine = with;
+    struct day *found = days_find(&engine->days, day);
+    return found ? found->book : NULL;
+}
+
+static void forget_book(void *with, struct book *book)
+{
+    struct hunt_engine *engine = with;
+    pairs_forget(engine->pairs, book);
+}
+
+static bool is_off(const struct hunt_settings *settings, const char *name)
+{
+    for (size_t i = 0; i < settings->n_off; i++)
+        if (strcmp(settings->off[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int set_hunts(struct hunt_engine *engine, struct err *err)
+{
+    for (size_t i = 0; i < engine->settings->n_off; i++) {
+        bool found = false;
+        for (size_t k = 0; hunts[k] && !found; k++)
+            found = strcmp(hunts[k]->name, engine->settings->off[i]) == 0;
+        if (!found)
+            return err_set(err, -EINVAL, "there is no hunt of the name %s",
+                           engine->settings->off[i]);
+    }
+    for (size_t i = 0; hunts[i]; i++) {
+        engine->off[i] = is_off(engine->settings, hunts[i]->name);
+        if (!engine->settings->blob[i])
+            return err_set(err, -ENOMEM, "hunt %s: out of memory", hunts[i]->name);
+        for (unsigned log = 0; log < HUNT_N_LOGS && hunts[i]->take && !engine->off[i]; log++)
+            if (hunts[i]->logs & HUNT_LOG_BIT(log))
+                engine->takers[log][engine->n_takers[log]++] =
+                    (struct taker){hunts[i], engine->settings->blob[i]};
+    }
+    return 0;
+}
+
+int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struct hunt_engine **out,
+                    struct err *err)
+{
+    size_t memory = (size_t)(settings->memory ? settings->memory : DEFAULT_MEMORY);
+    struct hunt_engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return err_set(err, -ENOMEM, "hunting: out of memory");
+    engine->settings = settings;
+    engine->secret = secret;
+    engine->round = 1;
+    pthread_mutex_init(&engine->lock, NULL);
+    days_init(&engine->days, settings->days, memory - memory / 8, secret);
+    engine->days.forget = forget_book;
+    engine->days.with = engine;
+    engine->pairs = pairs_new(&settings->scope, memory / 8);
+    int r = engine->pairs ? 0 : err_set(err, -ENOMEM, "hunting: out of memory");
+    if (r == 0)
+        r = set_hunts(engine, err);
+    if (r == 0 && settings->n_feeds > 0)
+        r = feeds_load((const char *const *)settings->feeds, settings->n_feeds, secret,
+                       &engine->feeds, err);
+    if (r < 0) {
+        hunt_engine_free(engine);
+        return r;
+    }
+    pairs_books(engine->pairs, find_book, engine);
+    *out = engine;
+    return 0;
+}
+
+void hunt_engine_free(struct hunt_engine *engine)
+{
+    if (!engine)
+        return;
+    hunt_world_free(engine->world);
+    days_done(&engine->days);
+    pairs_free(engine->pairs);
+    feeds_free(engine->feeds);
+    pthread_mutex_destroy(&engine->lock);
+    free(engine);
+}
+
+void hunt_engine_add_book(struct hunt_engine *engine, struct book *book)
+{
+    days_add(&engine->days, book);
+}
+
+void hunt_engine_history(struct hunt_engine *engine, int64_t since,
+                         int64_t (*first_seen)(void *with, uint64_t key), void *with)
+{
+    engine->history_since = since;
+    engine->first_seen = first_seen;
+    engine->with = with;
+}
+
+uint64_t hunt_engine_secret(const struct hunt_engine *engine)
+{
+    return engine->secret;
+}
+
+/* ---- taking ---- */
+
+static void take(struct hunt_engine *engine, struct book *book, const struct hunt_record *record)
+{
+    pairs_take(engine->pairs, book, engine->round, record);
+    struct hunt_take with = {
+        .book = book, .scope = &engine->settings->scope, .round = engine->round};
+    for (unsigned i = 0; i < engine->n_takers[record->log]; i++) {
+        const struct taker *taker = &engine->takers[record->log][i];
+        with.settings = taker->settings;
+        taker->hunt->take(&with, record);
+    }
+}
+
+void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *records, size_t n)
+{
+    struct day *day = NULL; /* of this call: a book may go between two */
+    for (size_t i = 0; i < n; i++) {
+        const struct hunt_record *record = &records[i];
+        if (record->log >= HUNT_N_LOGS)
+            continue;
+        engine->n_records[record->log]++;
+        int64_t ms = record->ts / 1000000 - (record->ts % 1000000 < 0);
+        int64_t of = ms / 86400000 - (ms % 86400000 < 0);
+        if (!day || day->day != of || i % 1024 == 0)
+            day = days_at(&engine->days, of);
+        if (!day) {
+            engine->days.n_late++;
+            continue;
+        }
+        days_count(day, ms);
+        take(engine, day->book, record);
+    }
+}
+
+static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int64_t *out_oldest)
+{
+    unsigned first, n = days_judged(&engine->days, &first);
+    int64_t newest = 0, oldest = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const struct day *day = &engine->days.at[first + i];
+        engine->books[i] = day->book;
+        newest = i == 0 || day->max > newest ? day->max : newest;
+        oldest = i == 0 || day->min < oldest ? day->min : oldest;
+    }
+    *out_newest = newest;
+    *out_oldest = oldest;
+    return (struct books){.at = engine->books, .n = n};
+}
+
+struct books hunt_engine_books(const struct hunt_engine *engine_const)
+{
+    /* What was joined is put in: for whoever looks it was there already. */
+    union {
+        const struct hunt_engine *in;
+        struct hunt_engine *out;
+    } engine = {.in = engine_const};
+    int64_t newest, oldest;
+    pairs_settle(engine.out->pairs);
+    return judged(engine.out, &newest, &oldest);
+}
+
+/* ---- judging ---- */
+
+int hunt_engine_judge(struct hunt_engine *engine, int64_t to, bool only_changed, unsigned n_threads,
+                      struct findings *out, struct err *err)
+{
+    int64_t newest, oldest;
+    pairs_settle(engine->pairs);
+    hunt_world_free(engine->world);
+    engine->world = NULL;
+    struct hunt_judge *view = &engine->view;
+    *view = (struct hunt_judge){
+        .books = judged(engine, &newest, &oldest),
+        .scope = &engine->settings->scope,
+        .newest = newest,
+        .to = to ? to : newest,
+        .since_round = only_changed ? engine->since_round : 0,
+        .n_threads = n_threads ? n_threads : 1,
+        .findings = out,
+    };
+    view->from = view->to - engine->settings->window;
+    engine->world = hunt_world_new(view);
+    if (!engine->world)
+        return err_set(err, -ENOMEM, "hunting: out of memory");
+    engine->world->oldest = oldest;
+    engine->world->feeds = engine->feeds;
+    engine->world->secret = engine->secret;
+    engine->world->history_since = engine->history_since;
+    engine->world->first_seen = engine->first_seen;
+    engine->world->with = engine->with;
+    engine->world->lock = &engine->lock;
+    view->world = engine->world;
+    for (size_t i = 0; hunts[i]; i++) {
+        if (engine->off[i] || !hunts[i]->judge)
+            continue;
+        view->hunt = hunts[i];
+        view->settings = engine->settings->blob[i];
+        hunts[i]->judge(view);
+    }
+    view->hunt = NULL;
+    view->settings = NULL;
+    view->findings = NULL;
+    engine->since_round = ++engine->round;
+    return 0;
+}
+
+const struct hunt_judge *hunt_engine_view(const struct hunt_engine *engine)
+{
+    return &engine->view;
+}
+
+void hunt_engine_count(const struct hunt_engine *engine, struct hunt_engine_counts *out)
+{
+    *out = (struct hunt_engine_counts){.n_days_dropped = engine->days.n_dropped,
+                                       .refused = engine->days.refused,
+                                       .memory_used = days_used(&engine->days)};
+    memcpy(out->n_records, engine->n_records, sizeof out->n_records);
+    days_strays(&engine->days, &out->n_early, &out->n_late);
+    pairs_count(engine->pairs, &out->pairs);
+    for (unsigned i = 0; i < engine->days.n; i++) {
+        const struct book *book = engine->days.at[i].book;
+        struct book_refused refused;
+        book_count(book, &refused);
+        out->refused.n_keys += refused.n_keys;
+        out->refused.n_events += refused.n_events;
+        out->refused.n_texts += refused.n_texts;
+        out->refused.n_over += refused.n_over;
+        out->n_pairs += book_n(book, &pair_table);
+        out->n_named += book_n(book, &named_table);
+    }
+    out->n_hosts = engine->world ? engine->world->n_hosts : 0;
+}
