@@ -16,7 +16,7 @@ static const struct command *const commands[] = {
 #undef COMMAND
 
 /* Said plainly instead of "unknown command". */
-static const char *const to_come[] = {"hunt", "demo", NULL};
+static const char *const to_come[] = {"demo", NULL};
 
 void command_help(const struct command *command)
 {

@@ -325,7 +325,7 @@ int watch_load(void *with, struct config **out, struct err *err)
     config->outputs.logs.ja3 |= s->ja3;
     config->outputs.logs.ja4 |= s->ja4;
     if (s->no_hunt)
-        config->hunts.live = false;
+        config->hunts.common.live = false;
     set_defaults(config);
     *out = config;
     return 0;

@@ -8,7 +8,8 @@
 
 #include "base/err.h"
 
-#define RITA_BINS 24
+#define RITA_BINS     24
+#define RITA_BINS_MAX 64
 
 struct rita_beacon {
     double score, ts, ds, dur, hist;
@@ -24,18 +25,38 @@ int rita_ts_score(const int64_t *ts, size_t n, double *out_score, double *out_sk
                   struct err *err) MUST_CHECK;
 int rita_ds_score(int64_t *sizes, size_t n, double *out_score, double *out_skew, double *out_mad,
                   struct err *err) MUST_CHECK;
+/* `min_bars` and `ideal_run`: 6 and 12 of the 24 hours. */
 int rita_duration_score(int64_t min_ts, int64_t max_ts, int64_t first, int64_t last, int bars,
-                        int longest_run, double *out_score, double *out_coverage,
-                        double *out_consistency, struct err *err) MUST_CHECK;
+                        int longest_run, int min_bars, int ideal_run, double *out_score,
+                        double *out_coverage, double *out_consistency, struct err *err) MUST_CHECK;
 int rita_histogram(const int64_t *ts, size_t n, int64_t min_ts, int64_t max_ts, int n_bins,
                    int *out_counts, int *out_bars, int *out_run, struct err *err) MUST_CHECK;
 int rita_cv_score(const int *counts, int n, double *out, struct err *err) MUST_CHECK;
-int rita_bimodal_score(const int *counts, int n, double sensitivity, int min_bars, double *out,
-                       struct err *err) MUST_CHECK;
-int rita_histogram_score(const int64_t *ts, size_t n, int64_t min_ts, int64_t max_ts, int n_bins,
-                         int min_bars, double *out, struct err *err) MUST_CHECK;
+int rita_histogram_score(const int *counts, int n, int min_bars, double *out,
+                         struct err *err) MUST_CHECK;
 int rita_weighted(const double scores[4], const double weights[4], double *out,
                   struct err *err) MUST_CHECK;
+
+/* Of sorted numbers: Bowley's skewness, and the median of the distances from the median. The scores
+ * are 1 for what is even. */
+int rita_skew(const double *values, size_t n, double *out_skew, double *out_score,
+              struct err *err) MUST_CHECK;
+int rita_mad(const double *values, size_t n, double default_score, double *out_mad,
+             double *out_score, struct err *err) MUST_CHECK;
+
+/* Bars of about the same height: groups by ascending height, at most `n`; gives their number. */
+struct rita_group {
+    int height, n;
+};
+int rita_group_bars(const int *counts, int n, double sensitivity, struct rita_group *out);
+/* How well two heights describe all `bars`. */
+int rita_bimodal_fit(const struct rita_group *groups, int n, int bars, int min_bars, double *out,
+                     struct err *err) MUST_CHECK;
+
+/* The most frequent whole number of sorted ones (the smallest of equally frequent), and how often
+ * it is there: the interval or size that a beacon is said to have. */
+int rita_mode(const int64_t *values, size_t n, int64_t *out_mode, size_t *out_n,
+              struct err *err) MUST_CHECK;
 
 struct rita_thresholds {
     double base, low, medium, high;

@@ -18,7 +18,9 @@ static int no_memory(struct err *err)
 int config_new(struct config **out, struct err *err)
 {
     struct config *config = calloc(1, sizeof *config);
-    if (!config || !config_set_defaults(config)) {
+    if (config)
+        config->table = config_table_new();
+    if (!config || !config->table || !config_set_defaults(config)) {
         config_free(config);
         return no_memory(err);
     }
@@ -30,7 +32,9 @@ void config_free(struct config *config)
 {
     if (!config)
         return;
-    yaml_drop(config_rows, config);
+    if (config->table)
+        yaml_drop(config_table_rows(config->table), config);
+    config_table_free(config->table);
     network_list_free(config->network_list);
     config_index_free(config->index);
     for (size_t i = 0; i < config->n_files; i++)
@@ -49,7 +53,8 @@ static int add_doc(struct config *config, const struct yaml_doc *doc, struct err
     config->files[config->n_files] = strdup(doc->name);
     if (!config->files[config->n_files])
         return no_memory(err);
-    return yaml_take(doc, config_rows, (uint16_t)config->n_files++, config, err);
+    return yaml_take(doc, config_table_rows(config->table), (uint16_t)config->n_files++, config,
+                     err);
 }
 
 /* All files are read: what follows from them together. Takes `config`. */
@@ -224,7 +229,7 @@ int config_load_records(const struct config *before, struct config **out, struct
 
 void config_dump(const struct config *config, FILE *out)
 {
-    yaml_put(config_rows, config, out);
+    yaml_put(config_table_rows(config->table), config, out);
 }
 
 void config_reference(FILE *out)
@@ -232,14 +237,17 @@ void config_reference(FILE *out)
     struct config *config = NULL;
     if (config_new(&config, NULL) < 0)
         return;
-    yaml_reference(config_rows, config, out);
+    yaml_reference(config_table_rows(config->table), config, out);
     config_free(config);
 }
 
 int config_each_key(int (*each)(const char *path, const struct yaml_row *row, void *with),
                     void *with)
 {
-    return yaml_each(config_rows, each, with);
+    struct config_table *table = config_table_new();
+    int result = table ? yaml_each(config_table_rows(table), each, with) : -ENOMEM;
+    config_table_free(table);
+    return result;
 }
 
 bool config_admits_all(const struct config *config)

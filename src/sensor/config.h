@@ -8,7 +8,7 @@
 #define SENSOR_CONFIG_H
 
 #include "base/yaml.h"
-#include "hunt/engine.h"
+#include "hunt/config.h"
 #include "net/addr.h"
 #include "tunnel/stack.h"
 
@@ -222,12 +222,14 @@ struct config {
         uint32_t rate_per_source; /* packets a second; 0: no limit */
     } limits;
     struct config_endpoint metrics;
-    struct hunt_settings hunts;
     char *socket; /* NULL: where the command may put it */
     char **on_alarm;
     size_t n_on_alarm;
     char *user;      /* NULL: the one who started it */
     char *collector; /* of the last file that said one: no more than a word there; or NULL */
+    struct hunt_config hunts;
+
+    struct config_table *table; /* the rows of all keys */
 
     /* Made of the above by config_load. */
     struct network_list *network_list;

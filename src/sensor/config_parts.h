@@ -4,7 +4,13 @@
 
 #include "sensor/config.h"
 
+/* The keys whose rows are known when this is built; `hunts` lacks its own. */
 extern const struct yaml_row config_rows[];
+
+/* The rows of all keys, with those that hunts bring. NULL: no memory. */
+struct config_table *config_table_new(void);
+void config_table_free(struct config_table *table);
+const struct yaml_row *config_table_rows(const struct config_table *table);
 
 /* Puts the defaults into zeroed memory; false: no memory. */
 bool config_set_defaults(struct config *config);

@@ -540,6 +540,11 @@ const struct yaml_row config_rows[] = {
      .item_size = sizeof(char *),
      .max_items = 64,
      .replaces = true},
+    {.key = "hunts",
+     .help = "what is looked for in the logs, and how",
+     .kind = YAML_MAP,
+     .at = offsetof(struct config, hunts),
+     .finish = hunt_config_check}, /* its rows are those of hunt/config.h */
     {.key = "user",
      .value = "NAME",
      .help = "who to become when all is open; none: stay who started it",
@@ -575,5 +580,5 @@ bool config_set_defaults(struct config *config)
     config->limits.sources = CONFIG_MAX_SOURCES;
     config->metrics = (struct config_endpoint){true, addr_v4(loopback), 4790};
     config->outputs.logs.folder = strdup("logs");
-    return config->outputs.logs.folder != NULL;
+    return config->outputs.logs.folder != NULL && hunt_config_init(&config->hunts);
 }

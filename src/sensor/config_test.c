@@ -333,7 +333,7 @@ static void test_table(void **state)
     (void)state;
     int n = 0;
     assert_int_equal(config_each_key(check_row, &n), 0);
-    assert_in_range(n, 60, 200);
+    assert_in_range(n, 60, 400);
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);

@@ -96,8 +96,7 @@ static bool renew_rules(struct watch *w, struct config *config)
     rules_free(w->rules);
     w->rules = rules;
     if (config != w->config) {
-        if (w->config != w->hunts_config) /* they go on with what they began with */
-            config_free(w->config);
+        config_free(w->config);
         w->config = config;
         watch_set_retention(w);
     }

@@ -8,6 +8,7 @@
 
 #include "sensor/watch_parts.h"
 
+#define MEMORY_MOST  (1ull << 30) /* unless the configuration says otherwise */
 #define SHOWN_MAX    50
 #define HOOK_ALARM   0
 #define TOLD_AT_ONCE 20 /* a second; the others wait */
@@ -16,12 +17,19 @@
 int watch_start_hunts(struct watch *w, struct err *err)
 {
     char archive[4096];
-    if (!w->options.logs || !w->config->hunts.live)
+    if (!w->options.logs || !w->config->hunts.common.live)
         return 0;
+    int result = hunt_config_settings(&w->config->hunts, &w->hunt_settings, err);
+    if (result < 0)
+        return result;
+    w->has_hunt_settings = true;
+    if (w->hunt_settings.memory == 0) {
+        uint64_t half = w->config->limits.memory / 2;
+        w->hunt_settings.memory = half < MEMORY_MOST ? half : MEMORY_MOST;
+    }
     (void)snprintf(archive, sizeof archive, "%s/" ARCHIVE_NAME, w->options.folder);
-    w->hunts_config = w->config;
     struct hunter_options options = {
-        .settings = &w->config->hunts, .logs = w->options.logs, .archive = archive};
+        .settings = &w->hunt_settings, .logs = w->options.logs, .archive = archive};
     return hunter_start(&options, &w->hunter, err);
 }
 
@@ -128,8 +136,8 @@ void watch_free_hunts(struct watch *w)
 {
     hunter_free(w->hunter);
     w->hunter = NULL;
-    if (w->hunts_config != w->config)
-        config_free(w->hunts_config);
+    if (w->has_hunt_settings)
+        hunt_settings_done(&w->hunt_settings);
 }
 
 /* ---- snapshots ---- */

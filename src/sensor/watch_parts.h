@@ -1,7 +1,8 @@
 /* Inside of a running watch: shared by watch.c (the loop), watch_records.c
  * (machines that mirrors recorded), watch_show.c (snapshots, and who asks
- * for them), watch_hunt.c (what hunts found), watch_balance.c (what gives way under overload), watch_alarm.c (whom to tell),
- * watch_measures.c (its own measures) and watch_output.c (packets for other tools). */
+ * for them), watch_hunt.c (what hunts found), watch_balance.c (what gives way under overload),
+ * watch_alarm.c (whom to tell), watch_measures.c (its own measures) and watch_output.c (packets for
+ * other tools). */
 #ifndef SENSOR_WATCH_PARTS_H
 #define SENSOR_WATCH_PARTS_H
 
@@ -31,8 +32,9 @@ struct watch {
     struct log_writer *log; /* the control thread's own */
     struct control *control;
     struct web *web;
-    struct hunter *hunter;       /* NULL: none runs */
-    struct config *hunts_config; /* whose settings it uses, for the whole run */
+    struct hunter *hunter;              /* NULL: none runs */
+    struct hunt_settings hunt_settings; /* its own, for the whole run */
+    bool has_hunt_settings;
 
     /* Under the lock: what other threads than the control thread read or write. */
     pthread_mutex_t lock;

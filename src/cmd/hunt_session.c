@@ -1,0 +1,329 @@
+/* Reading, keeping and judging: see hunt_session.h. */
+#include "cmd/hunt_session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/note.h"
+#include "base/state.h"
+#include "base/text.h"
+#include "cmd/terminal.h"
+
+#define FINDINGS_MAX 100000
+#define MS           INT64_C(1000000) /* ns */
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void clear_progress(struct hunt_session *s)
+{
+    if (s->shown)
+        fprintf(stderr, "\r\033[K");
+    s->shown = false;
+}
+
+/* ---- the archive ---- */
+
+/* A name that says which folder it is about, and that another folder does not have. */
+static void archive_name(const struct hunt_session *s, char *out, size_t size)
+{
+    char whole[PATH_MAX], shown[48] = "logs", hex[17] = "";
+    uint8_t digest[HASH_SHA256_SIZE];
+    struct text all;
+    text_init(&all, 1u << 20);
+    for (size_t i = 0; i < s->n_paths; i++) {
+        const char *path = realpath(s->paths[i], whole) ? whole : s->paths[i];
+        const char *slash = strrchr(path, '/');
+        const char *last = slash ? slash + 1 : path;
+        text_add(&all, path, strlen(path) + 1);
+        if (i == 0 && last[0])
+            (void)snprintf(shown, sizeof shown, "%.40s", last);
+    }
+    hash_sha256(all.at, all.size, digest);
+    hash_hex(digest, 8, hex);
+    text_done(&all);
+    for (char *c = shown; *c; c++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", *c))
+            *c = '_';
+    (void)snprintf(out, size, "%s-%s.db", shown, hex);
+}
+
+static int find_archive(struct hunt_session *s, struct err *err)
+{
+    char folder[STATE_FOLDER_MAX], hunts_folder[STATE_FOLDER_MAX + 8], name[96];
+    if (s->options->state) {
+        if (strlen(s->options->state) >= sizeof s->archive_path)
+            return err_set(err, -ENAMETOOLONG, "--state: the name is too long");
+        (void)snprintf(s->archive_path, sizeof s->archive_path, "%s", s->options->state);
+        return 0;
+    }
+    int result = state_folder(NULL, folder, err);
+    if (result < 0)
+        return result;
+    (void)snprintf(hunts_folder, sizeof hunts_folder, "%s/hunts", folder);
+    hunts_folder[STATE_FOLDER_MAX - 1] = '\0'; /* state_folder leaves room for it */
+    result = state_make(hunts_folder, err);
+    if (result < 0)
+        return result;
+    archive_name(s, name, sizeof name);
+    (void)snprintf(s->archive_path, sizeof s->archive_path, "%s/%s", hunts_folder, name);
+    return 0;
+}
+
+/* Standard input and single files are read whole each time: they say nothing of other days. */
+static bool wants_archive(const struct hunt_session *s)
+{
+    if (s->options->no_state)
+        return false;
+    for (size_t i = 0; i < s->n_paths; i++)
+        if (strcmp(s->paths[i], "-") == 0)
+            return false;
+    return true;
+}
+
+static int open_archive(struct hunt_session *s, struct err *err)
+{
+    int result = find_archive(s, err);
+    if (result == 0)
+        result = hunt_archive_open(s->archive_path, false, &s->archive, err);
+    if (result > 0)
+        note(NOTE_WARN, "%s", err->text);
+    if (result >= 0)
+        return 0;
+    s->archive = NULL;
+    if (s->options->state)
+        return result;
+    /* Nobody asked for it: the hunt goes on without. */
+    note(NOTE_WARN,
+         "%s; nothing is kept from run to run (--state names another file, --no-state "
+         "says that this is meant)",
+         err->text);
+    return 0;
+}
+
+static uint64_t new_secret(void)
+{
+    uint64_t secret;
+    if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
+        secret = (uint64_t)time(NULL) * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid();
+    return secret;
+}
+
+int hunt_session_open(struct hunt_session *s, struct err *err)
+{
+    int result = wants_archive(s) ? open_archive(s, err) : 0;
+    if (result < 0)
+        return result;
+    uint64_t secret = s->archive ? hunt_archive_secret(s->archive) : new_secret();
+    result = hunt_engine_new(s->settings, secret, &s->engine, err);
+    if (result < 0 || !s->archive)
+        return result;
+    int64_t from = s->span.from == HUNT_UNSET ? 0 : s->span.from;
+    result = hunt_archive_load(s->archive, s->settings, from, s->engine, err);
+    if (result > 0)
+        note(NOTE_INFO, "%s", err->text);
+    if (result >= 0)
+        result = hunt_archive_marks(s->archive, &s->marks, &s->n_marks, err);
+    return result < 0 ? result : 0;
+}
+
+void hunt_session_close(struct hunt_session *s)
+{
+    findings_free(s->findings);
+    hunt_engine_free(s->engine);
+    hunt_archive_close(s->archive);
+    hunt_marks_free(s->marks, s->n_marks);
+    s->findings = NULL;
+    s->engine = NULL;
+    s->archive = NULL;
+    s->marks = NULL;
+}
+
+/* ---- reading ---- */
+
+static void take_records(void *with, const struct hunt_record *records, size_t n)
+{
+    struct hunt_session *s = with;
+    hunt_engine_take(s->engine, records, n);
+}
+
+static void take_file(void *with, const char *path)
+{
+    struct hunt_session *s = with;
+    if (s->options->verbosity < 2)
+        return;
+    clear_progress(s);
+    note(NOTE_DEBUG, "reads %s", path);
+}
+
+static void say(void *with, const char *text)
+{
+    struct hunt_session *s = with;
+    clear_progress(s);
+    note(NOTE_WARN, "%s", text);
+}
+
+static void show_progress(void *with, uint64_t done, uint64_t total)
+{
+    struct hunt_session *s = with;
+    char bytes[16], whole[16], rate[16], left[16] = "?";
+    double seconds = (double)(now_ns() - s->begun) / 1e9;
+    double per_second = seconds > 0 ? (double)done / seconds : 0;
+    terminal_number((double)done, bytes);
+    terminal_number((double)total, whole);
+    terminal_number(per_second, rate);
+    if (per_second > 0 && total >= done)
+        terminal_duration((int64_t)((double)(total - done) / per_second * 1e9), left);
+    fprintf(stderr, "\r\033[K%sB of %sB read, %sB/s, %s left", bytes, whole, rate, left);
+    s->shown = true;
+}
+
+static int keep(struct hunt_session *s, struct err *err)
+{
+    if (!s->archive)
+        return 0;
+    int result = hunt_archive_save(s->archive, s->settings, s->engine, s->marks, s->n_marks, err);
+    if (result >= 0)
+        result = hunt_archive_learn(s->archive, s->engine, err);
+    if (result < 0) {
+        err_wrap(err, "what was read could not be kept");
+        note(NOTE_WARN, "%s", err->text);
+    }
+    return 0; /* the findings are there all the same */
+}
+
+int hunt_session_read(struct hunt_session *s, struct err *err)
+{
+    bool terminal = isatty(STDERR_FILENO) && s->options->verbosity >= 0;
+    struct hunt_mark *marks = NULL;
+    size_t n_marks = 0;
+    struct hunt_reading reading = {
+        .paths = s->paths,
+        .n_paths = s->n_paths,
+        .n_threads = (unsigned)s->options->threads,
+        .logs = hunt_logs_wanted(),
+        .since = s->span.from == HUNT_UNSET ? 0 : s->span.from * MS,
+        .stop = s->stop,
+        .marks = s->marks,
+        .n_marks = s->n_marks,
+        .with = s,
+        .records = take_records,
+        .file = take_file,
+        .say = say,
+        .progress = terminal ? show_progress : NULL,
+    };
+    s->begun = now_ns();
+    int result = hunt_read(&reading, &s->counts, &marks, &n_marks, err);
+    clear_progress(s);
+    if (marks) {
+        hunt_marks_free(s->marks, s->n_marks);
+        s->marks = marks;
+        s->n_marks = n_marks;
+    }
+    if (result < 0 && result != -EINTR)
+        return result;
+    struct err kept;
+    (void)keep(s, &kept); /* it says itself what is wrong */
+    s->seconds = (double)(now_ns() - s->begun) / 1e9;
+    return result;
+}
+
+int hunt_session_judge(struct hunt_session *s, struct err *err)
+{
+    long n_threads =
+        s->options->threads ? (long)s->options->threads : sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t begun = now_ns();
+    findings_free(s->findings);
+    s->findings = findings_new(FINDINGS_MAX);
+    if (!s->findings)
+        return err_set(err, -ENOMEM, "out of memory");
+    int result = hunt_engine_judge(s->engine, s->span.to == HUNT_UNSET ? 0 : s->span.to, false,
+                                   n_threads < 1 ? 1 : (unsigned)n_threads, s->findings, err);
+    s->seconds += (double)(now_ns() - begun) / 1e9;
+    return result < 0 ? result : 0;
+}
+
+/* ---- what is said ---- */
+
+void hunt_session_warn(const struct hunt_session *s)
+{
+    const struct hunt_read_counts *c = &s->counts;
+    struct hunt_engine_counts e;
+    hunt_engine_count(s->engine, &e);
+    const struct {
+        uint64_t n;
+        enum note_level level;
+        const char *text;
+    } lines[] = {
+        {e.refused.n_keys, NOTE_WARN,
+         "pairs, names and the like were left out: the memory was full; give more with --memory"},
+        {e.refused.n_events, NOTE_WARN,
+         "connections and queries were counted, but not kept one by one: the memory was full; give "
+         "more with --memory"},
+        {e.refused.n_texts, NOTE_WARN, "names were not kept: the memory was full"},
+        {e.pairs.n_uids_refused, NOTE_WARN,
+         "connections could not be put together with their requests: the memory was full"},
+        {findings_n_left_out(s->findings), NOTE_WARN, "findings of little weight were left out"},
+        {c->n_given_up, NOTE_WARN, "files were given up: too many of their lines are broken"},
+        {e.n_early, NOTE_INFO, "records are older than what is looked at (--since)"},
+        {e.n_late, NOTE_WARN, "records have times that are too far ahead, and were left out"},
+        {e.pairs.n_unjoined, NOTE_INFO, "requests are of connections that have not ended yet"},
+        {c->n_skipped_files, NOTE_INFO, "files were read before, and are as they were"},
+        {c->n_foreign_files, NOTE_INFO, "files are no logs that are looked at"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (lines[i].n)
+            note(lines[i].level, "%" PRIu64 " %s", lines[i].n, lines[i].text);
+}
+
+/* "10,000,123". */
+static const char *grouped(uint64_t n, char out[32])
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%" PRIu64, n);
+    char *at = out;
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0)
+            *at++ = ',';
+        *at++ = digits[i];
+    }
+    *at = '\0';
+    return out;
+}
+
+void hunt_session_sum(const struct hunt_session *s, const struct hunt_tally *tally)
+{
+    struct hunt_engine_counts e;
+    char n_conns[32], n_pairs[32], n_lines[32], text[400];
+    hunt_engine_count(s->engine, &e);
+    uint64_t n_bad = s->counts.n_bad_lines + s->counts.n_long_lines;
+    size_t n_days = hunt_engine_books(s->engine).n;
+    uint64_t conns = e.n_records[HUNT_CONN] + e.n_records[HUNT_OPEN_CONN];
+    int len = snprintf(text, sizeof text,
+                       "%s%s connections of %zu day%s in %.1f s, %s pairs, %zu finding%s",
+                       grouped(conns, n_conns), s->counts.n_skipped_files ? " new" : "", n_days,
+                       n_days == 1 ? "" : "s", s->seconds, grouped(e.n_pairs, n_pairs), tally->n,
+                       tally->n == 1 ? "" : "s");
+    size_t at = (size_t)len;
+    if (tally->n_critical)
+        at += (size_t)snprintf(text + at, sizeof text - at, " (%zu critical)", tally->n_critical);
+    if (tally->n_hidden)
+        at += (size_t)snprintf(text + at, sizeof text - at, ", %zu hidden by the safelist",
+                               tally->n_hidden);
+    if (n_bad)
+        (void)snprintf(text + at, sizeof text - at, ", %s line%s not understood",
+                       grouped(n_bad, n_lines), n_bad == 1 ? "" : "s");
+    note(NOTE_INFO, "%s", text);
+}
