@@ -145,8 +145,8 @@ static void put_facts(const struct hunt_show *show, struct line *line, const str
     put_head(line, "that is");
     hunt_bytes(f->bytes_up, up);
     hunt_bytes(f->bytes_down, down);
-    line_format(line, STYLE_PLAIN, "%s, %llu times, %s sent, %s received", length,
-                (unsigned long long)f->n, up, down);
+    line_format(line, STYLE_PLAIN, "%s, %llu time%s, %s sent, %s received", length,
+                (unsigned long long)f->n, f->n == 1 ? "" : "s", up, down);
     line_end(line);
     put_head(line, "confidence");
     line_format(line, STYLE_PLAIN, "%.0f %%", f->confidence * 100);
@@ -192,9 +192,10 @@ static void put_rita(struct line *line, const struct picture *p)
 static void bar_name(const struct picture_bar *bar, const char *unit, char out[48])
 {
     if (bar->from == bar->to)
-        (void)snprintf(out, 48, "%.6g %s", bar->from, unit);
+        (void)snprintf(out, 48, "%.10g %s", bar->from, unit);
     else
-        (void)snprintf(out, 48, "%.4g - %.4g %s", bar->from, bar->to, unit);
+        (void)snprintf(out, 48, "%.6g - %.6g %s", round(bar->from * 100) / 100,
+                       round(bar->to * 100) / 100, unit);
 }
 
 static void put_bars(struct line *line, const struct picture_bars *bars, const char *unit)
@@ -206,8 +207,8 @@ static void put_bars(struct line *line, const struct picture_bars *bars, const c
         line_space(line, 2);
         line_field(line, STYLE_PLAIN, name, 22, true);
         line_space(line, 1);
-        unsigned len = (unsigned)ceil((double)bars->at[i].n / bars->most * room);
-        for (unsigned column = 0; column < len; column++)
+        uint64_t len = ((uint64_t)bars->at[i].n * room + bars->most - 1) / bars->most;
+        for (uint64_t column = 0; column < len; column++)
             line_put(line, STYLE_PLAIN, line->utf8 ? "\xe2\x96\x88" : "#");
         line_format(line, STYLE_DIM, " %u", bars->at[i].n);
         line_end(line);

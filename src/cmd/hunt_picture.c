@@ -7,6 +7,7 @@
 
 #define HOUR_MS   INT64_C(3600000)
 #define MINUTE_MS INT64_C(60000)
+#define STEPS_MAX 5000000
 
 void picture_done(struct picture *picture)
 {
@@ -86,25 +87,55 @@ static void make_bars(double *values, size_t n, struct picture_bars *out)
             out->most = out->at[i].n;
 }
 
+static void count_in(uint32_t *count, uint32_t *most)
+{
+    if (++*count > *most)
+        *most = *count;
+}
+
+/* An event is where it began, and as long as it lasted: a long connection is a line, not a dot.
+ * `steps` bounds the work. */
+static void count_bins(struct picture *p, int64_t begin, int64_t end, size_t *steps)
+{
+    double length = p->to > p->from ? (double)(p->to - p->from) : 1;
+    int first = (int)((double)(begin - p->from) / length * PICTURE_BINS);
+    int last = (int)((double)(end - p->from) / length * PICTURE_BINS);
+    for (int bin = first < 0 ? 0 : first; bin <= last || bin == first; bin++) {
+        count_in(&p->bins[bin < PICTURE_BINS ? bin : PICTURE_BINS - 1], &p->bins_most);
+        if (bin + 1 >= PICTURE_BINS || *steps == 0)
+            break;
+        --*steps;
+    }
+}
+
+static void count_minutes(struct picture *p, int64_t begin, int64_t end, size_t *steps)
+{
+    int64_t first = (begin - p->raster_from) / MINUTE_MS, last = (end - p->raster_from) / MINUTE_MS;
+    if (end < p->raster_from)
+        return;
+    for (int64_t minute = begin < p->raster_from ? 0 : first;
+         minute <= last && minute < PICTURE_HOURS * 60; minute++) {
+        count_in(&p->raster[minute / 60][minute % 60], &p->raster_most);
+        if (*steps == 0)
+            break;
+        --*steps;
+    }
+}
+
 static void count_times(const struct book_event *events, size_t n, struct picture *p)
 {
-    int64_t length = p->to > p->from ? p->to - p->from : 1;
+    size_t steps = STEPS_MAX;
     p->raster_from = (p->to - 1) / HOUR_MS * HOUR_MS - (PICTURE_HOURS - 1) * HOUR_MS;
     for (size_t i = 0; i < n; i++) {
-        int64_t after = events[i].ts - p->from;
-        if (after < 0 || after > length)
+        int64_t begin = events[i].ts, left = p->to > begin ? p->to - begin : 0;
+        /* The duration is of the logs: it may be of years. */
+        bool beyond = events[i].duration / 1000 > (uint64_t)left;
+        int64_t end = begin + (beyond ? left : (int64_t)(events[i].duration / 1000));
+        if (begin > p->to)
             continue;
-        int64_t bin = (int64_t)((double)after / (double)length * PICTURE_BINS);
-        uint32_t *count = &p->bins[bin < PICTURE_BINS ? bin : PICTURE_BINS - 1];
-        if (++*count > p->bins_most)
-            p->bins_most = *count;
         p->n_failed += events[i].failed;
-        int64_t minute = (events[i].ts - p->raster_from) / MINUTE_MS;
-        if (events[i].ts < p->raster_from || minute >= PICTURE_HOURS * 60)
-            continue;
-        count = &p->raster[minute / 60][minute % 60];
-        if (++*count > p->raster_most)
-            p->raster_most = *count;
+        count_bins(p, begin, end, &steps);
+        count_minutes(p, begin, end, &steps);
     }
 }
 

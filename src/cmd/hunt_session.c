@@ -18,6 +18,7 @@
 #include "cmd/terminal.h"
 
 #define FINDINGS_MAX 100000
+#define SAID_MAX     20               /* broken files */
 #define MS           INT64_C(1000000) /* ns */
 
 static int64_t now_ns(void)
@@ -168,9 +169,13 @@ static void take_file(void *with, const char *path)
     note(NOTE_DEBUG, "reads %s", path);
 }
 
+/* A folder of nothing but broken files is said once, not a thousand times. */
 static void say(void *with, const char *text)
 {
     struct hunt_session *s = with;
+    s->n_said++;
+    if (s->n_said > SAID_MAX && s->options->verbosity < 1)
+        return;
     clear_progress(s);
     note(NOTE_WARN, "%s", text);
 }
@@ -225,13 +230,20 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         .progress = terminal ? show_progress : NULL,
     };
     s->begun = now_ns();
+    s->n_said = 0;
     int result = hunt_read(&reading, &s->counts, &marks, &n_marks, err);
     clear_progress(s);
+    if (s->n_said > SAID_MAX && s->options->verbosity < 1)
+        note(NOTE_WARN, "%zu more files are broken, or no logs (-v names them)",
+             s->n_said - SAID_MAX);
     if (marks) {
         hunt_marks_free(s->marks, s->n_marks);
         s->marks = marks;
         s->n_marks = n_marks;
     }
+    if (result == -ENOENT && s->n_paths == 1 &&
+        strncmp(err->text, s->paths[0], strlen(s->paths[0])) != 0)
+        err_wrap(err, "%s", s->paths[0]);
     if (result < 0 && result != -EINTR)
         return result;
     struct err kept;

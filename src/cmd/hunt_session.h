@@ -24,6 +24,7 @@ struct hunt_session {
     struct findings *findings; /* of the last judging */
     int64_t begun;             /* of the last reading; CLOCK_MONOTONIC, ns */
     double seconds;            /* that the last reading and judging took */
+    size_t n_said;             /* sentences about files in the last reading */
     bool shown;                /* a line of progress is on the terminal */
     char archive_path[4096];
 };

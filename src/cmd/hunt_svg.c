@@ -9,7 +9,7 @@
 #define HEIGHT      100
 #define BAR_WIDTH   22
 #define LABEL_SPACE 46
-#define CELL        8
+#define CELL        10
 #define SHADES      4
 
 void hunt_svg_timeline(const struct picture *p, bool large, struct text *out)
@@ -32,9 +32,9 @@ void hunt_svg_timeline(const struct picture *p, bool large, struct text *out)
 static void put_label(const struct picture_bar *bar, const char *unit, struct text *out)
 {
     if (bar->from == bar->to)
-        text_format(out, "%.6g %s", bar->from, unit);
+        text_format(out, "%.10g %s", bar->from, unit);
     else
-        text_format(out, "%.4g \xe2\x80\x93 %.4g %s", bar->from, bar->to, unit);
+        text_format(out, "%.6g \xe2\x80\x93 %.6g %s", bar->from, bar->to, unit);
 }
 
 void hunt_svg_bars(const struct picture_bars *bars, const char *unit, struct text *out)
@@ -88,7 +88,7 @@ void hunt_svg_raster(const struct picture *p, bool utc, struct text *out)
             for (int minute = 0; minute < 60; minute++)
                 if (p->raster[hour][minute] &&
                     shade_of(p->raster[hour][minute], p->raster_most) == shade)
-                    text_format(out, "M%d %dh7v7h-7z", 42 + minute * CELL, 12 + hour * CELL);
+                    text_format(out, "M%d %dh9v9h-9z", 42 + minute * CELL, 12 + hour * CELL);
         text_put(out, "\"/>");
     }
     text_put(out, "</svg>");

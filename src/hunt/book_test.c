@@ -168,6 +168,24 @@ static void check_days(const struct model *model, struct book **at)
     }
 }
 
+static struct book *save_and_load(struct book *book)
+{
+    const struct book_table *all[N_TABLES];
+    struct book *loaded = NULL;
+    struct err err = {""};
+    void *bytes;
+    size_t size;
+    for (unsigned t = 0; t < N_TABLES; t++)
+        all[t] = &tables[t];
+    assert_int_equal(book_save(book, all, N_TABLES, &bytes, &size, &err), 0);
+    if (book_load(bytes, size, all, N_TABLES, SIZE_MAX, SECRET, &loaded, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(book_day(loaded), book_day(book));
+    free(bytes);
+    book_free(book);
+    return loaded;
+}
+
 static void test_model(void **unused)
 {
     (void)unused;
@@ -192,16 +210,176 @@ static void test_model(void **unused)
                 assert_int_equal(book_n(books[day], &tables[t]), n);
             }
         check_days(model, books);
+        /* Saved and loaded they are the same, also when what was loaded is filled on. */
+        for (unsigned day = 0; day < N_DAYS; day++)
+            books[day] = save_and_load(books[day]);
+        check_days(model, books);
+        fill(model, books, &state, (unsigned)(seed * 20));
+        check_days(model, books);
         for (unsigned day = 0; day < N_DAYS; day++)
             book_free(books[day]);
         free(model);
     }
 }
 
+/* ---- texts ---- */
+
+static struct str make_text(char *out, unsigned i)
+{
+    uint64_t state = i;
+    uint32_t len = 1 + (uint32_t)(chance(&state) % (i % 7 == 0 ? 1500 : 30));
+    for (uint32_t k = 0; k < len; k++)
+        out[k] = (char)chance(&state);
+    memcpy(out, &i, sizeof i < len ? sizeof i : len);
+    return str_make(out, len);
+}
+
+static void check_texts(const struct book *book, unsigned n)
+{
+    char bytes[1500];
+    for (unsigned i = 0; i < n; i++) {
+        struct str text = make_text(bytes, i);
+        struct str kept = book_name_text(book, book_hash(book, text));
+        assert_true(str_eq(kept, str_upto(text, 1024)));
+    }
+}
+
+static void test_texts(void **unused)
+{
+    (void)unused;
+    struct book *book = book_new(DAY, SIZE_MAX, SECRET),
+                *other = book_new(DAY, SIZE_MAX, SECRET + 1);
+    char bytes[1500];
+    assert_int_equal(book_text(book, (struct str){0}), 0);
+    assert_int_equal(book_text(book, STR("")), 0);
+    assert_false(str_set(book_name_text(book, 0)));
+    for (unsigned i = 0; i < 5000; i++) {
+        struct str text = make_text(bytes, i);
+        book_name name = book_hash(book, text);
+        if (text.len >= 4) /* shorter ones may have been before */
+            assert_false(str_set(book_name_text(book, name)));
+        assert_int_equal(book_text(book, text), name);
+        assert_int_equal(book_text(book, text), name); /* again: nothing is added */
+        assert_true(name != book_hash(other, text));
+    }
+    size_t used = book_used(book);
+    struct str first = book_name_text(book, book_hash(book, make_text(bytes, 0)));
+    for (unsigned i = 0; i < 5000; i++)
+        (void)book_text(book, make_text(bytes, i));
+    assert_int_equal(book_used(book), used);
+    check_texts(book, 5000);
+    struct str still = book_name_text(book, book_hash(book, make_text(bytes, 0)));
+    assert_ptr_equal(first.at, still.at);
+
+    /* In several days: the newest that has it. */
+    struct book *days[] = {other, book};
+    struct books books = {.at = days, .n = 2};
+    assert_true(str_eq(books_text(&books, book_hash(book, make_text(bytes, 7))),
+                       str_upto(make_text(bytes, 7), 1024)));
+    assert_false(str_set(books_text(&books, 12345)));
+    book_free(book);
+    book_free(other);
+}
+
+/* ---- the budget ---- */
+
+static void test_budget(void **unused)
+{
+    (void)unused;
+    uint64_t n_events_refused = 0, n_texts_refused = 0;
+    for (size_t memory = 20000; memory < 3000000; memory += memory / 3) {
+        struct book *book = book_new(DAY, memory, SECRET);
+        struct book_refused refused;
+        uint64_t state = memory, n_new = 0, n_refused = 0;
+        for (unsigned i = 0; i < 40000; i++) {
+            uint32_t key = i % 20000; /* in the second half: those that are there go on */
+            bool is_new;
+            struct bed_value *value = book_at(book, &tables[1], &key, &is_new);
+            char text[32];
+            (void)book_text(book, str_make(text, (size_t)snprintf(text, sizeof text, "%u", key)));
+            assert_true(book_used(book) <= memory);
+            if (!value) {
+                assert_null(book_find(book, &tables[1], &key));
+                n_refused++;
+                continue;
+            }
+            n_new += is_new;
+            assert_int_equal(value->sum, is_new ? 0 : 1);
+            value->sum++;
+            struct book_event event = bed_event(&state, DAY_MS + i);
+            uint32_t n_before = value->first.n + value->first.n_refused;
+            book_add_event(book, &value->first, &event);
+            assert_int_equal(value->first.n + value->first.n_refused, n_before + 1);
+        }
+        book_count(book, &refused);
+        assert_int_equal(refused.n_keys, n_refused);
+        assert_int_equal(book_n(book, &tables[1]), n_new);
+        assert_true(n_new > 0 && n_refused > 0);
+        n_events_refused += refused.n_events;
+        n_texts_refused += refused.n_texts;
+        /* All that was kept is there, and nothing else. */
+        uint64_t n_kept = 0, n_not_kept = 0;
+        for (uint32_t key = 0; key < 20000; key++) {
+            struct bed_value *value = book_find(book, &tables[1], &key);
+            struct book_event events[3];
+            if (!value)
+                continue;
+            assert_int_equal(value->sum, 2);
+            assert_int_equal(book_events(book, &value->first, events, 3), value->first.n);
+            for (unsigned i = 0; i < value->first.n; i++)
+                assert_true(events[i].ts == DAY_MS + key || events[i].ts == DAY_MS + key + 20000);
+            n_kept += value->first.n;
+            n_not_kept += value->first.n_refused;
+        }
+        assert_int_equal(n_kept + n_not_kept, 2 * n_new);
+        assert_int_equal(n_not_kept, refused.n_events);
+        /* With more memory it goes on. */
+        book_set_memory(book, 2 * memory + 200000);
+        uint32_t key = 50000;
+        assert_non_null(book_at(book, &tables[1], &key, NULL));
+        book_free(book);
+    }
+    assert_true(n_events_refused > 10000 && n_texts_refused > 10000);
+}
+
+/* Every event of a long series, which has blocks of all sizes; no more than so many. */
+static void test_long_series(void **unused)
+{
+    (void)unused;
+    struct book *book = book_new(DAY, SIZE_MAX, SECRET);
+    struct book_refused refused;
+    uint32_t key = 1;
+    struct bed_value *value = book_at(book, &tables[1], &key, NULL);
+    uint64_t state = 7;
+    for (unsigned i = 0; i < BOOK_SERIES_MAX + 5; i++) {
+        struct book_event event = bed_event(&state, DAY_MS + i);
+        book_add_event(book, &value->first, &event);
+    }
+    assert_int_equal(value->first.n, BOOK_SERIES_MAX);
+    assert_int_equal(value->first.n_refused, 5);
+    book_count(book, &refused);
+    assert_int_equal(refused.n_over, 5);
+    assert_int_equal(refused.n_events, 0);
+    struct book_walk walk;
+    struct book_event got;
+    book_walk_begin(&walk, book, &value->first);
+    state = 7;
+    for (unsigned i = 0; i < BOOK_SERIES_MAX; i++) {
+        struct book_event event = bed_event(&state, DAY_MS + i);
+        assert_true(book_walk_next(&walk, &got));
+        assert_true(bed_same(&got, &event));
+    }
+    assert_false(book_walk_next(&walk, &got));
+    book_free(book);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest list[] = {
         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_long_series),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(list, NULL, NULL);
 }

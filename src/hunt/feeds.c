@@ -14,8 +14,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "hunt/hunt.h"
 #include "hunt/look.h"
-#include "hunt/scope.h"
 
 #define LINE_SIZE_MAX 4096
 #define LABEL_LEN_MAX 80
@@ -568,4 +568,19 @@ const char *feeds_of_fingerprint(const struct feeds *feeds, struct str fingerpri
     for (uint32_t i = 0; i < fingerprint.len; i++)
         lower[i] = str_lower_char(fingerprint.at[i]);
     return said_of(feeds, KIND_FINGERPRINT, str_make(lower, fingerprint.len));
+}
+
+const char *hunt_feed_of(const struct hunt_judge *judge, const struct addr *addr)
+{
+    return feeds_of_addr(hunt_feeds(judge), addr);
+}
+
+const char *hunt_feed_of_name(const struct hunt_judge *judge, struct str name)
+{
+    return feeds_of_name(hunt_feeds(judge), name);
+}
+
+const char *hunt_feed_of_fingerprint(const struct hunt_judge *judge, struct str fingerprint)
+{
+    return feeds_of_fingerprint(hunt_feeds(judge), fingerprint);
 }

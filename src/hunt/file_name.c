@@ -120,6 +120,7 @@ static bool read_when(const char *at, struct files_name *out)
     const char *p = at + 1;
     if (!first)
         return true;
+    out->rotated = true;
     if (first == '.' && take_period(&p, &out->hour) && !*p)
         return true;
     p = at + 1;

@@ -14,6 +14,7 @@ struct files_name {
     int64_t day; /* since the epoch; FILES_NO_DAY: it does not say */
     int hour;    /* 0 where it does not say */
     bool packed;
+    bool rotated;  /* it says the time: nothing is added to it any more */
     bool finished; /* of our own live folder: archived soon, under another name */
 };
 #define FILES_NO_DAY INT64_MAX

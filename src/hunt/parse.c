@@ -301,6 +301,14 @@ void parse_list_add(struct parse *parse, const struct field *field, struct str r
 
 /* ---- lines ---- */
 
+void parsed_clear(struct parsed *parsed)
+{
+    *parsed = (struct parsed){.records = parsed->records,
+                              .capacity = parsed->capacity,
+                              .arena = parsed->arena,
+                              .arena_size = parsed->arena_size};
+}
+
 /* Room for the texts, and a beginning for the records, that this many bytes can need. */
 static int make_room(struct parsed *out, size_t size, struct err *err)
 {
@@ -312,10 +320,7 @@ static int make_room(struct parsed *out, size_t size, struct err *err)
             return err_set(err, -ENOMEM, "no memory for lines of a log");
         out->arena_size = size;
     }
-    *out = (struct parsed){.records = out->records,
-                           .capacity = out->capacity,
-                           .arena = out->arena,
-                           .arena_size = out->arena_size};
+    parsed_clear(out);
     return 0;
 }
 

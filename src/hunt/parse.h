@@ -16,6 +16,7 @@ enum columns_format { COLUMNS_NONE, COLUMNS_TSV, COLUMNS_JSON };
 struct columns {
     uint8_t format; /* enum columns_format */
     bool named;     /* there was a #fields line */
+    bool strict;    /* no column may be missing */
     char separator, set_separator;
     uint8_t unset_len, empty_len;
     char unset[COLUMNS_MARK_MAX], empty[COLUMNS_MARK_MAX];
@@ -52,6 +53,8 @@ int columns_scan(struct columns *columns, const struct fields *fields, const cha
 /* Whole lines. What was in `out` before is given up. `columns` is taken along. */
 int parse_lines(struct columns *columns, const struct fields *fields, const char *text, size_t size,
                 struct parsed *out, struct err *err) MUST_CHECK;
+/* Its memory stays, for the next lines. */
+void parsed_clear(struct parsed *parsed);
 void parsed_done(struct parsed *parsed);
 
 /* ---- one value ---- */

@@ -19,10 +19,12 @@
 #include "hunt/record.h"
 
 /* How far a file was read, so that a later run reads only what is new. The file is known by its
- * path, and by the bytes it begins with: a rotated one that took the name is another file. */
+ * path, and by the bytes it begins with: a rotated one that took the name is another file, and one
+ * that was rotated and packed is still the same. Marks of files that are gone are kept for two
+ * days, for they may turn up under another name. Paths are unique. */
 struct hunt_mark {
     char *path;
-    uint64_t offset;  /* bytes of whole lines that were read (of gzip: of the packed file, or 0) */
+    uint64_t offset;  /* bytes of whole lines that were read; of gzip: of the text in it */
     uint64_t size;    /* of the file, when it was read */
     int64_t modified; /* ns since the epoch */
     uint64_t
@@ -70,7 +72,8 @@ struct hunt_reading {
 };
 
 /* The marks are the caller's to free (hunt_marks_free). -ENOENT: there is no log in all the paths.
- */
+ * With -EINTR counts and marks are given as well, of exactly the records that were given.
+ * Marks do not know of `since`: what it left out is marked as read. */
 int hunt_read(const struct hunt_reading *reading, struct hunt_read_counts *out_counts,
               struct hunt_mark **out_marks, size_t *out_n_marks, struct err *err) MUST_CHECK;
 void hunt_marks_free(struct hunt_mark *marks, size_t n);
@@ -86,8 +89,9 @@ struct hunt_lines *hunt_lines_new(enum hunt_log log);
 void hunt_lines_free(struct hunt_lines *lines);
 
 /* Whole lines (`size` bytes that end with a newline; at most 16 MiB a call). The records are
- * borrowed until the next call. Gives their number; what came to nothing is counted in `counts`.
- * Negative: this is not a Zeek log, or not this one; it stays so. */
+ * borrowed until the next call, and of the text as long as that stays. Gives their number; what
+ * came to nothing is counted in `counts`. Negative: this is not a Zeek log, or not this one; it
+ * stays so. */
 struct err;
 long hunt_lines_take(struct hunt_lines *lines, const char *text, size_t size,
                      const struct hunt_record **out, struct hunt_read_counts *counts,

@@ -36,9 +36,10 @@ struct rita_row {
     struct hunt_prevalence prevalence;
     int64_t first_seen; /* s */
     uint32_t n_missing_host, n_mime_mismatches;
-    char rare_signatures[256];
-    char ports[512];     /* "443:tcp:ssl, ..." */
-    char modifiers[512]; /* "prevalence:0.15, ..." as its CSV has them */
+    char rare_signatures[160];
+    char ports[256];     /* "443:tcp:ssl,80:tcp:http" */
+    char modifiers[256]; /* "rare_signature:curl/7.58.0,mime_type_mismatch:3" */
+    bool exact, rolling; /* of rita_options */
 };
 
 /* Rows sorted as RITA sorts them; the caller frees them. */
@@ -49,8 +50,7 @@ int rita_rows(const struct hunt_judge *judge, const struct rita_options *options
 void rita_csv(struct text *out, const struct hunt_judge *judge, const struct rita_row *rows,
               size_t n);
 
-/* The tables that only RITA's rows need (user agents and JA3 by source, MIME types, sub-domains).
- */
-extern const struct hunt hunt_rita;
+/* hunt_rita (list.h) keeps what only these rows need: user agents and JA3 by source, media types,
+ * names below each domain. It judges nothing by itself. */
 
 #endif

@@ -29,7 +29,11 @@ void hunt_settings_init(struct hunt_settings *settings)
 {
     static const char *const internal[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
                                            "fd00::/8"};
-    *settings = (struct hunt_settings){.window = (int64_t)24 * 3600 * 1000, .days = 8};
+    *settings = (struct hunt_settings){.window = (int64_t)24 * 3600 * 1000,
+                                       .days = 8,
+                                       .live = true,
+                                       .every = 10000000000,
+                                       .alert = HUNT_HIGH};
     for (size_t i = 0; i < sizeof internal / sizeof internal[0]; i++)
         add_prefix(&settings->scope, internal[i]);
     for (size_t i = 0; hunts[i]; i++) {

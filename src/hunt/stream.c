@@ -9,13 +9,13 @@
 #include <unistd.h>
 
 #include "hunt/inflate.h"
-#include "hunt/value.h"
 
 #define PACKED_SIZE (64u << 10)
 
-void stream_init(struct stream *stream, const struct files_one *file, const struct fields *fields)
+void stream_init(struct stream *stream, const struct files_one *file, const struct fields *fields,
+                 const struct marks *marks)
 {
-    *stream = (struct stream){.file = file, .all_fields = fields, .fd = -1};
+    *stream = (struct stream){.file = file, .all_fields = fields, .marks = marks, .fd = -1};
     columns_init(&stream->columns);
     if (file->named)
         stream->fields = &fields[file->name.log];
@@ -205,33 +205,17 @@ static bool make_room(char **at, size_t *capacity, size_t size)
     return true;
 }
 
-/* The hash of so many first bytes, which are in `head`. */
-static uint64_t hash_head(const struct stream *stream, uint32_t n)
-{
-    return n == 0 ? 0 : value_hash(str_make(stream->head, n));
-}
-
-static bool fits(const struct stream *stream, const struct hunt_mark *mark)
-{
-    return mark->n_hashed > 0 && mark->n_hashed <= stream->head_size &&
-           hash_head(stream, mark->n_hashed) == mark->beginning;
-}
-
 /* Where a run before left it: under its own name, or under one that it had then. */
 static void find_resume(struct stream *stream)
 {
-    const struct hunt_mark *found = NULL;
-    if (stream->mark && fits(stream, stream->mark)) {
-        found = stream->mark;
-    } else {
-        for (size_t i = 0; i < stream->n_adoptable; i++)
-            if (fits(stream, &stream->adoptable[i]) &&
-                (!found || stream->adoptable[i].offset > found->offset))
-                found = &stream->adoptable[i];
-    }
+    const struct hunt_mark *found =
+        stream->marks ? marks_find(stream->marks, stream->file, stream->fields->log, stream->head,
+                                   stream->head_size)
+                      : NULL;
     /* A plain file that shrank was written anew. */
     if (found && !stream->inflate && !stream->file->stream && stream->file->size < found->offset)
         found = NULL;
+    stream->resumed = found;
     stream->resume = found ? found->offset : 0;
 }
 
@@ -246,8 +230,8 @@ static bool fill(struct stream *stream, struct block *block, size_t up_to)
         }
         if (n == 0 && stream->at_end)
             return false;
-        if (stream->head_size < STREAM_HASHED) {
-            size_t room = STREAM_HASHED - stream->head_size;
+        if (stream->head_size < MARKS_HASHED) {
+            size_t room = MARKS_HASHED - stream->head_size;
             size_t more = (size_t)n < room ? (size_t)n : room;
             memcpy(stream->head + stream->head_size, block->text + block->size, more);
             stream->head_size += (uint32_t)more;
@@ -284,13 +268,25 @@ static bool keep_rest(struct stream *stream, struct block *block, size_t size)
     return true;
 }
 
+static size_t last_line_end(const struct block *block)
+{
+    const char *end = block->size ? memrchr(block->text, '\n', block->size) : NULL;
+    return end ? (size_t)(end - block->text) + 1 : 0;
+}
+
 /* Drops the lines that were read before; true: there are more of them. */
 static bool pass_over(struct stream *stream, struct block *block)
 {
     if (stream->offset >= stream->resume || block->result < 0)
         return false;
     uint64_t old = stream->resume - stream->offset;
-    size_t n = old < block->size ? (size_t)old : block->size;
+    size_t n = (size_t)old;
+    if (old > block->size) {
+        /* A header line is not to be torn. */
+        n = last_line_end(block);
+        if (n == 0)
+            n = block->size;
+    }
     block->result = columns_scan(&stream->columns, stream->fields, block->text, n, &block->err);
     if (block->result < 0)
         return false;
@@ -318,12 +314,6 @@ static void drop_long(struct stream *stream, struct block *block)
     memmove(block->text, block->text + n, block->size - n);
     block->size -= n;
     stream->offset += n;
-}
-
-static size_t last_line_end(const struct block *block)
-{
-    const char *end = block->size ? memrchr(block->text, '\n', block->size) : NULL;
-    return end ? (size_t)(end - block->text) + 1 : 0;
 }
 
 static void out_of_memory(struct block *block)
@@ -364,7 +354,7 @@ void stream_next(struct stream *stream, struct block *block)
     block->result = 0;
     block->err.text[0] = '\0';
     block->last = block->partial = false;
-    block->parsed.n = 0;
+    parsed_clear(&block->parsed);
     if (!make_room(&block->text, &block->capacity,
                    (stream->rest_size > STREAM_BLOCK ? stream->rest_size : STREAM_BLOCK) + 1)) {
         out_of_memory(block);
@@ -382,8 +372,8 @@ void stream_next(struct stream *stream, struct block *block)
     if (block->result == 0)
         read_lines(stream, block);
     size_t size = last_line_end(block);
-    if (block->result == 0 && stream->at_end && size == 0) {
-        block->partial = block->size > 0;
+    if (block->result == 0 && stream->at_end && (size == 0 || size == block->size)) {
+        block->partial = block->size > size;
         block->last = true;
         size = block->size;
     }
@@ -394,22 +384,50 @@ void stream_next(struct stream *stream, struct block *block)
     if (block->result == 0 && stream->fields)
         block->result =
             columns_scan(&stream->columns, stream->fields, block->text, size, &block->err);
-    if (!block->partial)
-        stream->offset += size;
+    stream->offset += size;
+    block->end = stream->offset;
     block->last |= block->result < 0;
     block->disk = stream->disk - disk;
 }
 
-bool stream_mark(const struct stream *stream, struct hunt_mark *out)
+void block_parse(struct block *block, bool may_grow, int64_t since)
 {
-    uint32_t n = stream->head_size;
-    if (stream->offset < n)
-        n = (uint32_t)stream->offset;
+    struct parsed *parsed = &block->parsed;
+    size_t n = 0;
+    if (block->result < 0 || !block->fields)
+        return;
+    size_t size = block->size;
+    if (block->partial) {
+        bool json = block->columns.format == COLUMNS_JSON;
+        bool whole = json ? block->text[block->size - 1] == '}' : !may_grow;
+        if (!whole)
+            return;
+        block->columns.strict = true;
+        block->text[size++] = '\n'; /* there is always room for it */
+    }
+    block->result =
+        parse_lines(&block->columns, block->fields, block->text, size, parsed, &block->err);
+    if (block->partial) {
+        block->partial = block->result < 0 || parsed->n_bad > 0;
+        if (block->partial)
+            parsed_clear(parsed);
+    }
+    if (since == 0)
+        return;
+    for (size_t i = 0; i < parsed->n; i++)
+        if (parsed->records[i].ts >= since)
+            parsed->records[n++] = parsed->records[i];
+    parsed->n = n;
+}
+
+bool stream_mark(const struct stream *stream, uint64_t end, struct hunt_mark *out)
+{
+    uint32_t n = end < stream->head_size ? (uint32_t)end : stream->head_size;
     *out = (struct hunt_mark){.path = strdup(stream->file->path),
-                              .offset = stream->offset,
+                              .offset = end,
                               .size = stream->file->size,
                               .modified = stream->file->modified,
-                              .beginning = hash_head(stream, n),
+                              .beginning = marks_hash(stream->head, n),
                               .n_hashed = n};
     return out->path != NULL;
 }

@@ -13,7 +13,14 @@ struct timing_event {
     uint32_t up, down;
 };
 
-enum timing_kind { TIMING_NONE, TIMING_TIMER, TIMING_TWO_TIMERS, TIMING_CLOCK, TIMING_FAST };
+enum timing_kind {
+    TIMING_NONE,
+    TIMING_TIMER,
+    TIMING_TWO_TIMERS,
+    TIMING_CLOCK, /* the same minute of the hour, though not of every hour */
+    TIMING_FAST,  /* a period below 5 s */
+    TIMING_RAMP,  /* each wait is longer than the last by a step, `period` */
+};
 
 struct timing {
     double score;      /* 0 to 1: 1 is a timer beyond doubt */

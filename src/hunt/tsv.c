@@ -120,7 +120,7 @@ static int end_line(struct columns *columns, struct parse *parse, struct line *l
         return 0;
     }
     /* A last column that is missing is unset: some shippers and scripts lose it. */
-    if (line->n != columns->n && line->n + 1 != columns->n) {
+    if (line->n != columns->n && (line->n + 1 != columns->n || columns->strict)) {
         (void)parse_bad(parse, NULL,
                         line->n < columns->n ? "has too few columns" : "has too many columns");
         return 0;

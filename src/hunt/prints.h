@@ -1,0 +1,70 @@
+/* By what clients and servers are known: fingerprints of TLS and SSH, and user agents. Kept for the
+ * hunts `client` (rare ones) and `intel` (known-bad ones), the latter of which takes them. */
+#ifndef HUNT_PRINTS_H
+#define HUNT_PRINTS_H
+
+#include "hunt/hunt.h"
+
+enum print_kind {
+    PRINT_JA3,
+    PRINT_JA4,
+    PRINT_HASSH,
+    PRINT_AGENT,        /* a user agent; the text "" is of requests without one */
+    PRINT_JA3S,         /* of servers, and kept by the client that saw it */
+    PRINT_HASSH_SERVER, /* so too */
+    PRINT_KINDS,
+};
+extern const char *const print_names[PRINT_KINDS]; /* "JA3" ... */
+
+/* Who has it, towards whom. */
+#define PRINT_NAMES 4
+struct print_key {
+    book_name print; /* 0: the empty user agent */
+    struct hunt_host src;
+    uint32_t kind;
+};
+struct print_value {
+    int64_t first, last; /* ms */
+    uint64_t n;
+    struct hunt_host dst; /* the first */
+    uint32_t n_dsts;      /* 2: others too */
+    uint16_t port;        /* of the first */
+    uint16_t n_names;     /* different ones; above PRINT_NAMES: more than those */
+    book_name names[PRINT_NAMES];
+    uint64_t n_failed; /* TLS that was not established, SSH that did not get in */
+    uint32_t touched;
+    uint32_t unused;
+};
+extern const struct book_table print_table;
+
+/* How many hosts have it: exact for one and two. */
+struct print_hosts_key {
+    book_name print;
+    uint32_t kind, unused;
+};
+struct print_hosts_value {
+    uint32_t n;
+    struct hunt_host first;
+};
+extern const struct book_table print_hosts_table;
+
+/* A host that has any of the kind. */
+struct print_client_key {
+    struct hunt_host src;
+    uint32_t kind;
+};
+struct print_client_value {
+    int64_t first, last; /* ms */
+    uint64_t n;
+    uint32_t n_prints;
+    uint8_t has_browser; /* user agents: one of a browser */
+    uint8_t unused[3];
+};
+extern const struct book_table print_client_table;
+
+#define PRINT_LOGS                                                                                 \
+    (HUNT_LOG_BIT(HUNT_SSL) | HUNT_LOG_BIT(HUNT_QUIC) | HUNT_LOG_BIT(HUNT_HTTP) |                  \
+     HUNT_LOG_BIT(HUNT_SSH))
+void prints_take(const struct hunt_take *take, const struct hunt_record *record);
+
+#endif

@@ -1,0 +1,81 @@
+/* A clock on the wall: check-ins at the same minute of the hour, though not in every hour, so that
+ * the intervals are all kinds of multiples. The phases of a round period are put on a circle; where
+ * there is no clock, n of them have a mean vector of squared length Z / n, and Z is above z with
+ * probability exp(-z) (Rayleigh). Check-ins of one turn of the clock count as one, at their mean:
+ * what a person does within a few minutes is not many independent witnesses. */
+#include "hunt/timing_fit.h"
+
+#include <math.h>
+
+static const double periods[] = {30,   60,   120,  180,  240,   300,   600,   720,  900,
+                                 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800};
+#define N_PERIODS    (sizeof(periods) / sizeof(*periods))
+#define CLOCK_LEAST  8 /* turns with a check-in */
+#define CLOCK_ANGLES 128
+#define CLOCK_POINTS 4000 /* check-ins that are looked at */
+/* A probability is not a likelihood ratio: what the unknown phase and width would cost. */
+#define CLOCK_PRICE 6
+
+/* Sines of all angles to a 128th of a turn, which is finer than what is told apart. */
+struct circle {
+    float x[CLOCK_ANGLES], y[CLOCK_ANGLES];
+};
+
+static double clock_evidence(const struct circle *circle, const double *t, size_t n, double period)
+{
+    double x = 0;
+    double y = 0;
+    double turn_x = 0;
+    double turn_y = 0;
+    double n_turns = 0;
+    double turn = -1;
+    for (size_t i = 0; i <= n; i++) {
+        double now = i < n ? floor(t[i] / period) : -2;
+        if (now != turn) {
+            double length = sqrt(turn_x * turn_x + turn_y * turn_y);
+            if (length > 0) {
+                /* A turn full of check-ins points nowhere, and says nothing. */
+                x += turn_x / fmax(length, 1);
+                y += turn_y / fmax(length, 1);
+                n_turns++;
+            }
+            turn = now;
+            turn_x = turn_y = 0;
+        }
+        if (i < n) {
+            size_t angle = (size_t)((t[i] / period - now) * CLOCK_ANGLES) % CLOCK_ANGLES;
+            turn_x += (double)circle->x[angle];
+            turn_y += (double)circle->y[angle];
+        }
+    }
+    if (n_turns < CLOCK_LEAST)
+        return 0;
+    double z = (x * x + y * y) / n_turns;
+    /* The second term of the series: exp(-z) is too small for few turns. */
+    return z - log1p(fmax((2 * z - z * z) / (4 * n_turns), -0.5));
+}
+
+double timing_fit_clock(const double *t, size_t n, double resolution, double *out_period)
+{
+    double best = 0;
+    *out_period = 0;
+    if (n < CLOCK_LEAST)
+        return 0;
+    if (n > CLOCK_POINTS)
+        n = CLOCK_POINTS;
+    struct circle circle;
+    for (int i = 0; i < CLOCK_ANGLES; i++) {
+        circle.x[i] = (float)cos(6.283185307179586 * i / CLOCK_ANGLES);
+        circle.y[i] = (float)sin(6.283185307179586 * i / CLOCK_ANGLES);
+    }
+    for (size_t k = 0; k < N_PERIODS; k++) {
+        if (periods[k] < 20 * resolution || t[n - 1] - t[0] < CLOCK_LEAST * periods[k])
+            continue;
+        double evidence = clock_evidence(&circle, t, n, periods[k]);
+        if (evidence > best) {
+            best = evidence;
+            *out_period = periods[k];
+        }
+    }
+    return best > 0 ? best - log((double)N_PERIODS) - CLOCK_PRICE : 0;
+}
