@@ -1,4 +1,6 @@
 /* One line for each hunt; no guard: included with different HUNT. */
+HUNT(beacon)
+HUNT(failed_beacon)
 HUNT(exfil)
 HUNT(lateral)
 HUNT(long)
