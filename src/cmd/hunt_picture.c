@@ -98,9 +98,13 @@ static void count_in(uint32_t *count, uint32_t *most)
 static void count_bins(struct picture *p, int64_t begin, int64_t end, size_t *steps)
 {
     double length = p->to > p->from ? (double)(p->to - p->from) : 1;
+    if (end < p->from)
+        return;
+    if (begin < p->from)
+        begin = p->from;
     int first = (int)((double)(begin - p->from) / length * PICTURE_BINS);
     int last = (int)((double)(end - p->from) / length * PICTURE_BINS);
-    for (int bin = first < 0 ? 0 : first; bin <= last || bin == first; bin++) {
+    for (int bin = first; bin <= last || bin == first; bin++) {
         count_in(&p->bins[bin < PICTURE_BINS ? bin : PICTURE_BINS - 1], &p->bins_most);
         if (bin + 1 >= PICTURE_BINS || *steps == 0)
             break;

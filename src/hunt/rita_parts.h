@@ -44,7 +44,11 @@ struct rita_name_value {
     book_name cut;         /* as RITA cuts it */
     int64_t last;
     uint64_t n;
-    uint32_t resolvers[RITA_RESOLVERS]; /* internal ones that were asked: rita_host_tag; 0: none */
+    /* Internal ones that were asked; tag 0: none. */
+    struct rita_resolver {
+        uint32_t tag;  /* rita_host_tag */
+        uint32_t last; /* minutes since the epoch */
+    } resolvers[RITA_RESOLVERS];
 };
 extern const struct book_table rita_name_table;
 

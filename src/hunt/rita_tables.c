@@ -22,13 +22,16 @@ static void merge_nothing(void *into, const void *from)
     (void)from;
 }
 
-static void add_resolver(struct rita_name_value *value, uint32_t tag)
+static void add_resolver(struct rita_name_value *value, uint32_t tag, uint32_t last)
 {
     for (unsigned i = 0; i < RITA_RESOLVERS; i++) {
-        if (value->resolvers[i] == 0)
-            value->resolvers[i] = tag;
-        if (value->resolvers[i] == tag)
-            return;
+        struct rita_resolver *resolver = &value->resolvers[i];
+        if (resolver->tag != 0 && resolver->tag != tag)
+            continue;
+        resolver->tag = tag;
+        if (last > resolver->last)
+            resolver->last = last;
+        return;
     }
 }
 
@@ -39,8 +42,8 @@ static void merge_name(void *into_value, const void *from_value)
     if (from->last > into->last)
         into->last = from->last;
     into->n += from->n;
-    for (unsigned i = 0; i < RITA_RESOLVERS && from->resolvers[i] != 0; i++)
-        add_resolver(into, from->resolvers[i]);
+    for (unsigned i = 0; i < RITA_RESOLVERS && from->resolvers[i].tag != 0; i++)
+        add_resolver(into, from->resolvers[i].tag, from->resolvers[i].last);
 }
 
 static void merge_domain(void *into_value, const void *from_value)
@@ -157,6 +160,12 @@ struct str rita_cut(struct str name)
 static int64_t ms_of(int64_t ns)
 {
     return ns >= 0 ? ns / 1000000 : (ns - 999999) / 1000000;
+}
+
+static uint32_t minute_of(int64_t ns)
+{
+    int64_t minute = ns / 60000000000;
+    return minute < 0 ? 0 : minute > UINT32_MAX ? UINT32_MAX : (uint32_t)minute;
 }
 
 static struct str lower(struct str text, char room[NAME_MAX_LEN])
@@ -312,7 +321,8 @@ static void take_dns(const struct hunt_take *take, const struct hunt_record *rec
     if (value->registrable != value->cut)
         take_querier(take->book, value->registrable, record);
     if (hunt_is_internal(take->scope, &record->resp.addr))
-        add_resolver(value, rita_host_tag(rita_host_id(take->book, &record->resp)));
+        add_resolver(value, rita_host_tag(rita_host_id(take->book, &record->resp)),
+                     minute_of(record->ts));
 }
 
 static void rita_take(const struct hunt_take *take, const struct hunt_record *record)
