@@ -81,7 +81,7 @@ static const struct trace {
 /* ---- what is kept ---- */
 
 struct cert_key {
-    book_name print; /* fingerprint, or the file's id in older logs */
+    book_name print; /* fingerprint; of older logs, which have none, subject and issuer */
 };
 struct cert_value {
     int64_t first, last;           /* ms */
@@ -118,8 +118,7 @@ static const struct book_table cert_table = {
 /* Who was shown which, by whom. */
 struct shown_key {
     struct hunt_host src, dst;
-    book_name print; /* 0: not said */
-    book_name subject;
+    book_name print; /* as in cert_key */
     uint16_t port;
     uint16_t unused[3];
 };
@@ -127,7 +126,7 @@ struct shown_value {
     int64_t first, last; /* ms */
     uint64_t n;
     book_name name; /* that was asked for first; 0: none */
-    book_name issuer, validation;
+    book_name subject, issuer, validation;
     uint32_t n_established;
     uint32_t touched;
 };
@@ -139,6 +138,7 @@ static void merge_shown(void *at, const void *other)
     tell_merge_times(&into->first, &into->last, into->n, from->first, from->last, from->n);
     if (into->n == 0) {
         into->name = from->name;
+        into->subject = from->subject;
         into->issuer = from->issuer;
         into->validation = from->validation;
     }
@@ -177,11 +177,32 @@ static int64_t ms_or_unset(int64_t ns)
     return ns == HUNT_UNSET ? HUNT_UNSET : tell_ms(ns);
 }
 
+/* Older logs know a certificate by the file it came in, another one each time: there it is known by
+ * what it says. */
+static book_name print_of(struct book *book, struct str print, struct str subject,
+                          struct str issuer)
+{
+    uint32_t n = 0;
+    while (n < print.len &&
+           ((print.at[n] >= '0' && print.at[n] <= '9') ||
+            (str_lower_char(print.at[n]) >= 'a' && str_lower_char(print.at[n]) <= 'f')))
+        n++;
+    if (n == print.len && n >= 32)
+        return book_hash(book, print);
+    if (subject.len == 0)
+        return 0;
+    char text[1024];
+    int len = snprintf(text, sizeof text, "%.*s\n%.*s", (int)str_upto(subject, 500).len, subject.at,
+                       (int)str_upto(issuer, 500).len, issuer.at ? issuer.at : "");
+    return book_hash(book, str_make(text, (size_t)len));
+}
+
 static void take_cert(const struct hunt_take *take, const struct hunt_record *record)
 {
-    if (record->x509.fingerprint.len == 0)
+    struct cert_key key = {.print = print_of(take->book, record->x509.fingerprint,
+                                             record->x509.subject, record->x509.issuer)};
+    if (key.print == 0)
         return;
-    struct cert_key key = {.print = book_text(take->book, record->x509.fingerprint)};
     struct cert_value *value = book_at(take->book, &cert_table, &key, NULL);
     if (!value)
         return;
@@ -207,14 +228,12 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     struct str chain = record->ssl.cert_chain;
     const char *comma = chain.len > 0 ? memchr(chain.at, ',', chain.len) : NULL;
     struct str print = comma ? str_upto(chain, (size_t)(comma - chain.at)) : chain;
-    if (!record->has_ends || (print.len == 0 && record->ssl.subject.len == 0) ||
+    book_name known = print_of(take->book, print, record->ssl.subject, record->ssl.issuer);
+    if (!record->has_ends || known == 0 ||
         hunt_way(take->scope, &record->orig.addr, &record->resp.addr) == HUNT_IN)
         return;
-    struct shown_key key = {.src = record->orig,
-                            .dst = record->resp,
-                            .print = book_text(take->book, print),
-                            .subject = book_text(take->book, record->ssl.subject),
-                            .port = record->resp_port};
+    struct shown_key key = {
+        .src = record->orig, .dst = record->resp, .print = known, .port = record->resp_port};
     struct shown_value *value = book_at(take->book, &shown_table, &key, NULL);
     if (!value)
         return;
@@ -222,6 +241,7 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     if (value->n++ == 0) {
         char buffer[256];
         value->name = book_text(take->book, look_name(record->ssl.server_name, buffer));
+        value->subject = book_text(take->book, record->ssl.subject);
         value->issuer = book_text(take->book, record->ssl.issuer);
         value->validation = book_text(take->book, record->ssl.validation);
     }
@@ -364,9 +384,8 @@ static void gather(const struct hunt_judge *judge, const struct shown_key *key,
 {
     memset(out, 0, sizeof *out);
     struct cert_key cert_key = {.print = key->print};
-    out->has_cert =
-        key->print != 0 && books_find(&judge->books, &cert_table, &cert_key, &out->cert);
-    book_name subject = out->has_cert && out->cert.subject ? out->cert.subject : key->subject;
+    out->has_cert = books_find(&judge->books, &cert_table, &cert_key, &out->cert);
+    book_name subject = out->has_cert && out->cert.subject ? out->cert.subject : value->subject;
     book_name issuer = out->has_cert && out->cert.issuer ? out->cert.issuer : value->issuer;
     out->subject = subject ? books_text(&judge->books, subject) : STR("");
     out->issuer = issuer ? books_text(&judge->books, issuer) : STR("");

@@ -7,7 +7,7 @@
 #include "hunt/unique.h"
 
 #define TUNNEL_FEW   8  /* that have their place in the value */
-#define TUNNEL_PARTS 16 /* in which many names are counted */
+#define TUNNEL_PARTS 32 /* in which many names are counted */
 
 struct dns_tunnel_settings {
     uint32_t burst_names; /* different names of one domain in ten minutes */

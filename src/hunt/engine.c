@@ -167,28 +167,32 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
         int64_t of = ms / 86400000 - (ms % 86400000 < 0);
         if (!day || day->day != of || i % 1024 == 0)
             day = days_at(&engine->days, of);
-        if (!day) {
-            engine->days.n_late++;
+        if (!day)
             continue;
-        }
-        days_count(day, ms);
+        /* A notice is written when somebody looks, which may be years after: where a few of them
+         * are all there is of a day, that is not the newest. */
+        if (record->log != HUNT_NOTICE && record->log != HUNT_CAPTURE_LOSS)
+            days_count(day, ms);
         take(engine, day->book, record);
     }
 }
 
 static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int64_t *out_oldest)
 {
-    unsigned first, n = days_judged(&engine->days, &first);
-    int64_t newest = 0, oldest = 0;
-    for (unsigned i = 0; i < n; i++) {
-        const struct day *day = &engine->days.at[first + i];
-        engine->books[i] = day->book;
-        newest = i == 0 || day->max > newest ? day->max : newest;
-        oldest = i == 0 || day->min < oldest ? day->min : oldest;
+    bool is_judged[DAYS_MAX + DAYS_SPARE + 1];
+    unsigned last;
+    struct books books = {.at = engine->books};
+    *out_newest = *out_oldest = 0;
+    (void)days_judged(&engine->days, is_judged, &last);
+    for (unsigned i = 0; i < engine->days.n; i++) {
+        const struct day *day = &engine->days.at[i];
+        if (!is_judged[i])
+            continue;
+        *out_newest = books.n == 0 || day->max > *out_newest ? day->max : *out_newest;
+        *out_oldest = books.n == 0 || day->min < *out_oldest ? day->min : *out_oldest;
+        engine->books[books.n++] = day->book;
     }
-    *out_newest = newest;
-    *out_oldest = oldest;
-    return (struct books){.at = engine->books, .n = n};
+    return books;
 }
 
 /* The others that have a book. */

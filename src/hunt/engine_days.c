@@ -46,18 +46,21 @@ size_t days_used(const struct days *days)
 
 /* ---- which are judged ---- */
 
-/* The newest that is judged, by index. */
-static unsigned newest(const struct days *days)
+static uint64_t share_of(const struct days *days)
 {
     uint64_t total = 0;
-    unsigned at = 0;
-    for (unsigned i = 0; i < days->n; i++) {
+    for (unsigned i = 0; i < days->n; i++)
         total += days->at[i].weight;
+    return total < 400 ? 4 : total > 25600 ? 256 : total / 100;
+}
+
+/* The newest that is judged, by index. */
+static unsigned newest(const struct days *days, uint64_t share)
+{
+    unsigned at = 0;
+    for (unsigned i = 0; i < days->n; i++)
         if (days->at[i].weight > days->at[at].weight)
             at = i;
-    }
-    uint64_t share = total / 100;
-    share = share < 4 ? 4 : share > 256 ? 256 : share;
     for (unsigned i = at + 1; i < days->n; i++) {
         uint64_t together = days->at[i].weight;
         for (unsigned k = i + 1; k < days->n && days->at[k].day == days->at[k - 1].day + 1; k++)
@@ -68,53 +71,75 @@ static unsigned newest(const struct days *days)
     return at;
 }
 
-unsigned days_judged(const struct days *days, unsigned *out_first)
+unsigned days_judged(const struct days *days, bool out[DAYS_MAX + DAYS_SPARE + 1],
+                     unsigned *out_newest)
 {
-    *out_first = 0;
+    unsigned n = 0;
+    memset(out, 0, (DAYS_MAX + DAYS_SPARE + 1) * sizeof *out);
+    *out_newest = 0;
     if (days->n == 0)
         return 0;
-    unsigned last = newest(days), first = last;
-    while (first > 0 && days->at[last].day - days->at[first - 1].day < days->max)
-        first--;
-    *out_first = first;
-    return last - first + 1;
+    uint64_t share = share_of(days);
+    *out_newest = newest(days, share);
+    int64_t last = days->at[*out_newest].day;
+    for (unsigned i = *out_newest + 1; i > 0 && n < days->max; i--) {
+        const struct day *day = &days->at[i - 1];
+        out[i - 1] = last - day->day < days->max || day->weight >= share;
+        n += out[i - 1];
+    }
+    return n;
 }
 
 void days_strays(const struct days *days, uint64_t *out_early, uint64_t *out_late)
 {
-    unsigned first, n = days_judged(days, &first);
+    bool judged[DAYS_MAX + DAYS_SPARE + 1];
+    unsigned last;
+    (void)days_judged(days, judged, &last);
     *out_early = days->n_early;
     *out_late = days->n_late;
-    for (unsigned i = 0; i < first; i++)
-        *out_early += days->at[i].n;
-    for (unsigned i = first + n; i < days->n; i++)
-        *out_late += days->at[i].n;
+    for (unsigned i = 0; i < days->n; i++) {
+        if (judged[i])
+            continue;
+        if (i < last)
+            *out_early += days->at[i].n;
+        else
+            *out_late += days->at[i].n;
+    }
 }
 
 /* ---- room ---- */
 
-static void drop_counted(struct days *days, unsigned i, bool early)
+/* One that is not judged: with the fewest records, or the first. */
+static unsigned victim_of(const struct days *days, bool smallest, bool *out_judged)
 {
-    if (early)
+    bool judged[DAYS_MAX + DAYS_SPARE + 1];
+    unsigned last, victim = UINT32_MAX;
+    (void)days_judged(days, judged, &last);
+    for (unsigned i = 0; i < days->n; i++)
+        if (!judged[i] &&
+            (victim == UINT32_MAX || (smallest && days->at[i].weight < days->at[victim].weight)))
+            victim = i;
+    *out_judged = victim == UINT32_MAX;
+    return *out_judged ? 0 : victim;
+}
+
+static void drop_counted(struct days *days, unsigned i)
+{
+    bool judged[DAYS_MAX + DAYS_SPARE + 1];
+    unsigned last;
+    (void)days_judged(days, judged, &last);
+    if (i < last)
         days->n_early += days->at[i].n;
     else
         days->n_late += days->at[i].n;
     drop(days, i);
 }
 
-/* Days that went by are not early: their records were judged. What nobody judged is counted. */
 static void make_place(struct days *days)
 {
-    while (days->n >= days->max + DAYS_SPARE) {
-        unsigned first, n = days_judged(days, &first), least = UINT32_MAX;
-        for (unsigned i = 0; i < days->n; i++)
-            if ((i < first || i >= first + n) &&
-                (least == UINT32_MAX || days->at[i].n < days->at[least].n))
-                least = i;
-        if (least == UINT32_MAX)
-            least = 0;
-        drop_counted(days, least, least < first);
-    }
+    bool judged;
+    while (days->n >= days->max + DAYS_SPARE)
+        drop_counted(days, victim_of(days, true, &judged));
 }
 
 /* The newest grow first: where there is no room for them the oldest goes, and is said. */
@@ -122,11 +147,11 @@ static void share_memory(struct days *days)
 {
     size_t used = days_used(days);
     while (days->n > 1 && used > days->memory - days->memory / 8) {
-        unsigned first, n = days_judged(days, &first);
-        unsigned victim = first > 0 || n == 1 ? (first > 0 ? 0 : days->n - 1) : first;
-        days->n_dropped += victim == first;
+        bool judged;
+        unsigned victim = victim_of(days, false, &judged);
         used -= book_used(days->at[victim].book);
-        drop(days, victim);
+        days->n_dropped += judged;
+        drop_counted(days, victim);
     }
     size_t left = days->memory > used ? days->memory - used : 0;
     for (unsigned i = 0; i < days->n; i++)
@@ -152,6 +177,31 @@ struct day *days_find(struct days *days, int64_t day)
     return NULL;
 }
 
+/* To make and to throw away a book for each line of a log that is full of wrong times would take
+ * long: where there is no free place, a day far from the others gets one with its fourth record. */
+static bool is_welcome(struct days *days, int64_t day)
+{
+    bool judged[DAYS_MAX + DAYS_SPARE + 1];
+    unsigned last;
+    if (days->n < days->max + DAYS_SPARE)
+        return true;
+    (void)days_judged(days, judged, &last);
+    int64_t away = day - days->at[last].day;
+    if (away > -(int64_t)days->max && away <= days->max)
+        return true;
+    unsigned slot = (unsigned)((uint64_t)day % DAYS_FAR);
+    if (days->far[slot].day != day)
+        days->far[slot].n = 0;
+    days->far[slot].day = day;
+    if (++days->far[slot].n >= 4)
+        return true;
+    if (away > 0)
+        days->n_late++;
+    else
+        days->n_early++;
+    return false;
+}
+
 struct day *days_at(struct days *days, int64_t day)
 {
     if (days->until_size == 0) {
@@ -162,9 +212,13 @@ struct day *days_at(struct days *days, int64_t day)
     struct day *found = days_find(days, day);
     if (found)
         return found;
+    if (!is_welcome(days, day))
+        return NULL;
     make_place(days);
     size_t used = days_used(days);
     struct book *book = book_new(day, days->memory > used ? days->memory - used : 0, days->secret);
+    if (!book)
+        days->n_late++;
     return book ? insert(days, book) : NULL;
 }
 

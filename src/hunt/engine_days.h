@@ -4,8 +4,9 @@
  * Any day of which a record comes gets a book, a few more of them than are kept. The newest day is
  * found from the day with the most records on: the next day follows by itself, one after a gap only
  * when it has its share (a hundredth of all records, from 4 to 256 of them are enough). The days
- * that are judged are so many up to the newest; the others' records are counted as early or late,
- * and their books go, the smallest first, when there is no room for another. */
+ * that are judged are so many up to the newest; those that are further away from it than their
+ * number only when they have their share. The others' records are counted as early or late, and
+ * their books go, the smallest first, when there is no room for another. */
 #ifndef HUNT_ENGINE_DAYS_H
 #define HUNT_ENGINE_DAYS_H
 
@@ -13,6 +14,7 @@
 
 #define DAYS_SPARE 4
 #define DAYS_MAX   64
+#define DAYS_FAR   64
 
 struct day {
     struct book *book;
@@ -29,6 +31,11 @@ struct days {
     size_t memory;       /* of all */
     unsigned until_size; /* records until sizes are looked at again */
     uint64_t n_early, n_late, n_dropped;
+    /* Far days for which there was no room: of the last ones, how many records came. */
+    struct {
+        int64_t day;
+        uint32_t n;
+    } far[DAYS_FAR];
     struct book_refused refused; /* of books that are gone */
 
     /* A book that goes is said before. */
@@ -38,15 +45,17 @@ struct days {
 
 void days_init(struct days *days, unsigned max, size_t memory, uint64_t secret);
 void days_done(struct days *days);
-/* The day's, made where there is none; NULL: no memory. Valid until the next days_at. */
+/* The day's, made where there is none. NULL: the record is left out, and was counted, as there is
+ * no room for a day far from the others, or no memory. Valid until the next days_at. */
 struct day *days_at(struct days *days, int64_t day);
 struct day *days_find(struct days *days, int64_t day);
 /* Takes the book over. */
 void days_add(struct days *days, struct book *book);
 /* Counts a record. */
 void days_count(struct day *day, int64_t ts);
-/* The first and the number of those that are judged. */
-unsigned days_judged(const struct days *days, unsigned *out_first);
+/* Says by index which are judged, and the newest of them; gives their number. */
+unsigned days_judged(const struct days *days, bool out[DAYS_MAX + DAYS_SPARE + 1],
+                     unsigned *out_newest);
 /* Records that came for days that are not judged, now. */
 void days_strays(const struct days *days, uint64_t *out_early, uint64_t *out_late);
 size_t days_used(const struct days *days);

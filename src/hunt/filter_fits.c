@@ -44,9 +44,9 @@ static bool number_of(const struct finding *f, const char *const *names, double 
 /* What a key that is a number looks at; false: the finding has none. */
 static bool value_of(const struct finding *f, int key, double *out)
 {
-    static const char *const durations[] = {"duration_s", "total_duration_s", NULL};
+    static const char *const durations[] = {"total_s", "span_s", NULL};
     static const char *const periods[] = {"period_s", NULL};
-    static const char *const subdomains[] = {"subdomains", "unique_names", NULL};
+    static const char *const subdomains[] = {"names", NULL};
     switch (key) {
     case KEY_SEVERITY:
     case KEY_SCORE:

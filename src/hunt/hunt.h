@@ -57,8 +57,8 @@ extern const struct hunt *const hunts[]; /* ended by NULL; in the order of list.
 
 /* ---- what is known of the world (world.c), made once before the judging ---- */
 
-/* Internal hosts that contacted the address, or asked for or contacted the name; and all of them.
- */
+/* Internal hosts that contacted the address, or asked for or contacted the name; and all of them:
+ * for names and addresses outside, all that ask for names or talk to others, as RITA counts. */
 struct hunt_prevalence {
     uint32_t n, of;
 };

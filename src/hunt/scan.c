@@ -256,6 +256,8 @@ static double scan_score(double n, uint32_t ways)
 static bool scan_weigh(const struct scan_settings *settings, struct scan_item *item)
 {
     const struct scan_value *value = &item->value;
+    /* An estimate may be above what came at all. */
+    item->n = fmin(distinct_count(&value->failed), (double)value->n_failed);
     const struct {
         double n;
         uint32_t limit;
@@ -264,9 +266,8 @@ static bool scan_weigh(const struct scan_settings *settings, struct scan_item *i
         {value->minute.most, settings->in_minute, "within a minute"},
         {value->five.most, settings->in_five, "within five minutes"},
         {value->hour.most, settings->in_hour, "within an hour"},
-        {distinct_count(&value->failed), settings->in_day, "in the window, slowly"},
+        {item->n, settings->in_day, "in the window, slowly"},
     };
-    item->n = distinct_count(&value->failed);
     item->pace = NULL;
     for (size_t i = 0; i < sizeof(paces) / sizeof(paces[0]) && !item->pace; i++) {
         /* What is counted in a stretch are differences of an estimate: never more than all. */

@@ -73,7 +73,8 @@ static struct world_count *count_at(struct world_counts *counts, uint64_t key)
 struct making {
     struct hunt_world *world;
     const struct hunt_judge *judge;
-    struct world_counts hosts; /* internal ones; `n` is not used */
+    struct world_counts hosts;  /* internal ones; `n`: 1 for those that look outside */
+    uint32_t n_looking_outside; /* with RITA's meaning: that ask for names, or talk to others */
 };
 
 static bool in_window(const struct making *making, int64_t first, int64_t last)
@@ -81,9 +82,13 @@ static bool in_window(const struct making *making, int64_t first, int64_t last)
     return last >= making->judge->from && first <= making->judge->to;
 }
 
-static void add_host(struct making *making, const struct hunt_host *host)
+static void add_host(struct making *making, const struct hunt_host *host, bool looks_outside)
 {
-    (void)count_at(&making->hosts, world_host_hash(host));
+    struct world_count *at = count_at(&making->hosts, world_host_hash(host));
+    if (!at || !looks_outside || at->n)
+        return;
+    at->n = 1;
+    making->n_looking_outside++;
 }
 
 static void add_known(struct world_counts *counts, uint64_t key, int64_t first, bool counts_here)
@@ -104,7 +109,7 @@ static void see_asked(void *with, const void *key_bytes, const void *value_bytes
     bool ours = hunt_is_internal(making->judge->scope, &key->src.addr);
     bool now = in_window(making, value->first, value->last);
     if (ours && now)
-        add_host(making, &key->src);
+        add_host(making, &key->src, true);
     add_known(&making->world->names, key->name, value->first, ours && now);
 }
 
@@ -129,9 +134,11 @@ static void see_pair(void *with, const void *key_bytes, const void *value_bytes)
     }
     add_known(&making->world->addresses, hash, sum->first, counts);
     if (now && sum->way != HUNT_OUTSIDE)
-        add_host(making, knows);
-    if (now && sum->way == HUNT_INSIDE)
-        add_host(making, known);
+        add_host(making, knows, sum->way != HUNT_INSIDE);
+    /* An address of ours that was tried and never answered is no host: a scan would make the
+     * network larger, and every destination rarer. */
+    if (now && sum->way == HUNT_INSIDE && sum->n + sum->n_open > sum->n_failed)
+        add_host(making, known, false);
 }
 
 /* ---- machines and networks ---- */
@@ -300,6 +307,7 @@ struct hunt_world *hunt_world_new(const struct hunt_judge *judge)
     books_each(&judge->books, &asked_table, 1, see_asked, &making);
     books_each(&judge->books, &pair_table, 1, see_pair, &making);
     world->n_hosts = (uint32_t)making.hosts.n;
+    world->n_looking_outside = making.n_looking_outside;
     world->lost = lost_of(judge, 0);
     bool ok = !making.hosts.failed && !world->names.failed && !world->addresses.failed &&
               make_machines(world, judge) && make_networks(world, judge);

@@ -11,13 +11,15 @@ struct hunt_prevalence hunt_prevalence_of(const struct hunt_judge *judge,
 {
     const struct world_count *count =
         world_count_find(&judge->world->addresses, world_host_hash(dst));
-    return (struct hunt_prevalence){count ? count->n : 0, judge->world->n_hosts};
+    return (struct hunt_prevalence){count ? count->n : 0, hunt_is_internal(judge->scope, &dst->addr)
+                                                              ? judge->world->n_hosts
+                                                              : judge->world->n_looking_outside};
 }
 
 struct hunt_prevalence hunt_prevalence_of_name(const struct hunt_judge *judge, book_name name)
 {
     const struct world_count *count = world_count_find(&judge->world->names, name);
-    return (struct hunt_prevalence){count ? count->n : 0, judge->world->n_hosts};
+    return (struct hunt_prevalence){count ? count->n : 0, judge->world->n_looking_outside};
 }
 
 const char *hunt_machine_of(const struct hunt_judge *judge, const struct hunt_host *host)

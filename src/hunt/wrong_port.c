@@ -212,11 +212,15 @@ static double score_of_nothing(const struct hunt_record *record, enum kind *out_
         return 0;
     switch (record->conn.state) {
     case HUNT_SF:
+    case HUNT_RSTO:
+    case HUNT_RSTR:
+        break;
     case HUNT_S1:
     case HUNT_S2:
     case HUNT_S3:
-    case HUNT_RSTO:
-    case HUNT_RSTR:
+        /* Cut by the end of the capture, mostly: what it was may not have been known yet. */
+        if (record->conn.duration < 60 * (int64_t)1000000000)
+            return 0;
         break;
     case HUNT_STATE_NONE:
     case HUNT_S0:
@@ -300,14 +304,16 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
     tell_title(&finding, key, service);
     double score = value->score / 1000.0;
     if (key->kind == KIND_ELSEWHERE)
-        finding_because(&finding, "%llu connections to port %u speak %.40s",
-                        (unsigned long long)value->n, (unsigned)key->port, tell_words(service).at);
+        finding_because(&finding, "%llu connection%s to port %u: %.40s",
+                        (unsigned long long)value->n, value->n == 1 ? "" : "s", (unsigned)key->port,
+                        tell_words(service).at);
     else
-        finding_because(&finding,
-                        "%llu connections to port %u, seen from their beginning, are of no known "
-                        "protocol: %llu bytes out, %llu in",
-                        (unsigned long long)value->n, (unsigned)key->port,
-                        (unsigned long long)value->up, (unsigned long long)value->down);
+        finding_because(
+            &finding,
+            "%llu connection%s to port %u, seen from the beginning, of no known protocol: "
+            "%llu bytes out, %llu in",
+            (unsigned long long)value->n, value->n == 1 ? "" : "s", (unsigned)key->port,
+            (unsigned long long)value->up, (unsigned long long)value->down);
     if (key->kind == KIND_SILENT)
         finding_because(&finding, "only one side said something");
 
