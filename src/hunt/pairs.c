@@ -521,6 +521,19 @@ void pairs_forget(struct pairs *pairs, const struct book *book)
     pairs->book = NULL;
 }
 
+void pairs_fetch(const struct pairs *pairs, const struct book *book, unsigned step,
+                 const struct hunt_record *record)
+{
+    if (record->uid)
+        join_fetch(pairs->join, record->uid, step);
+    if (record->log != HUNT_CONN || !record->has_ends)
+        return;
+    struct pair_key key = {.src = record->orig, .dst = record->resp};
+    book_fetch(book, &pair_table, &key, step);
+    if (step == 0 && record->uid)
+        __builtin_prefetch(closed_line(pairs, record->uid), 1);
+}
+
 void pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
                 const struct hunt_record *record)
 {

@@ -196,6 +196,11 @@ void pairs_forget(struct pairs *pairs, const struct book *book);
 void pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
                 const struct hunt_record *record);
 
+/* Of a record that will be taken soon: has what it needs of memory on the way, in steps 0, 1, 2, a
+ * few records apart. */
+void pairs_fetch(const struct pairs *pairs, const struct book *book, unsigned step,
+                 const struct hunt_record *record);
+
 struct pairs_counts {
     uint64_t n_filtered[4];     /* connections left out, by enum hunt_way */
     uint64_t n_never;           /* of networks and names that are never looked at */

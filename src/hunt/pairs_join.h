@@ -54,6 +54,7 @@ typedef void join_forget_fn(void *with, struct join_entry *entry);
 struct join *join_new(size_t memory, join_forget_fn *forget, void *with);
 void join_free(struct join *join);
 struct join_entry *join_find(const struct join *join, uint64_t uid);
+void join_fetch(const struct join *join, uint64_t uid, unsigned step); /* as pairs_fetch */
 /* Found or made; valid until the next join_at. */
 struct join_entry *join_at(struct join *join, uint64_t uid);
 /* Its conn came: it waits no more, and is forgotten sooner. */
