@@ -188,6 +188,9 @@ bool hunt_config_init(struct hunt_config *config)
         .memory = defaults.memory,
         .window = defaults.window,
         .days = defaults.days,
+        .live = defaults.live,
+        .every = defaults.every,
+        .alert = defaults.alert,
     };
     config->window = defaults.window * 1000000;
     defaults.scope.internal = NULL; /* these are the configuration's now */
@@ -275,6 +278,9 @@ int hunt_config_settings(const struct hunt_config *config, struct hunt_settings 
     hunt_settings_init(out);
     out->memory = from->memory;
     out->days = from->days;
+    out->live = from->live;
+    out->every = from->every;
+    out->alert = from->alert;
     out->window = config->window / 1000000;
     out->scope.include_inbound = scope->include_inbound;
     if (!copy_prefixes(scope->internal, scope->n_internal, &out->scope.internal,

@@ -13,7 +13,7 @@ from lan import DB, WEB, Lan
 from scenario import scenario
 
 SERVER, SHOP = "203.0.113.9", "198.51.100.7"  # outside: the implant's own, and one that all use
-PERIOD = 3.0                                  # a minute of the implant's clock
+PERIOD = 5.0                                  # a minute of the implant's clock
 JITTER = 0.2
 CHECK_INS = 20
 
@@ -54,7 +54,7 @@ class Office:
         """What people and services do: at random, in bursts, among themselves and outside."""
         dice = random.Random(seed)
         self.loop(lambda: traffic.http_get(self.db, SHOP, f"/shop/{dice.random()}"),
-                  lambda: dice.expovariate(1 / PERIOD))
+                  lambda: dice.expovariate(1 / 3.0))
         self.loop(lambda: [traffic.http_get(self.web, SHOP, f"/page/{i}")
                            for i in range(dice.randint(1, 5))],
                   lambda: dice.lognormvariate(1.0, 1.0))
@@ -99,8 +99,8 @@ def hunt_implant(lab):
     office.people()
     office.implant()
     found = wait_until(lambda: findings(watch), lambda: "nobody was named after "
-                       f"{office.n_check_ins} check-ins: {watch.snapshot().get('findings')}\n"
-                       f"{watch.said()[-2000:]}", limit=150, every=0.2)
+                       f"{office.n_check_ins} check-ins: {watch.snapshot()}\n"
+                       f"{watch.said()[-2000:]}", limit=200, every=0.2)
     if office.n_check_ins > CHECK_INS:
         raise Failed(f"named after {office.n_check_ins} check-ins: {found}")
     print(f"named after {office.n_check_ins} check-ins: {found[0]['title']}")
@@ -108,7 +108,7 @@ def hunt_implant(lab):
     if row["hunt"] != "beacon" or row["source"] != "web":
         raise Failed(f"this is not the implant: {row}")
     # It goes on: others have time to be named wrongly.
-    time.sleep(10 * PERIOD)
+    time.sleep(6 * PERIOD)
     others = [row for row in findings(watch) if row["source"] != "web" or row["hunt"] != "beacon"]
     if others:
         raise Failed(f"others were named: {others}")
@@ -137,7 +137,7 @@ def hunt_restart(lab):
     office = Office(lab)
     watch = office.watch()
     office.implant()
-    wait_until(lambda: findings(watch), "nobody was named", limit=150, every=0.2)
+    wait_until(lambda: findings(watch), "nobody was named", limit=200, every=0.2)
     row = findings(watch)[0]
     n_first = len(notices(watch.stop()))
     again = office.watch("again")
