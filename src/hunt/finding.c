@@ -86,7 +86,7 @@ static uint64_t id_of(const struct finding *finding)
     struct {
         struct hunt_host src, dst;
         uint8_t has_src, has_dst, unused[6];
-        uint64_t hunt, name;
+        uint64_t hunt, name, about;
     } ends;
     memset(&ends, 0, sizeof ends);
     if (finding->has_src)
@@ -97,6 +97,7 @@ static uint64_t id_of(const struct finding *finding)
     ends.has_dst = finding->has_dst;
     ends.hunt = finding->hunt ? XXH3_64bits(finding->hunt->name, strlen(finding->hunt->name)) : 0;
     ends.name = XXH3_64bits(finding->name, strnlen(finding->name, sizeof finding->name));
+    ends.about = finding->about;
     return XXH3_64bits(&ends, sizeof ends);
 }
 

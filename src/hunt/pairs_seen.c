@@ -130,24 +130,34 @@ static bool has_room_under(struct pairs *pairs, const struct book *book, struct 
     return true;
 }
 
-void pairs_see_name(struct pairs *pairs, struct book *book, book_name name, struct str text,
-                    const struct hunt_host *src, int64_t ts)
+static struct asked_value *asked_at(struct pairs *pairs, struct book *book,
+                                    const struct asked_key *key, struct str text, bool keep_text)
 {
-    struct asked_key key = {.name = name, .src = *src};
-    struct asked_value *value = book_find(book, &asked_table, &key);
-    if (!value && has_room_under(pairs, book, text, src)) {
-        bool is_new;
-        value = book_at(book, &asked_table, &key, &is_new);
-        if (value)
-            value->first = value->last = ts;
-    }
-    if (!value)
-        return;
-    value->n++;
+    struct asked_value *value = book_find(book, &asked_table, key);
+    if (value || !has_room_under(pairs, book, text, &key->src) ||
+        (keep_text && book_text(book, text) == 0))
+        return value;
+    bool is_new;
+    return book_at(book, &asked_table, key, &is_new);
+}
+
+static void add_asked(struct asked_value *value, int64_t ts)
+{
+    if (value->n++ == 0)
+        value->first = value->last = ts;
     if (ts < value->first)
         value->first = ts;
     if (ts > value->last)
         value->last = ts;
+}
+
+void pairs_see_name(struct pairs *pairs, struct book *book, book_name name, struct str text,
+                    const struct hunt_host *src, int64_t ts)
+{
+    struct asked_key key = {.name = name, .src = *src};
+    struct asked_value *value = asked_at(pairs, book, &key, text, false);
+    if (value)
+        add_asked(value, ts);
 }
 
 static void see_address(struct book *book, struct str text, book_name name)
@@ -192,18 +202,11 @@ void pairs_see_dns(struct pairs *pairs, struct book *book, const struct hunt_rec
         !hunt_keeps_dns(pairs->scope, &record->orig.addr, &record->resp.addr) ||
         !hunt_keeps_domain(pairs->scope, name))
         return;
-    int64_t ts = pairs_ms(record->ts);
     struct asked_key key = {.name = book_hash(book, name), .src = record->orig};
-    if (!book_find(book, &asked_table, &key)) {
-        if (!has_room_under(pairs, book, name, &record->orig))
-            return;
-        bool is_new;
-        struct asked_value *value = book_at(book, &asked_table, &key, &is_new);
-        if (!value || book_text(book, name) == 0)
-            return;
-        value->first = value->last = ts;
-    }
-    pairs_see_name(pairs, book, key.name, name, &record->orig, ts);
+    struct asked_value *value = asked_at(pairs, book, &key, name, true);
+    if (!value)
+        return;
+    add_asked(value, pairs_ms(record->ts));
     see_answers(book, record->dns.answers, key.name);
 }
 
@@ -258,7 +261,7 @@ void pairs_see_loss(struct pairs *pairs, struct book *book, const struct hunt_re
     struct loss_value *value = book_at(book, &loss_table, &key, &is_new);
     if (!value)
         return;
-    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6);
+    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6 + 0.5);
     value->n++;
     value->sum += millionths;
     if (millionths > value->worst)

@@ -85,6 +85,14 @@ const struct book_table print_client_table = {
     .merge = merge_clients,
 };
 
+uint64_t print_about(struct str print)
+{
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+    for (uint32_t i = 0; i < print.len; i++)
+        hash = (hash ^ (uint8_t)print.at[i]) * 0x100000001b3;
+    return hash;
+}
+
 static bool is_browser(struct str agent)
 {
     return str_starts(agent, STR("Mozilla/")) || str_starts(agent, STR("Opera/"));
