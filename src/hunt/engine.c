@@ -126,7 +126,11 @@ void hunt_engine_free(struct hunt_engine *engine)
 
 void hunt_engine_add_book(struct hunt_engine *engine, struct book *book)
 {
+    int64_t day = book_day(book);
     days_add(&engine->days, book);
+    struct day *added = days_find(&engine->days, day);
+    if (added && added->book == book)
+        pairs_take_back(engine->pairs, book);
 }
 
 void hunt_engine_history(struct hunt_engine *engine, int64_t since,
@@ -146,7 +150,8 @@ uint64_t hunt_engine_secret(const struct hunt_engine *engine)
 
 static void take(struct hunt_engine *engine, struct book *book, const struct hunt_record *record)
 {
-    pairs_take(engine->pairs, book, engine->round, record);
+    if (!pairs_take(engine->pairs, book, engine->round, record))
+        return;
     struct hunt_take with = {
         .book = book, .scope = &engine->settings->scope, .round = engine->round};
     for (unsigned i = 0; i < engine->n_takers[record->log]; i++) {
@@ -224,6 +229,8 @@ struct books hunt_engine_books(const struct hunt_engine *engine_const)
     } engine = {.in = engine_const};
     int64_t newest, oldest;
     pairs_settle(engine.out->pairs);
+    pairs_keep_waiting(engine.out->pairs);
+    days_note(&engine.out->days);
     return judged(engine.out, &newest, &oldest);
 }
 

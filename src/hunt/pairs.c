@@ -220,22 +220,23 @@ static void put_pair(struct pairs *pairs, struct book *book, const struct conn_f
     book_add_event(book, &value->conns, &event);
 }
 
-static void take_conn(struct pairs *pairs, struct book *book, const struct hunt_record *record)
+static bool take_conn(struct pairs *pairs, struct book *book, const struct hunt_record *record)
 {
     struct conn_facts conn;
     uint8_t way;
     bool looks = looks_at(pairs, record, true, &way);
-    if (!looks && way == HUNT_OUTSIDE)
-        return;
+    bool unanswered = has_failed(record->conn.state) || record->conn.resp_ip_bytes <= 0;
+    if (!looks && (way == HUNT_OUTSIDE || (way == HUNT_IN && unanswered)))
+        return way == HUNT_OUTSIDE || !unanswered;
     make_facts(pairs, book, record, &conn);
     conn.way = way;
-    if (looks && way == HUNT_IN && (conn.failed || conn.down == 0))
-        looks = has_inbound_room(pairs, book, &conn);
+    if (looks && way == HUNT_IN && unanswered && !has_inbound_room(pairs, book, &conn))
+        return false;
     conn.in_pairs = looks;
     if (looks)
         put_pair(pairs, book, &conn);
     if (record->uid == 0 || record->proto == HUNT_ICMP)
-        return;
+        return true;
 
     bool may = looks && pairs_may_have_names(record);
     struct join_entry *entry = may || record->proto == HUNT_TCP || record->conn.service.len == 0
@@ -252,11 +253,12 @@ static void take_conn(struct pairs *pairs, struct book *book, const struct hunt_
     }
     /* A uid that comes twice is one that was given twice: it is counted as it is written. */
     if (entry && entry->has_conn)
-        return;
+        return true;
     if (!entry && may)
         entry = join_at(pairs->join, record->uid);
     if (entry)
         join_set_conn(pairs->join, entry, &conn);
+    return true;
 }
 
 static void take_open_conn(struct pairs *pairs, struct book *book, const struct hunt_record *record)
@@ -357,6 +359,7 @@ static void settle(void *with, struct join_entry *entry)
         carried = newest[kind]->name;
     }
     entry->is_settled = true;
+    pairs_waits_no_more(pairs, entry);
 }
 
 void pairs_settle(struct pairs *pairs)
@@ -534,7 +537,7 @@ void pairs_fetch(const struct pairs *pairs, const struct book *book, unsigned st
         __builtin_prefetch(closed_line(pairs, record->uid), 1);
 }
 
-void pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
+bool pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
                 const struct hunt_record *record)
 {
     if (pairs->book != book) {
@@ -550,34 +553,33 @@ void pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
     case HUNT_OPEN_HTTP:
         if (record->has_ends)
             take_http(pairs, book, record);
-        return;
+        return true;
     case HUNT_SSL:
     case HUNT_OPEN_SSL:
     case HUNT_QUIC:
         if (record->has_ends)
             take_tls(pairs, book, record);
-        return;
+        return true;
     case HUNT_DNS:
         if (record->has_ends)
             pairs_see_dns(pairs, book, record);
-        return;
+        return true;
     case HUNT_NOTICE:
     case HUNT_CAPTURE_LOSS:
         pairs_see_loss(pairs, book, record);
-        return;
+        return true;
     case HUNT_CONN:
-        if (record->has_ends)
-            take_conn(pairs, book, record);
-        return;
+        return !record->has_ends || take_conn(pairs, book, record);
     case HUNT_OPEN_CONN:
         if (record->has_ends)
             take_open_conn(pairs, book, record);
-        return;
+        return true;
     case HUNT_SSH:
     case HUNT_X509:
     case HUNT_N_LOGS:
-        return;
+        return true;
     }
+    return true;
 }
 
 void pairs_count(const struct pairs *pairs, struct pairs_counts *out)

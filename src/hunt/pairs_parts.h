@@ -79,6 +79,9 @@ void pairs_take_open(struct pairs *pairs, struct book *book, const struct hunt_r
 void pairs_open_ends(struct pairs *pairs, struct book *book, uint64_t uid);
 void pairs_open_renames(struct pairs *pairs, const struct join_entry *entry);
 
+/* pairs_wait.c */
+void pairs_waits_no_more(struct pairs *pairs, const struct join_entry *entry);
+
 /* pairs.c */
 struct book *pairs_book(struct pairs *pairs, int64_t day);
 void *pairs_named_at(struct pairs *pairs, struct book *book, book_name name, int32_t text_day,

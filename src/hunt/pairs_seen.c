@@ -261,7 +261,7 @@ void pairs_see_loss(struct pairs *pairs, struct book *book, const struct hunt_re
     struct loss_value *value = book_at(book, &loss_table, &key, &is_new);
     if (!value)
         return;
-    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6);
+    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6 + 0.5);
     value->n++;
     value->sum += millionths;
     if (millionths > value->worst)
