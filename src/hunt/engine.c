@@ -211,9 +211,11 @@ static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int6
 /* The others that have a book. */
 static struct books strays(struct hunt_engine *engine)
 {
-    unsigned first, n_judged = days_judged(&engine->days, &first), n = 0;
+    bool is_judged[DAYS_MAX + DAYS_SPARE + 1];
+    unsigned last, n = 0;
+    (void)days_judged(&engine->days, is_judged, &last);
     for (unsigned i = 0; i < engine->days.n; i++)
-        if (i < first || i >= first + n_judged)
+        if (!is_judged[i])
             engine->strays[n++] = engine->days.at[i].book;
     return (struct books){.at = engine->strays, .n = n};
 }
