@@ -3,14 +3,17 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "hunt/engine_days.h"
 #include "hunt/feeds.h"
 #include "hunt/world_parts.h"
 
 #define DEFAULT_MEMORY ((uint64_t)1 << 30)
-#define MAX_HUNTS      32
-#define FETCH_AHEAD    5 /* records, between two steps of pairs_fetch */
+#define FIRST_ROUND    1700000000 /* s since the epoch; a round a second at most: enough until 2159 \
+                                   */
+#define MAX_HUNTS   32
+#define FETCH_AHEAD 5 /* records, between two steps of pairs_fetch */
 
 struct taker {
     const struct hunt *hunt;
@@ -91,7 +94,8 @@ int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struc
         return err_set(err, -ENOMEM, "hunting: out of memory");
     engine->settings = settings;
     engine->secret = secret;
-    engine->round = 1;
+    /* Books of an archive say in which round a value was touched: those of this run are later. */
+    engine->round = (uint32_t)(time(NULL) - FIRST_ROUND);
     pthread_mutex_init(&engine->lock, NULL);
     days_init(&engine->days, settings->days, memory - memory / 8, secret);
     engine->days.forget = forget_book;
