@@ -23,7 +23,6 @@ struct hunt_engine {
     struct pairs *pairs;
     struct days days;
     struct book *books[DAYS_MAX + DAYS_SPARE + 1]; /* those that are judged */
-    struct book *strays[DAYS_MAX + DAYS_SPARE + 1];
     struct feeds *feeds;
     uint32_t round;       /* of what is taken now */
     uint32_t since_round; /* what was touched before was judged */
@@ -203,16 +202,6 @@ static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int6
     return books;
 }
 
-/* The others that have a book. */
-static struct books strays(struct hunt_engine *engine)
-{
-    unsigned first, n_judged = days_judged(&engine->days, &first), n = 0;
-    for (unsigned i = 0; i < engine->days.n; i++)
-        if (i < first || i >= first + n_judged)
-            engine->strays[n++] = engine->days.at[i].book;
-    return (struct books){.at = engine->strays, .n = n};
-}
-
 struct books hunt_engine_books(const struct hunt_engine *engine_const)
 {
     /* What was joined is put in: for whoever looks it was there already. */
@@ -237,7 +226,6 @@ int hunt_engine_judge(struct hunt_engine *engine, int64_t to, bool only_changed,
     struct hunt_judge *view = &engine->view;
     *view = (struct hunt_judge){
         .books = judged(engine, &newest, &oldest),
-        .strays = strays(engine),
         .scope = &engine->settings->scope,
         .newest = newest,
         .to = to ? to : newest,
