@@ -218,7 +218,9 @@ static double weigh_prevalence(const struct hunt_judge *judge, const struct beac
         return 0;
     double share = (double)seen.n / seen.of;
     finding_number(finding, "prevalence", share);
-    if (seen.of >= RARE_OF && (share <= RARE_SHARE || seen.n == 1)) {
+    /* Inside, each machine is known to few. */
+    bool is_rare = seen.of >= RARE_OF && (share <= RARE_SHARE || seen.n == 1);
+    if (is_rare && beacon->sum->way != HUNT_INSIDE) {
         finding_because(finding, "Only %u of %u internal hosts contact it.", seen.n, seen.of);
         return 0.1;
     }
