@@ -142,8 +142,6 @@ struct rita_run {
     const struct rita_options *options;
     struct books all;    /* of the judge */
     struct books recent; /* those that reach into the window */
-    struct books names;  /* where DNS is: those of the judge, or its strays as well */
-    struct book **names_owned;
     /* s; of connections, and of everything. `floor`: ms, the beginning of the oldest hour. */
     int64_t min, max, floor, floor_all;
     int64_t dns_floor, dns_newest; /* ms: of names in DNS */
