@@ -212,9 +212,13 @@ struct day *days_at(struct days *days, int64_t day)
     struct day *found = days_find(days, day);
     if (found)
         return found;
+    if (!is_welcome(days, day))
+        return NULL;
     make_place(days);
     size_t used = days_used(days);
     struct book *book = book_new(day, days->memory > used ? days->memory - used : 0, days->secret);
+    if (!book)
+        days->n_late++;
     return book ? insert(days, book) : NULL;
 }
 

@@ -230,11 +230,6 @@ bool parse_value(struct parse *parse, const struct field *field, struct str valu
     return true;
 }
 
-bool parse_is_list(const struct field *field)
-{
-    return field->kind >= FIELD_FIRST && field->kind <= FIELD_COMMAS_ELSE;
-}
-
 /* Room for it is there: what is without escapes is never longer than with them, the arena is as
  * large as the text, and a list has something between its elements. */
 static struct str keep(struct parse *parse, struct str raw, bool escaped)

@@ -12,6 +12,7 @@
 /* The evidence at which a pair is as likely a timer as not, and how fast that changes; from the
  * curves of bench/hunt_curves. */
 #define EVIDENCE_EVEN 3.6
+#define EVIDENCE_FOUND 5 /* what fewer than one of ten thousand others reach */
 #define FALSE_AT_ZERO 0.015 /* share of pairs without a timer that reach an evidence of 0 */
 #define EVIDENCE_SURE 25    /* no better explanation is looked for */
 
@@ -513,8 +514,8 @@ static void describe(struct judging *j, const struct verdict *verdict, struct ti
         describe_second(j, verdict, out);
 
     out->size_share = share_of_sizes(j, verdict);
-    /* Equal sizes go with a timer, but say nothing alone: at most a tenth of what the times say. */
-    double most = fmax(fmin(0.1 * verdict->evidence, 2), 0);
+    /* Equal sizes go with a timer, but say nothing alone: they make surer what the times say. */
+    double most = fmax(fmin(0.15 * (verdict->evidence - EVIDENCE_FOUND), 2), 0);
     out->of_sizes = most * fmax(out->size_share - 0.3, 0) / 0.7;
     out->of_coverage = fit->coverage;
     out->of_price = fit->price - verdict->look.price;

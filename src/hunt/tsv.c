@@ -52,7 +52,8 @@ struct line {
 
 static bool is_mark(struct str value, const char *mark, size_t len)
 {
-    return value.len == len && memcmp(value.at, mark, len) == 0;
+    return value.len == len && (len == 0 || value.at[0] == mark[0]) &&
+           memcmp(value.at, mark, len) == 0;
 }
 
 static bool take_list(struct parse *parse, const struct columns *columns, const struct field *field,
