@@ -69,6 +69,7 @@ static void scan_merge(void *into, const void *from)
     a->n_keys[1] += b->n_keys[1];
     a->ways |= b->ways;
     distinct_merge(&a->failed, &b->failed);
+    a->n_things = distinct_count(&a->failed);
     distinct_merge(&a->answered, &b->answered);
     gather_stretch_merge(&a->minute, &b->minute);
     gather_stretch_merge(&a->five, &b->five);
@@ -99,10 +100,10 @@ static void scan_add_failed(struct book *book, struct scan_value *value, enum hu
     value->ways |= 1u << way;
     if (value->events.n < SCAN_EVENTS_MAX)
         book_add_event(book, &value->events, event);
-    double before = distinct_count(&value->failed);
     if (!distinct_add(&value->failed, hash))
         return;
-    double now = distinct_count(&value->failed);
+    double before = value->n_things;
+    double now = value->n_things = distinct_count(&value->failed);
     gather_stretch_add(&value->minute, ts, MINUTE, before, now, value->n_failed);
     gather_stretch_add(&value->five, ts, 5 * MINUTE, before, now, value->n_failed);
     gather_stretch_add(&value->hour, ts, 60 * MINUTE, before, now, value->n_failed);
@@ -134,39 +135,49 @@ static bool scan_is_usual(const struct hunt_record *record, enum hunt_way way)
     }
 }
 
+/* A source of which so few failed is not looked at more closely: most connections are answered, and
+ * looking up each pair would cost more than all the rest. */
+#define SCAN_SUSPECT 8
+
+static void scan_add_answered(struct scan_value *value, uint64_t hash)
+{
+    value->n_answered++;
+    distinct_add(&value->answered, hash);
+}
+
 static void scan_take_answered(const struct hunt_take *take, const struct hunt_record *record,
                                struct scan_key *key)
 {
     uint64_t host = book_hash(take->book, str_make(&record->resp, sizeof(record->resp)));
-    uint64_t port = book_hash(take->book, str_make(&record->resp_port, 2));
+    key->kind = SCAN_SOURCE;
+    key->proto = 0;
+    struct scan_value *source = book_find(take->book, &scan_table, key);
+    bool is_suspect = source && source->n_failed >= SCAN_SUSPECT;
+    uint64_t port = book_hash(take->book, str_make(&record->resp_port, sizeof(uint16_t)));
+    if (is_suspect)
+        scan_add_answered(source, host ^ (port * 31));
+
     key->kind = SCAN_HORIZONTAL;
     key->port = record->resp_port;
     key->proto = record->proto;
     /* Answers on high ports are kept only where something failed before: file sharing has one for
      * each port. */
-    struct scan_value *value = record->resp_port < 1024
-                                   ? book_at(take->book, &scan_table, key, NULL)
-                                   : book_find(take->book, &scan_table, key);
-    if (value) {
-        value->n_answered++;
-        distinct_add(&value->answered, host);
-    }
+    struct scan_value *value = NULL;
+    if (record->resp_port < 1024)
+        value = book_at(take->book, &scan_table, key, NULL);
+    else if (is_suspect)
+        value = book_find(take->book, &scan_table, key);
+    if (value)
+        scan_add_answered(value, host);
+
+    if (!is_suspect)
+        return;
     key->kind = SCAN_VERTICAL;
     key->port = 0;
     key->dst = record->resp;
     value = book_find(take->book, &scan_table, key);
-    if (value) {
-        value->n_answered++;
-        distinct_add(&value->answered, port);
-    }
-    key->kind = SCAN_SOURCE;
-    key->proto = 0;
-    memset(&key->dst, 0, sizeof(key->dst));
-    value = book_find(take->book, &scan_table, key);
-    if (value) {
-        value->n_answered++;
-        distinct_add(&value->answered, host ^ (port * 31));
-    }
+    if (value)
+        scan_add_answered(value, port);
 }
 
 static void scan_take(const struct hunt_take *take, const struct hunt_record *record)
@@ -257,7 +268,7 @@ static bool scan_weigh(const struct scan_settings *settings, struct scan_item *i
 {
     const struct scan_value *value = &item->value;
     /* An estimate may be above what came at all. */
-    item->n = fmin(distinct_count(&value->failed), (double)value->n_failed);
+    item->n = fmin(value->n_things, (double)value->n_failed);
     const struct {
         double n;
         uint32_t limit;
