@@ -149,29 +149,35 @@ static void scan_take_answered(const struct hunt_take *take, const struct hunt_r
                                struct scan_key *key)
 {
     uint64_t host = book_hash(take->book, str_make(&record->resp, sizeof(record->resp)));
+    /* Answers on high ports are kept only where something failed before: file sharing has one for
+     * each port. On low ports, which nearly all connections have, one look is enough where the port
+     * never failed. */
+    if (record->resp_port < 1024) {
+        key->kind = SCAN_HORIZONTAL;
+        key->port = record->resp_port;
+        struct scan_value *value = book_at(take->book, &scan_table, key, NULL);
+        if (value)
+            scan_add_answered(value, host);
+        if (!value || value->n_failed == 0)
+            return;
+    }
     key->kind = SCAN_SOURCE;
+    key->port = 0;
     key->proto = 0;
     struct scan_value *source = book_find(take->book, &scan_table, key);
-    bool is_suspect = source && source->n_failed >= SCAN_SUSPECT;
-    uint64_t port = book_hash(take->book, str_make(&record->resp_port, sizeof(uint16_t)));
-    if (is_suspect)
-        scan_add_answered(source, host ^ (port * 31));
-
-    key->kind = SCAN_HORIZONTAL;
-    key->port = record->resp_port;
-    key->proto = record->proto;
-    /* Answers on high ports are kept only where something failed before: file sharing has one for
-     * each port. */
-    struct scan_value *value = NULL;
-    if (record->resp_port < 1024)
-        value = book_at(take->book, &scan_table, key, NULL);
-    else if (is_suspect)
-        value = book_find(take->book, &scan_table, key);
-    if (value)
-        scan_add_answered(value, host);
-
-    if (!is_suspect)
+    if (!source || source->n_failed < SCAN_SUSPECT)
         return;
+    uint64_t port = book_hash(take->book, str_make(&record->resp_port, sizeof(uint16_t)));
+    scan_add_answered(source, host ^ (port * 31));
+    key->proto = record->proto;
+    struct scan_value *value;
+    if (record->resp_port >= 1024) {
+        key->kind = SCAN_HORIZONTAL;
+        key->port = record->resp_port;
+        value = book_find(take->book, &scan_table, key);
+        if (value)
+            scan_add_answered(value, host);
+    }
     key->kind = SCAN_VERTICAL;
     key->port = 0;
     key->dst = record->resp;
@@ -299,12 +305,20 @@ static bool scan_weigh(const struct scan_settings *settings, struct scan_item *i
 static void scan_each(void *with, const void *key, const void *value)
 {
     struct scan_walk *walk = with;
+    const struct scan_settings *settings = walk->judge->settings;
+    /* Nearly all have too few for any limit: what a limit counts are failed ones. */
+    uint32_t least = settings->in_minute;
+    least = settings->in_five < least ? settings->in_five : least;
+    least = settings->in_hour < least ? settings->in_hour : least;
+    least = settings->in_day < least ? settings->in_day : least;
+    if (((const struct scan_value *)value)->n_failed < least)
+        return;
     struct scan_item item;
     memcpy(&item.key, key, sizeof(item.key));
     memcpy(&item.value, value, sizeof(item.value));
-    if (item.value.last < walk->judge->from || item.value.n_failed == 0)
+    if (item.value.last < walk->judge->from)
         return;
-    if (scan_weigh(walk->judge->settings, &item))
+    if (scan_weigh(settings, &item))
         (void)gather_add(&walk->items, &item); /* what is left out is counted by it */
 }
 
