@@ -88,6 +88,10 @@ const struct book_table scan_table = {
 
 /* ---- taking ---- */
 
+/* A source of which so few failed is not looked at more closely: most connections are answered, and
+ * looking up each pair would cost more than all the rest. */
+#define SCAN_SUSPECT 8
+
 static void scan_add_failed(struct book *book, struct scan_value *value, enum hunt_way way,
                             uint64_t hash, const struct book_event *event)
 {
@@ -134,10 +138,6 @@ static bool scan_is_usual(const struct hunt_record *record, enum hunt_way way)
         return false;
     }
 }
-
-/* A source of which so few failed is not looked at more closely: most connections are answered, and
- * looking up each pair would cost more than all the rest. */
-#define SCAN_SUSPECT 8
 
 static void scan_add_answered(struct scan_value *value, uint64_t hash)
 {
@@ -217,10 +217,13 @@ static void scan_take(const struct hunt_take *take, const struct hunt_record *re
         return;
     scan_add_failed(take->book, source, way, of_host ^ (of_port * 31), &event);
     uint32_t n_keys[2] = {source->n_keys[0], source->n_keys[1]};
+    bool is_suspect = source->n_things >= SCAN_SUSPECT;
     key.proto = record->proto;
 
     for (int kind = SCAN_HORIZONTAL; kind <= SCAN_VERTICAL; kind++) {
-        if (kind == SCAN_VERTICAL && record->proto == HUNT_ICMP)
+        /* A place for each pair that failed once would be most of the book: a source's first few
+         * different failures are not counted for its pairs. */
+        if (kind == SCAN_VERTICAL && (record->proto == HUNT_ICMP || !is_suspect))
             break;
         key.kind = (uint8_t)kind;
         key.port = kind == SCAN_HORIZONTAL ? port : 0;
