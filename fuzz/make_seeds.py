@@ -200,6 +200,25 @@ def main():
             ("credentials", "\2[default]\naws_access_key_id = A\n;\n[b]\r\nk=v\r\n")):
         seed("fuzz_aws", name, text.encode())
 
+    def rows(name, key_size, value_size, series, entries):  # as src/hunt/book_file.h has them
+        return (b"\3" + bytes([len(name)]) + name + struct.pack("<HHHBI", 1, key_size, value_size, series,
+                                                               len(entries)) + b"".join(entries))
+
+    def book_end(texts, entries):
+        return b"\4" + struct.pack("<QQQQQQ", texts, entries, 0, 0, 0, 0)
+
+    texts = b"\2" + struct.pack("<I", 2) + b"\5hello\x0bexample.com"
+    small = [b"\x11a\1", b"\x33\0\0\1\2\0\1\0\7"]
+    events = b"\2\x80\x80\x80\0" + b"\0\x83\x80\x80\0" + b"\x80\1\3\4\5" * 3
+    large = [b"\x11\0\0\0kn" + events, b"\1\0\0\0z" + events]
+    for name, parts in (
+            ("small", (texts, rows(b"a", 3, 8, 0, small), book_end(2, 2))),
+            ("large", (rows(b"b", 8, 56, 2, large), book_end(0, 2))),
+            ("goes-on", (rows(b"b", 8, 56, 2, large), rows(b"b", 8, 56, 2, large), book_end(0, 4))),
+            ("unknown", (texts, rows(b"c", 1, 8, 0, []), book_end(2, 0)))):
+        seed("fuzz_book", name, b"\1" + b"".join(struct.pack("!H", len(part)) + part for part in parts))
+    seed("fuzz_book", "frame", b"\0" + struct.pack("<IIBQ", 4, 4, 0, 1) + b"\1abc")
+
     with open(stamp, "w", encoding="ascii") as f:
         f.write("made\n")
 
