@@ -218,7 +218,9 @@ static double weigh_prevalence(const struct hunt_judge *judge, const struct beac
         return 0;
     double share = (double)seen.n / seen.of;
     finding_number(finding, "prevalence", share);
-    if (seen.of >= RARE_OF && (share <= RARE_SHARE || seen.n == 1)) {
+    /* Inside, each machine is known to few. */
+    bool is_rare = seen.of >= RARE_OF && (share <= RARE_SHARE || seen.n == 1);
+    if (is_rare && beacon->sum->way != HUNT_INSIDE) {
         finding_because(finding, "Only %u of %u internal hosts contact it.", seen.n, seen.of);
         return 0.1;
     }
@@ -301,7 +303,15 @@ static double weigh_kind(const struct beacon *beacon, struct finding *finding)
     }
     if (length < 60 && timing->kind != TIMING_RAMP) {
         finding_because(finding, "All of it lasted less than a minute, as a program's loop may.");
-        return -0.2;
+        return -0.45;
+    }
+    if (length < 300 && timing->kind != TIMING_RAMP) {
+        finding_because(finding, "All of it lasted less than five minutes.");
+        return -0.1;
+    }
+    if (timing->kind == TIMING_CLOCK) {
+        finding_because(finding, "What a clock starts is mostly a task of the system's.");
+        return -0.1;
     }
     return 0;
 }
@@ -352,7 +362,7 @@ static void tell_numbers(const struct timing *timing, struct finding *finding)
     finding_number(finding, "size_share", timing->size_share);
     finding_number(finding, "timer_score", timing->score);
     finding_number(finding, "evidence_nats", timing->evidence);
-    finding_number(finding, "false_per_million", timing->false_rate);
+    finding_number(finding, "false_per_million", fmax(timing->false_rate, 1e-6));
     finding_number(finding, "of_intervals", timing->of_intervals);
     finding_number(finding, "of_sizes", timing->of_sizes);
     finding_number(finding, "of_coverage", timing->of_coverage);

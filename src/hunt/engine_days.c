@@ -3,7 +3,29 @@
 
 #include <stdlib.h>
 
-#include "hunt/pairs.h"
+#define MS_PER_DAY 86400000
+
+/* In each book one entry: when its records were, ms. */
+struct day_value {
+    int64_t min, max;
+};
+static const uint64_t the_key = 1;
+
+static void merge_day(void *into, const void *from)
+{
+    struct day_value *a = into;
+    const struct day_value *b = from;
+    a->min = b->min < a->min ? b->min : a->min;
+    a->max = b->max > a->max ? b->max : a->max;
+}
+
+const struct book_table day_table = {
+    .name = "day",
+    .version = 1,
+    .key_size = sizeof the_key,
+    .value_size = sizeof(struct day_value),
+    .merge = merge_day,
+};
 
 #define SIZE_EVERY 4096
 
@@ -224,44 +246,6 @@ struct day *days_at(struct days *days, int64_t day)
     return book ? insert(days, book) : NULL;
 }
 
-struct span {
-    int64_t min, max; /* ms */
-};
-
-static void widen(struct span *span, int64_t first, int64_t last)
-{
-    span->min = first < span->min ? first : span->min;
-    span->max = last > span->max ? last : span->max;
-}
-
-static void add_pair(void *with, const void *key, const void *value)
-{
-    const struct pair_value *pair = value;
-    (void)key;
-    widen(with, pair->sum.first, pair->sum.last);
-}
-
-static void add_asked(void *with, const void *key, const void *value)
-{
-    const struct asked_value *asked = value;
-    (void)key;
-    widen(with, asked->first, asked->last);
-}
-
-/* From when to when its records are: a book does not say it by itself. What is not of its day (an
- * archive may hold anything) counts for nothing. */
-static struct span span_of(struct book *book)
-{
-    const struct books one = {.at = &book, .n = 1};
-    int64_t begin = book_day(book) * 86400000, end = begin + 86400000 - 1;
-    struct span span = {INT64_MAX, INT64_MIN};
-    books_each(&one, &pair_table, 1, add_pair, &span);
-    books_each(&one, &asked_table, 1, add_asked, &span);
-    span.min = span.min < begin || span.min > end ? begin : span.min;
-    span.max = span.max > end ? end : span.max < span.min ? span.min : span.max;
-    return span;
-}
-
 void days_add(struct days *days, struct book *book)
 {
     struct day *there = days_find(days, book_day(book));
@@ -273,17 +257,30 @@ void days_add(struct days *days, struct book *book)
         drop(days, (unsigned)(there - days->at));
     make_place(days);
     struct day *day = insert(days, book);
-    struct span span = span_of(book);
-    day->min = span.min;
-    day->max = span.max;
+    const struct day_value *value = book_find(book, &day_table, &the_key);
+    day->min = value ? value->min : day->day * MS_PER_DAY;
+    day->max = value ? value->max : day->min;
     day->weight = 1000; /* only days that were judged are in an archive */
+}
+
+void days_note(struct days *days)
+{
+    for (unsigned i = 0; i < days->n; i++) {
+        const struct day *day = &days->at[i];
+        struct day_value *value = book_find(day->book, &day_table, &the_key);
+        if (day->weight == 0 || (value && value->min == day->min && value->max == day->max))
+            continue; /* a book without change stays so */
+        value = book_at(day->book, &day_table, &the_key, NULL);
+        if (value)
+            *value = (struct day_value){day->min, day->max};
+    }
 }
 
 void days_count(struct day *day, int64_t ts)
 {
-    if (day->n == 0 || ts < day->min)
+    if (day->weight == 0 || ts < day->min)
         day->min = ts;
-    if (day->n == 0 || ts > day->max)
+    if (day->weight == 0 || ts > day->max)
         day->max = ts;
     day->n++;
     day->weight++;

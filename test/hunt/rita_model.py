@@ -398,7 +398,10 @@ class Model:
         names = collections.defaultdict(set)
         for t, name, _ in self.queries:
             if t >= self.floor_all and not name.endswith((".arpa", ".local")):
-                names[cut(name)].add(name)
+                domain = cut(name)
+                while len(name) >= len(domain):
+                    names[domain].add(name)
+                    name = name.partition(".")[2]
         return [{"type": "dns", "src": "::", "dst": "::", "name": domain, "count": 0, "open": 0,
                  "bytes": 0, "duration": 0.0, "strobe": False, "beacon": None,
                  "beacon_threat": 0.0, "long": 0.0, "ports": [], "subdomains": len(below),

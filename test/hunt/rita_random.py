@@ -157,6 +157,9 @@ class Maker:
             for i in range(n):
                 self.query(r.uniform(BEGIN, self.end), client, "n%d.%s" % (i, domain),
                            "198.51.100.7" if domain.startswith("cdn") else None)
+        for i in range(150):
+            self.query(r.uniform(BEGIN, self.end), client, "a%d.z%d.deep.example" % (i, i % 7),
+                       "198.51.100.9")
         for _ in range(300):
             self.query(r.uniform(BEGIN, self.end), r.choice(self.inside), r.choice(
                 self.names + ["nodot", "printer.local", "WWW.Mixed.example"]),
