@@ -113,8 +113,8 @@ static void put_facts(const struct hunt_show *show, const struct finding *f, str
     text_format(out, "<dt>when</dt><dd>%s to %s</dd>", from, to);
     hunt_bytes(f->bytes_up, up);
     hunt_bytes(f->bytes_down, down);
-    text_format(out, "<dt>how much</dt><dd>%" PRIu64 " times, %s sent, %s received</dd>", f->n, up,
-                down);
+    text_format(out, "<dt>how much</dt><dd>%" PRIu64 " time%s, %s sent, %s received</dd>", f->n,
+                f->n == 1 ? "" : "s", up, down);
     text_format(out, "<dt>confidence</dt><dd>%.0f %%</dd>", f->confidence * 100);
     text_put(out, "</dl>");
 }

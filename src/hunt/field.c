@@ -170,33 +170,39 @@ bool fields_is_named(const struct fields *fields, enum hunt_log called)
     return called == fields->log || (is_open && called == closed[fields->log]);
 }
 
-/* Of the length and both ends of the name; '.' counts as '_'. */
-static unsigned slot_of(const char *name, size_t len)
+static struct field_key key_of(const char *name, size_t len)
 {
-    uint64_t word = 0, tail = 0;
+    struct field_key key = {.len = (uint32_t)len};
+    uint32_t half;
     if (len >= 8) {
-        memcpy(&word, name, 8);
-        memcpy(&tail, name + len - 8, 8);
+        memcpy(&key.head, name, 8);
+        memcpy(&key.tail, name + len - 8, 8);
     } else if (len >= 4) {
-        uint32_t half;
         memcpy(&half, name, 4);
-        word = half;
+        key.head = half;
         memcpy(&half, name + len - 4, 4);
-        tail = half;
+        key.tail = half;
     } else {
         for (size_t i = 0; i < len; i++)
-            word = word << 8 | (uint8_t)name[i];
+            key.head = key.head << 8 | (uint8_t)name[i];
     }
-    uint64_t hash = (word ^ (tail << 7 | tail >> 57) ^ len) * UINT64_C(0x9e3779b97f4a7c15);
-    return (unsigned)(hash >> 56) & (FIELD_SLOTS - 1);
+    return key;
+}
+
+static unsigned slot_of(const struct field_key *key)
+{
+    uint64_t hash = key->head ^ (key->tail << 7 | key->tail >> 57) ^ key->len;
+    return (unsigned)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 56) & (FIELD_SLOTS - 1);
 }
 
 static void put_slot(struct fields *fields, const char *name, size_t len, unsigned index)
 {
-    unsigned slot = slot_of(name, len);
-    while (fields->slots[slot])
+    struct field_key key = key_of(name, len);
+    unsigned slot = slot_of(&key);
+    while (fields->slots[slot].index)
         slot = (slot + 1) & (FIELD_SLOTS - 1);
-    fields->slots[slot] = (uint8_t)(index + 1);
+    fields->slots[slot].key = key;
+    fields->slots[slot].index = (uint8_t)(index + 1);
 }
 
 static void add(struct fields *fields, const struct field *field)
@@ -233,13 +239,10 @@ void fields_init(struct fields *fields, enum hunt_log log)
         add(fields, f);
 }
 
+/* The middle of a long name, '_' for '.' in it. */
 static bool same_name(const struct field *field, const char *name, size_t len)
 {
-    if (field->len != len)
-        return false;
-    if (memcmp(field->name, name, len) == 0)
-        return true;
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 8; i + 8 < len; i++)
         if (field->name[i] != name[i] && (field->name[i] != '.' || name[i] != '_'))
             return false;
     return true;
@@ -247,10 +250,13 @@ static bool same_name(const struct field *field, const char *name, size_t len)
 
 const struct field *fields_find(const struct fields *fields, const char *name, size_t len)
 {
-    for (unsigned slot = slot_of(name, len); fields->slots[slot];
+    struct field_key key = key_of(name, len);
+    for (unsigned slot = slot_of(&key); fields->slots[slot].index;
          slot = (slot + 1) & (FIELD_SLOTS - 1)) {
-        const struct field *field = &fields->at[fields->slots[slot] - 1];
-        if (same_name(field, name, len))
+        const struct field_key *is = &fields->slots[slot].key;
+        const struct field *field = &fields->at[fields->slots[slot].index - 1];
+        if (is->head == key.head && is->tail == key.tail && is->len == key.len &&
+            same_name(field, name, len))
             return field;
     }
     return NULL;

@@ -40,11 +40,20 @@ struct field {
 #define FIELDS_MAX  48 /* of one log */
 #define FIELD_SLOTS 256
 
+/* Both ends of a name, which of one that has up to 16 characters are all of it. */
+struct field_key {
+    uint64_t head, tail;
+    uint32_t len;
+};
+
 /* A log's fields, found by name: with '.', or with '_' for it as some shippers write. */
 struct fields {
     struct field at[FIELDS_MAX];
     uint8_t n;
-    uint8_t slots[FIELD_SLOTS]; /* index + 1; 0: free */
+    struct {
+        struct field_key key;
+        uint8_t index; /* + 1; 0: free */
+    } slots[FIELD_SLOTS];
     enum hunt_log log;
     bool needs_ends;
     struct hunt_record blank; /* all unset */

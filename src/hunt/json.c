@@ -14,13 +14,13 @@ struct json {
     const char *at, *end; /* of the line */
 };
 
-static void skip_space(struct json *j)
+static inline void skip_space(struct json *j)
 {
     while (j->at < j->end && (*j->at == ' ' || *j->at == '\t' || *j->at == '\r'))
         j->at++;
 }
 
-static bool take_char(struct json *j, char c)
+static inline bool take_char(struct json *j, char c)
 {
     skip_space(j);
     if (j->at == j->end || *j->at != c)

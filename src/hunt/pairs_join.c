@@ -106,6 +106,15 @@ struct join_entry *join_find(const struct join *join, uint64_t uid)
     return NULL;
 }
 
+void join_fetch(const struct join *join, uint64_t uid, unsigned step)
+{
+    uint32_t *head = head_of(join, uid);
+    if (step == 0)
+        __builtin_prefetch(head);
+    else if (step == 1 && *head)
+        __builtin_prefetch(&join->entries[*head - 1]);
+}
+
 static void forget(struct join *join, struct join_entry *entry)
 {
     join->forget(join->with, entry);
@@ -114,6 +123,8 @@ static void forget(struct join *join, struct join_entry *entry)
         join->n_forgotten_names += entry->n_names;
         join->n_forgotten++;
     }
+    if (entry->newer) /* the next to go */
+        __builtin_prefetch(head_of(join, join->entries[entry->newer - 1].uid));
     list_drop(join, entry->has_conn ? &join->joined : &join->waiting, entry);
     uint32_t *link = head_of(join, entry->uid), at = index_of(join, entry);
     while (*link != at)
@@ -217,6 +228,12 @@ struct join_name *join_next(const struct join *join, const struct join_name *nam
 void join_each_joined(struct join *join, join_forget_fn *each, void *with)
 {
     for (uint32_t at = join->joined.oldest; at; at = join->entries[at - 1].newer)
+        each(with, &join->entries[at - 1]);
+}
+
+void join_each_waiting(struct join *join, join_forget_fn *each, void *with)
+{
+    for (uint32_t at = join->waiting.oldest; at; at = join->entries[at - 1].newer)
         each(with, &join->entries[at - 1]);
 }
 

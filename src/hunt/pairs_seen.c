@@ -25,6 +25,9 @@ static void put_machine(struct pairs *pairs, const struct seen_slot *slot)
 
 void pairs_see_flush(struct pairs *pairs)
 {
+    if (pairs->n_seen == 0)
+        return;
+    pairs->n_seen = 0;
     for (unsigned i = 0; i < SEEN_SLOTS; i++)
         if (pairs->seen[i].n) {
             put_machine(pairs, &pairs->seen[i]);
@@ -44,7 +47,7 @@ static void see_machine(struct pairs *pairs, book_name machine, const struct hun
         slot->n = 0;
     }
     slot->key = key;
-    slot->n++;
+    pairs->n_seen += slot->n++ == 0;
 }
 
 static book_name machine_of(struct pairs *pairs, struct book *book, struct str machine)
@@ -74,21 +77,11 @@ static void see_network(struct pairs *pairs, struct book *book, const struct hun
     pairs->network = network;
 }
 
-static void new_day(struct pairs *pairs, const struct book *book)
-{
-    if (pairs->under_day == book_day(book))
-        return;
-    pairs->under_day = book_day(book);
-    memset(pairs->under, 0, UNDER_SLOTS * sizeof *pairs->under);
-    memset(pairs->hosts, 0, UNDER_SLOTS * sizeof *pairs->hosts);
-}
-
 void pairs_see(struct pairs *pairs, struct book *book, const struct hunt_record *record)
 {
     see_network(pairs, book, record);
     if (record->machine.len == 0)
         return;
-    new_day(pairs, book);
     book_name machine = machine_of(pairs, book, record->machine);
     if (machine == 0)
         return;
@@ -119,7 +112,6 @@ static bool has_room_under(struct pairs *pairs, const struct book *book, struct 
 {
     uint64_t a[2];
     memcpy(a, src->addr.b, sizeof a);
-    new_day(pairs, book);
     uint64_t hash = pairs_mix(hash_of_parent(text), pairs_mix(a[0], a[1]));
     uint16_t *n = &pairs->under[(hash >> 20) % UNDER_SLOTS];
     if (*n >= NAMES_UNDER) {
@@ -130,24 +122,34 @@ static bool has_room_under(struct pairs *pairs, const struct book *book, struct 
     return true;
 }
 
-void pairs_see_name(struct pairs *pairs, struct book *book, book_name name, struct str text,
-                    const struct hunt_host *src, int64_t ts)
+static struct asked_value *asked_at(struct pairs *pairs, struct book *book,
+                                    const struct asked_key *key, struct str text, bool keep_text)
 {
-    struct asked_key key = {.name = name, .src = *src};
-    struct asked_value *value = book_find(book, &asked_table, &key);
-    if (!value && has_room_under(pairs, book, text, src)) {
-        bool is_new;
-        value = book_at(book, &asked_table, &key, &is_new);
-        if (value)
-            value->first = value->last = ts;
-    }
-    if (!value)
-        return;
-    value->n++;
+    struct asked_value *value = book_find(book, &asked_table, key);
+    if (value || !has_room_under(pairs, book, text, &key->src) ||
+        (keep_text && book_text(book, text) == 0))
+        return value;
+    bool is_new;
+    return book_at(book, &asked_table, key, &is_new);
+}
+
+static void add_asked(struct asked_value *value, int64_t ts)
+{
+    if (value->n++ == 0)
+        value->first = value->last = ts;
     if (ts < value->first)
         value->first = ts;
     if (ts > value->last)
         value->last = ts;
+}
+
+void pairs_see_name(struct pairs *pairs, struct book *book, book_name name, struct str text,
+                    const struct hunt_host *src, int64_t ts)
+{
+    struct asked_key key = {.name = name, .src = *src};
+    struct asked_value *value = asked_at(pairs, book, &key, text, false);
+    if (value)
+        add_asked(value, ts);
 }
 
 static void see_address(struct book *book, struct str text, book_name name)
@@ -192,18 +194,11 @@ void pairs_see_dns(struct pairs *pairs, struct book *book, const struct hunt_rec
         !hunt_keeps_dns(pairs->scope, &record->orig.addr, &record->resp.addr) ||
         !hunt_keeps_domain(pairs->scope, name))
         return;
-    int64_t ts = pairs_ms(record->ts);
     struct asked_key key = {.name = book_hash(book, name), .src = record->orig};
-    if (!book_find(book, &asked_table, &key)) {
-        if (!has_room_under(pairs, book, name, &record->orig))
-            return;
-        bool is_new;
-        struct asked_value *value = book_at(book, &asked_table, &key, &is_new);
-        if (!value || book_text(book, name) == 0)
-            return;
-        value->first = value->last = ts;
-    }
-    pairs_see_name(pairs, book, key.name, name, &record->orig, ts);
+    struct asked_value *value = asked_at(pairs, book, &key, name, true);
+    if (!value)
+        return;
+    add_asked(value, pairs_ms(record->ts));
     see_answers(book, record->dns.answers, key.name);
 }
 
@@ -258,7 +253,7 @@ void pairs_see_loss(struct pairs *pairs, struct book *book, const struct hunt_re
     struct loss_value *value = book_at(book, &loss_table, &key, &is_new);
     if (!value)
         return;
-    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6);
+    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6 + 0.5);
     value->n++;
     value->sum += millionths;
     if (millionths > value->worst)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "hunt/scope.h"
 #include "hunt/value.h"
 
 /* Later times are nobody's: a clock that is wrong, or a damaged line. 2100-01-01. */
@@ -41,7 +42,7 @@ bool parse_bad(struct parse *parse, const char *what, const char *why)
 
 static void set_network(struct hunt_host *host, uint32_t network)
 {
-    if (addr_is_local(&host->addr))
+    if (!hunt_is_public(&host->addr))
         host->network = network;
 }
 
@@ -228,11 +229,6 @@ bool parse_value(struct parse *parse, const struct field *field, struct str valu
         break; /* parse_list_add */
     }
     return true;
-}
-
-bool parse_is_list(const struct field *field)
-{
-    return field->kind >= FIELD_FIRST && field->kind <= FIELD_COMMAS_ELSE;
 }
 
 /* Room for it is there: what is without escapes is never longer than with them, the arena is as

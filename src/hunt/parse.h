@@ -77,7 +77,11 @@ bool parse_bad(struct parse *parse, const char *what, const char *why);
 
 /* A value that is no list, without escapes. False: parse_bad was called. */
 bool parse_value(struct parse *parse, const struct field *field, struct str value);
-bool parse_is_list(const struct field *field);
+static inline bool parse_is_list(const struct field *field)
+{
+    return field->kind >= FIELD_FIRST && field->kind <= FIELD_COMMAS_ELSE;
+}
+
 /* False: it is not wanted, for another column has said it. */
 bool parse_list_begin(struct parse *parse, const struct field *field);
 void parse_list_add(struct parse *parse, const struct field *field, struct str raw, bool escaped);

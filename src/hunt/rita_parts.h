@@ -34,7 +34,7 @@ struct rita_mime_value {
 };
 extern const struct book_table rita_mime_table;
 
-/* Names that were asked for in DNS, and what they are registered under. */
+/* Names that were asked for in DNS, those above them, and what they are registered under. */
 #define RITA_RESOLVERS 4
 struct rita_name_key {
     book_name name;
@@ -43,8 +43,12 @@ struct rita_name_value {
     book_name registrable; /* by the public suffix list */
     book_name cut;         /* as RITA cuts it */
     int64_t last;
-    uint64_t n;
-    uint32_t resolvers[RITA_RESOLVERS]; /* internal ones that were asked: rita_host_tag; 0: none */
+    uint64_t n; /* queries; 0: only for names below it */
+    /* Internal ones that were asked; tag 0: none. */
+    struct rita_resolver {
+        uint32_t tag;  /* rita_host_tag */
+        uint32_t last; /* minutes since the epoch */
+    } resolvers[RITA_RESOLVERS];
 };
 extern const struct book_table rita_name_table;
 

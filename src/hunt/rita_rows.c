@@ -5,6 +5,7 @@
 #include "hunt/rita_parts.h"
 
 #define UNIQUE_MIN 4
+#define PORTS_MAX  20    /* of a row */
 #define STROBE     86400 /* connections: one a second */
 #define LONG_US    3600000000u
 
@@ -71,18 +72,29 @@ void rita_put_port(const struct rita_run *run, struct rita_row *row, const struc
     if (there && (there == row->ports || there[-1] == ',') &&
         (there[len] == ',' || there[len] == '\0'))
         return;
-    if (used + len + 2 > sizeof row->ports)
+    if (used + len + 2 > sizeof row->ports || row->n_ports == PORTS_MAX)
         return;
+    row->n_ports++;
     if (used > 0)
         row->ports[used++] = ',';
     memcpy(row->ports + used, text, len + 1);
 }
 
-static void put_ports(const struct rita_run *run, struct rita_row *row, const struct pair_sum *sum,
+/* Of each day: put together, their three places hold fewer. */
+static void put_ports(const struct pair_view *view, struct rita_row *row,
                       const struct rita_open *opens, size_t n_opens)
 {
-    for (unsigned i = 0; i < PAIR_PORTS; i++)
-        rita_put_port(run, row, &sum->ports[i]);
+    const struct rita_run *run = view->run;
+    for (size_t i = 0; i < run->recent.n; i++) {
+        const void *value = book_find(run->recent.at[i], view->table, view->key);
+        if (value == NULL)
+            continue;
+        const struct pair_sum *sum = view->table == &pair_table
+                                         ? &((const struct pair_value *)value)->sum
+                                         : &((const struct named_value *)value)->sum;
+        for (unsigned k = 0; k < PAIR_PORTS && sum->last >= run->floor; k++)
+            rita_put_port(run, row, &sum->ports[k]);
+    }
     for (size_t i = 0; i < n_opens; i++)
         rita_put_port(run, row, &opens[i].port);
 }
@@ -259,12 +271,15 @@ static void make_named(struct rita_run *run, const struct named_key *key,
         text = str_upto(text, sizeof row.name - 1);
         if (str_set(text))
             memcpy(row.name, text.at, text.len);
-        put_ports(run, &row, &value->sum, opens, n_opens);
+        put_ports(&view, &row, opens, n_opens);
         rita_run_add(run, &row, &mark);
         for (unsigned i = 0; i < value->n_proxies && i < NAMED_SERVERS; i++)
             if (hunt_is_internal(run->judge->scope, &value->proxies[i].addr))
                 rita_set_add(&run->contacts, key->name,
                              rita_host_tag(rita_host_id(run->all.at[0], &value->proxies[i])));
+        for (size_t i = 0; i < n_opens; i++)
+            if (opens[i].proxied && hunt_is_internal(run->judge->scope, &opens[i].dst_host.addr))
+                rita_set_add(&run->contacts, key->name, rita_host_tag(opens[i].dst));
     }
     free(view.events);
 }
@@ -399,7 +414,7 @@ static void make_pair(struct rita_run *run, const struct pair_key *key,
                                  .dst = is_out ? dst : src,
                                  .pair = id,
                                  .n_missing = value->sum.n_missing_host};
-        put_ports(run, &row, &value->sum, opens, n_opens);
+        put_ports(&view, &row, opens, n_opens);
         rita_run_add(run, &row, &mark);
     }
     free(view.events);

@@ -74,8 +74,33 @@ static bool take_exponent(const char *at, const char *end, struct digits *d)
     return at == end;
 }
 
+/* Few digits, and none finer than what is wanted: nearly all numbers are so. */
+static bool plain_decimal(struct str text, unsigned scale, int64_t *out)
+{
+    static const uint64_t powers[] = {1,      10,      100,      1000,      10000,
+                                      100000, 1000000, 10000000, 100000000, 1000000000};
+    uint64_t value = 0;
+    uint32_t i = 0, whole;
+    if (text.len > 18 || text.len == 0)
+        return false;
+    for (; i < text.len && is_digit(text.at[i]); i++)
+        value = value * 10 + (uint64_t)(text.at[i] - '0');
+    whole = i;
+    if (i < text.len && text.at[i] == '.')
+        for (i++; i < text.len && is_digit(text.at[i]); i++)
+            value = value * 10 + (uint64_t)(text.at[i] - '0');
+    uint32_t finer = i > whole ? i - whole - 1 : 0;
+    if (i < text.len || whole == 0 || finer > scale || scale >= sizeof powers / sizeof *powers ||
+        __builtin_mul_overflow(value, powers[scale - finer], &value) || value > INT64_MAX)
+        return false;
+    *out = (int64_t)value;
+    return true;
+}
+
 bool value_decimal(struct str text, unsigned scale, int64_t *out)
 {
+    if (plain_decimal(text, scale, out))
+        return true;
     const char *at = text.at, *end = text.at + text.len;
     bool minus = at < end && *at == '-';
     if (at < end && (*at == '-' || *at == '+'))
