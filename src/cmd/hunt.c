@@ -188,6 +188,7 @@ static int pick(const struct hunt_command *c, struct hunt_picks *out, struct err
         .minimum = c->options.explain       ? HUNT_NONE
                    : c->options.has_minimum ? c->options.minimum
                                             : HUNT_LOW,
+        .folds = c->options.output == HUNT_TABLE && !c->options.unfold,
     };
     return hunt_pick(&how, findings, n, out, err);
 }
