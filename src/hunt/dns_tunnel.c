@@ -307,10 +307,11 @@ static void take_client(const struct hunt_take *take, const struct hunt_record *
                         book_name domain, bool is_new_pair, bool has_many)
 {
     struct tunnel_client_key key = {.client = record->orig};
-    struct tunnel_client_value *client = book_at(take->book, &dns_tunnel_clients, &key, NULL);
-    if (client) {
-        client->n++;
-        client->n_domains += is_new_pair;
+    struct tunnel_client_value *client = NULL;
+    if (is_new_pair) {
+        client = book_at(take->book, &dns_tunnel_clients, &key, NULL);
+        if (client)
+            client->n_domains++;
     }
     if (!has_many)
         return;
