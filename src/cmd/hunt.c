@@ -350,7 +350,7 @@ static int finish(const struct hunt_command *c, int result, enum hunt_severity w
     }
     enum hunt_severity least = c->options.has_minimum ? c->options.minimum : HUNT_LOW;
     bool bad = c->options.exit_code && worst >= least && worst > HUNT_NONE;
-    return bad ? EXIT_UNHEALTHY : EXIT_DONE;
+    return bad ? EXIT_UNHEALTHY : c->session.counts.n_unreadable ? EXIT_PARTIAL : EXIT_DONE;
 }
 
 /* Comes back at once when a signal does, also one that came just before. */
