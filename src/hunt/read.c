@@ -223,7 +223,7 @@ static int read_files(struct reader_state *r, const struct files_one *const *tod
                                     .fields = fields,
                                     .marks = &r->marks,
                                     .n_threads = r->want->n_threads,
-                                    .since = r->want->since};
+                                    .since = r->want->whole_files ? 0 : r->want->since};
     size_t i = 0;
     if (!fields)
         return err_set(err, -ENOMEM, "no memory to read logs");

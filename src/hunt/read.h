@@ -54,6 +54,7 @@ struct hunt_reading {
     unsigned n_threads; /* 0: as many as there are processors */
     uint32_t logs;      /* HUNT_LOG_BIT of those that are wanted; 0: all */
     int64_t since;      /* ns: older records are not given, files of earlier days not opened */
+    bool whole_files;   /* `since` is for files alone: all records of those that are opened */
     const volatile sig_atomic_t *stop; /* set: ends early, with -EINTR; may be NULL */
 
     /* Of a run before; may be NULL. */
