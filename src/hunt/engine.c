@@ -3,14 +3,17 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "hunt/engine_days.h"
 #include "hunt/feeds.h"
 #include "hunt/world_parts.h"
 
 #define DEFAULT_MEMORY ((uint64_t)1 << 30)
-#define MAX_HUNTS      32
-#define FETCH_AHEAD    5 /* records, between two steps of pairs_fetch */
+#define FIRST_ROUND    1700000000 /* s since the epoch; a round a second at most: enough until 2159 \
+                                   */
+#define MAX_HUNTS   32
+#define FETCH_AHEAD 5 /* records, between two steps of pairs_fetch */
 
 struct taker {
     const struct hunt *hunt;
@@ -23,7 +26,6 @@ struct hunt_engine {
     struct pairs *pairs;
     struct days days;
     struct book *books[DAYS_MAX + DAYS_SPARE + 1]; /* those that are judged */
-    struct book *strays[DAYS_MAX + DAYS_SPARE + 1];
     struct feeds *feeds;
     uint32_t round;       /* of what is taken now */
     uint32_t since_round; /* what was touched before was judged */
@@ -91,7 +93,8 @@ int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struc
         return err_set(err, -ENOMEM, "hunting: out of memory");
     engine->settings = settings;
     engine->secret = secret;
-    engine->round = 1;
+    /* Books of an archive say in which round a value was touched: those of this run are later. */
+    engine->round = (uint32_t)(time(NULL) - FIRST_ROUND);
     pthread_mutex_init(&engine->lock, NULL);
     days_init(&engine->days, settings->days, memory - memory / 8, secret);
     engine->days.forget = forget_book;
@@ -208,18 +211,6 @@ static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int6
     return books;
 }
 
-/* The others that have a book. */
-static struct books strays(struct hunt_engine *engine)
-{
-    bool is_judged[DAYS_MAX + DAYS_SPARE + 1];
-    unsigned last, n = 0;
-    (void)days_judged(&engine->days, is_judged, &last);
-    for (unsigned i = 0; i < engine->days.n; i++)
-        if (!is_judged[i])
-            engine->strays[n++] = engine->days.at[i].book;
-    return (struct books){.at = engine->strays, .n = n};
-}
-
 struct books hunt_engine_books(const struct hunt_engine *engine_const)
 {
     /* What was joined is put in: for whoever looks it was there already. */
@@ -246,7 +237,6 @@ int hunt_engine_judge(struct hunt_engine *engine, int64_t to, bool only_changed,
     struct hunt_judge *view = &engine->view;
     *view = (struct hunt_judge){
         .books = judged(engine, &newest, &oldest),
-        .strays = strays(engine),
         .scope = &engine->settings->scope,
         .newest = newest,
         .to = to ? to : newest,
