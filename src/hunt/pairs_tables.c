@@ -159,8 +159,10 @@ static void merge_loss(void *into_value, const void *from_value)
     const struct loss_value *from = from_value;
     into->n += from->n;
     into->sum += from->sum;
-    if (from->worst > into->worst)
-        into->worst = from->worst;
+    if (from->since > into->since) {
+        into->since = from->since;
+        into->share = from->share;
+    }
     merge_times(&into->first, &into->last, from->first, from->last);
 }
 
