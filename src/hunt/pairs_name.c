@@ -59,9 +59,10 @@ static void put_named(struct pairs *pairs, struct book *book, const struct conn_
 void pairs_settle_one(void *with, struct join_entry *entry)
 {
     struct pairs *pairs = with;
-    if (!entry->has_conn || entry->is_settled || entry->n_names == 0)
+    if (!entry->conn || entry->is_settled || entry->n_names == 0)
         return;
-    struct book *book = pairs_book(pairs, pairs_day(entry->conn.ts));
+    const struct conn_facts *conn = join_conn(pairs->join, entry);
+    struct book *book = pairs_book(pairs, pairs_day(conn->ts));
     if (!book)
         return;
     struct join_name *newest[2] = {NULL, NULL};
@@ -72,7 +73,7 @@ void pairs_settle_one(void *with, struct join_entry *entry)
             (name->ts == (*best)->ts && name->name > (*best)->name))
             *best = name;
         if (name->name && !name->same)
-            put_same(book, &entry->conn, name);
+            put_same(book, conn, name);
     }
     book_name carried = 0;
     for (int kind = 0; kind < 2; kind++) {
@@ -80,7 +81,7 @@ void pairs_settle_one(void *with, struct join_entry *entry)
             continue;
         entry->carried[kind] = true;
         if (newest[kind]->name && newest[kind]->name != carried)
-            put_named(pairs, book, &entry->conn, newest[kind]);
+            put_named(pairs, book, conn, newest[kind]);
         carried = newest[kind]->name;
     }
     entry->is_settled = true;
@@ -108,7 +109,7 @@ static void join_to(struct pairs *pairs, const struct book *book, const struct h
     name->day = (int32_t)book_day(book);
     name->way = said->way;
     name->proxied |= said->proxied;
-    if (entry->has_open && !entry->has_conn)
+    if (entry->has_open && !entry->conn)
         pairs_open_renames(pairs, entry);
 }
 
