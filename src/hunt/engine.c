@@ -26,7 +26,6 @@ struct hunt_engine {
     struct pairs *pairs;
     struct days days;
     struct book *books[DAYS_MAX + DAYS_SPARE + 1]; /* those that are judged */
-    struct book *strays[DAYS_MAX + DAYS_SPARE + 1];
     struct feeds *feeds;
     uint32_t round;       /* of what is taken now */
     uint32_t since_round; /* what was touched before was judged */
@@ -212,18 +211,6 @@ static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int6
     return books;
 }
 
-/* The others that have a book. */
-static struct books strays(struct hunt_engine *engine)
-{
-    bool is_judged[DAYS_MAX + DAYS_SPARE + 1];
-    unsigned last, n = 0;
-    (void)days_judged(&engine->days, is_judged, &last);
-    for (unsigned i = 0; i < engine->days.n; i++)
-        if (!is_judged[i])
-            engine->strays[n++] = engine->days.at[i].book;
-    return (struct books){.at = engine->strays, .n = n};
-}
-
 struct books hunt_engine_books(const struct hunt_engine *engine_const)
 {
     /* What was joined is put in: for whoever looks it was there already. */
@@ -234,6 +221,7 @@ struct books hunt_engine_books(const struct hunt_engine *engine_const)
     int64_t newest, oldest;
     pairs_settle(engine.out->pairs);
     pairs_keep_waiting(engine.out->pairs);
+    days_note(&engine.out->days);
     return judged(engine.out, &newest, &oldest);
 }
 
@@ -249,7 +237,6 @@ int hunt_engine_judge(struct hunt_engine *engine, int64_t to, bool only_changed,
     struct hunt_judge *view = &engine->view;
     *view = (struct hunt_judge){
         .books = judged(engine, &newest, &oldest),
-        .strays = strays(engine),
         .scope = &engine->settings->scope,
         .newest = newest,
         .to = to ? to : newest,

@@ -25,7 +25,6 @@ struct hunt_judge {
     struct books books;
     const struct hunt_scope *scope;
     const struct hunt_world *world;
-    struct books strays;  /* of other days, far from these: logs of two times put together */
     int64_t from, to;     /* ms: the window; what is older is history */
     int64_t newest;       /* ms: of all records; "now" for logs */
     uint32_t since_round; /* a running watch: values with `touched` below were judged; 0: all */

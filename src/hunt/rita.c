@@ -181,7 +181,6 @@ int rita_rows(const struct hunt_judge *judge, const struct rita_options *options
     struct rita_run run = {.judge = judge,
                            .options = options,
                            .all = judge->books,
-                           .names = judge->books,
                            .is_cut = judge->to < judge->newest,
                            .lock = PTHREAD_MUTEX_INITIALIZER};
     struct rita_set *sets[] = {&run.covering, &run.by_pair, &run.contacts, &run.domains};
@@ -194,7 +193,6 @@ int rita_rows(const struct hunt_judge *judge, const struct rita_options *options
         rita_set_done(sets[i]);
     }
     free(run.opens);
-    free(run.names_owned);
     free(run.marks);
     if (run.failed) {
         free(run.rows);

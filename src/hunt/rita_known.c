@@ -27,13 +27,12 @@ static book_name domain_in(const struct rita_run *run, const struct rita_name_va
 static book_name domain_of(const struct rita_run *run, book_name name)
 {
     const struct rita_name_key key = {.name = name};
-    for (size_t i = run->names.n; i > 0; i--) {
-        const struct rita_name_value *value =
-            book_find(run->names.at[i - 1], &rita_name_table, &key);
+    for (size_t i = run->all.n; i > 0; i--) {
+        const struct rita_name_value *value = book_find(run->all.at[i - 1], &rita_name_table, &key);
         if (value)
             return domain_in(run, value);
     }
-    struct str text = books_text(&run->names, name);
+    struct str text = books_text(&run->all, name);
     if (!str_set(text))
         return 0;
     const char *colon = memchr(text.at, ':', text.len);
@@ -55,14 +54,14 @@ static void take_name(void *with, const void *key, const void *value_bytes)
 
 void rita_domain_rows(struct rita_run *run)
 {
-    books_each(&run->names, &rita_name_table, run->judge->n_threads, take_name, run);
+    books_each(&run->all, &rita_name_table, run->judge->n_threads, take_name, run);
     rita_set_sort(&run->domains);
     const struct rita_set *set = &run->domains;
     for (size_t i = 0; i < set->n;) {
         size_t end = i;
         while (end < set->n && set->at[end].a == set->at[i].a)
             end++;
-        struct str text = books_text(&run->names, set->at[i].a);
+        struct str text = books_text(&run->all, set->at[i].a);
         if (end - i >= DOMAIN_MIN && str_set(text)) {
             struct rita_row row = {
                 .type = RITA_DNS, .exact = run->options->exact, .rolling = run->options->rolling};
@@ -222,15 +221,15 @@ static void know_all(struct knowing *knowing)
     rita_set_sort(&knowing->wanted);
     rita_set_sort(&knowing->of_dns);
     if (knowing->of_dns.n > 0) {
-        books_each(&run->names, &rita_querier_table, n_threads, know_querier, knowing);
+        books_each(&run->all, &rita_querier_table, n_threads, know_querier, knowing);
         rita_set_sort(&knowing->queriers);
-        books_each(&run->names, &resolved_table, n_threads, know_answer, knowing);
+        books_each(&run->all, &resolved_table, n_threads, know_answer, knowing);
         rita_set_sort(&knowing->addresses);
     }
     books_each(&run->all, &pair_table, n_threads, know_pair, knowing);
-    books_each(&run->names, &asked_table, n_threads, know_asked, knowing);
-    books_each(&run->names, &rita_name_table, n_threads, know_resolver, knowing);
-    books_each(&run->names, &rita_asked_table, n_threads, know_host, knowing);
+    books_each(&run->all, &asked_table, n_threads, know_asked, knowing);
+    books_each(&run->all, &rita_name_table, n_threads, know_resolver, knowing);
+    books_each(&run->all, &rita_asked_table, n_threads, know_host, knowing);
     rita_set_sort(&run->contacts);
     rita_set_sort(&knowing->hosts);
     rita_set_sort(&knowing->direct);

@@ -171,7 +171,6 @@ static size_t n_below(struct hunt_engine *engine, const struct book_table *table
     static struct below below;
     below = (struct below){.table = table};
     books_each(&judge->books, table, 1, count_below, &below);
-    books_each(&judge->strays, table, 1, count_below, &below);
     book_name name = book_hash(judge->books.at[0], str_c(domain));
     for (size_t i = 0; i < below.n; i++)
         if (below.at[i].domain == name)

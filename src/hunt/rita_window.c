@@ -78,26 +78,6 @@ static void newest_name(void *with, const void *key, const void *value)
         ;
 }
 
-static void find_strays(struct rita_run *run)
-{
-    const struct books *books = &run->judge->books, *strays = &run->judge->strays;
-    size_t n = 0, k = 0;
-    struct book **at = calloc(books->n + strays->n, sizeof(struct book *));
-    if (at == NULL) {
-        run->failed = true;
-        return;
-    }
-    for (size_t i = 0; i < books->n; i++) {
-        while (k < strays->n && book_day(strays->at[k]) < book_day(books->at[i]))
-            at[n++] = strays->at[k++];
-        at[n++] = books->at[i];
-    }
-    while (k < strays->n)
-        at[n++] = strays->at[k++];
-    run->names = (struct books){.at = at, .n = n};
-    run->names_owned = at;
-}
-
 void rita_find_window(struct rita_run *run)
 {
     const struct hunt_judge *judge = run->judge;
@@ -129,10 +109,6 @@ void rita_find_window(struct rita_run *run)
     run->dns_newest = INT64_MIN;
     run->dns_floor = run->floor_all;
     books_each(&run->all, &rita_name_table, judge->n_threads, newest_name, &run->dns_newest);
-    if (run->dns_newest == INT64_MIN && judge->strays.n > 0) {
-        find_strays(run);
-        books_each(&run->names, &rita_name_table, judge->n_threads, newest_name, &run->dns_newest);
-    }
     if (run->dns_newest != INT64_MIN && run->dns_newest < run->floor_all)
         run->dns_floor = floor_to(run->dns_newest - DAY_S * 1000, HOUR_MS);
 
@@ -244,5 +220,5 @@ struct rita_open *rita_opens_of(const struct rita_run *run, book_name name, uint
     while (from + n < run->n_opens && order_of(&run->opens[from + n], name, src, dst) == 0)
         n++;
     *out_n = n;
-    return run->opens + from;
+    return run->n_opens ? run->opens + from : NULL;
 }
