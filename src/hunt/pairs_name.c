@@ -16,8 +16,10 @@ void *pairs_named_at(struct pairs *pairs, struct book *book, book_name name, int
     struct named_key key = {.name = name, .src = *src};
     bool is_new;
     struct named_value *value = book_at(book, &named_table, &key, &is_new);
-    if (value && is_new) {
+    /* A name that is asked of a proxy and of a server inside as well is one outside. */
+    if (value && (is_new || way < value->sum.way))
         value->sum.way = way;
+    if (value && is_new) {
         struct book *other = text_day == book_day(book) ? NULL : pairs_book(pairs, text_day);
         struct str text = other ? book_name_text(other, name) : (struct str){0};
         if (str_set(text))

@@ -60,7 +60,7 @@ static void merge_sum(struct pair_sum *into, const struct pair_sum *from)
     into->n_proxied += from->n_proxied;
     if (from->touched > into->touched)
         into->touched = from->touched;
-    if (is_new)
+    if (is_new || from->way < into->way)
         into->way = from->way;
     for (unsigned i = 0; i < PAIR_PORTS; i++)
         merge_port(into, from->ports[i]);
