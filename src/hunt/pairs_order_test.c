@@ -1,5 +1,4 @@
-/* Many connections told in pieces, over three days, in any order: always the
- * same sums. */
+/* Many connections told in pieces, over three days, in any order: always the same sums. */
 #include <stdlib.h>
 
 #include "hunt/pairs_bed.h"
