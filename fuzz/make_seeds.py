@@ -105,6 +105,24 @@ def main():
     talk(DTLS, "hello", (0, m.dtls_record(22, 0, 0, hello)),
          (1, m.dtls_record(22, 0, 1, m.dtls_message(m.server_hello(version=0xFEFD), 1))), tcp=False)
 
+    # The order of enum hunt_log.
+    ends = b"ts uid id.orig_h id.orig_p id.resp_h id.resp_p"
+    for log, name, columns, row in (
+            (10, "conn", b"proto service duration orig_bytes conn_state history source agent_uuid",
+             b"tcp ssl 1.5 12 SF ShADadFf web-1 u-1"),
+            (5, "dns", b"proto query qtype answers AA", b"udp a\\x2db.example 16 TXT\\x201,- T"),
+            (0, "http", b"method host uri status_code resp_mime_types", b"GET a.example /\\\\x 200 a/b,c/d"),
+            (2, "ssl", b"server_name cert_chain_fps ja3 established", b"a.example aa,bb (empty) T"),
+            (7, "x509", b"fingerprint certificate.not_valid_after san.dns", b"aa 1722750331.0 a,b")):
+        row = b"1517336042.279652 Ca 10.0.0.1 1024 2001:db8::1 443 " + row
+        tsv = (b"#separator \\x09\n#path\t" + name.encode() + b"\n#fields\t" +
+               (ends + b" " + columns).replace(b" ", b"\t") + b"\n" + row.replace(b" ", b"\t") + b"\n")
+        pairs = zip((ends + b" " + columns).split(), row.split())
+        json = b"{" + b",".join(b'"%s":["%s",1]' % (k, v) if b"," in v else b'"%s":"%s"' % (k, v)
+                                for k, v in pairs) + b',"n":{"a":[1,{}]},"u":"\\u00e9"}\n'
+        seed("fuzz_hunt", name, bytes([log]) + tsv * 2 + b"#close\tx\n")
+        seed("fuzz_hunt", name + ".json", bytes([log]) + json * 2)
+
     for name, start in (("html", b"<!-- x --> <?xml ?><html>"), ("json", b'{"a": [1, true]}'),
                         ("zip", b"PK\3\4\x14\0\6\0" + bytes(22) + b"[Content_Types].xml"),
                         ("script", b"#! /usr/bin/env python\n"), ("ini", b"[a]\nb = c\n")):

@@ -122,6 +122,11 @@ static uint64_t new_secret(void)
     return secret;
 }
 
+static int64_t first_seen(void *with, uint64_t key)
+{
+    return hunt_archive_first_seen(with, key);
+}
+
 int hunt_session_open(struct hunt_session *s, struct err *err)
 {
     int result = wants_archive(s) ? open_archive(s, err) : 0;
@@ -135,6 +140,9 @@ int hunt_session_open(struct hunt_session *s, struct err *err)
     result = hunt_archive_load(s->archive, s->settings, from, s->engine, err);
     if (result > 0)
         note(NOTE_INFO, "%s", err->text);
+    int64_t since = hunt_archive_history(s->archive);
+    if (since != HUNT_UNSET)
+        hunt_engine_history(s->engine, since, first_seen, s->archive);
     if (result >= 0)
         result = hunt_archive_marks(s->archive, &s->marks, &s->n_marks, err);
     return result < 0 ? result : 0;

@@ -350,6 +350,16 @@ static bool is_to_be_saved(const struct hunt_archive *a, const struct books *boo
     return has_changed(a, books->at[i]) || (i + 1 < books->n && has_changed(a, books->at[i + 1]));
 }
 
+static int drop_old(struct hunt_archive *a, struct err *err)
+{
+    int64_t days[ARCHIVE_DAYS];
+    size_t n;
+    int result = list_days(a, INT64_MIN, days, &n, err);
+    return result < 0 || n < ARCHIVE_DAYS
+               ? result
+               : archive_put(a, "DELETE FROM book WHERE day < ?", &days[n - 1], 1, err);
+}
+
 int hunt_archive_save(struct hunt_archive *a, const struct hunt_settings *settings,
                       const struct hunt_engine *engine, const struct hunt_mark *marks, size_t n,
                       struct err *err)
@@ -366,10 +376,8 @@ int hunt_archive_save(struct hunt_archive *a, const struct hunt_settings *settin
         if (saved[i])
             result = save_book(a, books.at[i], err);
     }
-    if (result == 0 && books.n > 0) {
-        int64_t oldest = book_day(books.at[books.n - 1]) - ARCHIVE_DAYS;
-        result = archive_put(a, "DELETE FROM book WHERE day < ?", &oldest, 1, err);
-    }
+    if (result == 0)
+        result = drop_old(a, err);
     if (result == 0)
         result = save_marks(a, marks, n, err);
     if (result == 0)

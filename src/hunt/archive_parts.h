@@ -8,7 +8,7 @@
 
 #define ARCHIVE_VERSION 1
 #define ARCHIVE_ID      0x63736875 /* of SQLite's application_id: "cshu" */
-#define ARCHIVE_DAYS    64 /* of books that are kept; older than the newest's by more: gone */
+#define ARCHIVE_DAYS    64         /* of books that are kept, the newest ones */
 
 /* What the file has of a day, as far as this run knows. */
 struct archive_day {

@@ -68,7 +68,7 @@ static const struct same *same_of(const struct walk *walk, const struct pair_key
     *out_sum = 0;
     while (low + *out_n < walk->n_same && by_pair(&walk->same[low + *out_n], &wanted) == 0)
         *out_sum += walk->same[low + (*out_n)++].n;
-    return walk->same + low;
+    return walk->n_same ? walk->same + low : NULL;
 }
 
 /* ---- events ---- */
@@ -78,7 +78,8 @@ static bool events_of(const struct walk *walk, const struct book_table *table, c
 {
     const struct hunt_judge *judge = walk->judge;
     int64_t from = judge->to - LOOK_BACK < judge->from ? judge->to - LOOK_BACK : judge->from;
-    return books_events(&judge->books, table, key, series, from, judge->to, out, out_n);
+    /* The newest record is of the window too. */
+    return books_events(&judge->books, table, key, series, from, judge->to + 1, out, out_n);
 }
 
 static int by_event(const void *a, const void *b)

@@ -270,6 +270,18 @@ static double weigh_service(const struct hunt_judge *judge, struct str name,
     return -0.4;
 }
 
+/* None, or an address that was written where a name should be. */
+static bool is_no_name(struct str name)
+{
+    char text[64];
+    struct addr addr;
+    if (!str_set(name) || name.len >= sizeof(text))
+        return !str_set(name);
+    memcpy(text, name.at, name.len);
+    text[name.len] = '\0';
+    return addr_parse(text, &addr);
+}
+
 static double weigh_name(const struct hunt_judge *judge, const struct beacon *beacon,
                          struct finding *finding, struct str name)
 {
@@ -280,7 +292,7 @@ static double weigh_name(const struct hunt_judge *judge, const struct beacon *be
         finding_because(finding, "It is on the list %s of what is known to be bad.", feed);
         return 0.25;
     }
-    if (!str_set(name) && finding->has_dst && hunt_is_public(&finding->dst.addr) &&
+    if (is_no_name(name) && finding->has_dst && hunt_is_public(&finding->dst.addr) &&
         beacon->sum->way == HUNT_OUT && beacon->sum->ports[0].proto == HUNT_TCP) {
         finding_because(finding, "No name led to its address: nobody asked DNS for it.");
         return 0.05;
@@ -303,7 +315,15 @@ static double weigh_kind(const struct beacon *beacon, struct finding *finding)
     }
     if (length < 60 && timing->kind != TIMING_RAMP) {
         finding_because(finding, "All of it lasted less than a minute, as a program's loop may.");
-        return -0.2;
+        return -0.45;
+    }
+    if (length < 300 && timing->kind != TIMING_RAMP) {
+        finding_because(finding, "All of it lasted less than five minutes.");
+        return -0.1;
+    }
+    if (timing->kind == TIMING_CLOCK) {
+        finding_because(finding, "What a clock starts is mostly a task of the system's.");
+        return -0.1;
     }
     return 0;
 }
@@ -354,7 +374,7 @@ static void tell_numbers(const struct timing *timing, struct finding *finding)
     finding_number(finding, "size_share", timing->size_share);
     finding_number(finding, "timer_score", timing->score);
     finding_number(finding, "evidence_nats", timing->evidence);
-    finding_number(finding, "false_per_million", timing->false_rate);
+    finding_number(finding, "false_per_million", fmax(timing->false_rate, 1e-6));
     finding_number(finding, "of_intervals", timing->of_intervals);
     finding_number(finding, "of_sizes", timing->of_sizes);
     finding_number(finding, "of_coverage", timing->of_coverage);

@@ -173,10 +173,14 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     if (!value)
         return;
     value->n_queries++;
+    int64_t ms = tell_ms(record->ts);
+    /* What exists says something only just after a burst. */
+    if (!is_missing && (value->best < 6 || record->dns.rcode != 0 || record->dns.answers.len == 0 ||
+                        ms - value->best_at > WINDOW_S * 1000))
+        return;
     if (services_is_private(query) || services_of_zone(query))
         return;
     struct str domain = hunt_registrable(query);
-    int64_t ms = tell_ms(record->ts);
     uint32_t now = ms > 1000 ? (uint32_t)(ms / 1000) : 1;
     if (is_missing) {
         tell_see(&value->first, &value->last, value->n_missing, ms);
@@ -185,9 +189,6 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
         take_missing(take, value, domain, now);
         return;
     }
-    if (value->best < 6 || record->dns.rcode != 0 || record->dns.answers.len == 0 ||
-        ms - value->best_at > WINDOW_S * 1000)
-        return;
     uint32_t random = random_of(domain);
     if (random != UINT32_MAX && random >= LOOK_RANDOM * 1000)
         value->found = book_text(take->book, domain);

@@ -3,14 +3,17 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "hunt/engine_days.h"
 #include "hunt/feeds.h"
 #include "hunt/world_parts.h"
 
 #define DEFAULT_MEMORY ((uint64_t)1 << 30)
-#define MAX_HUNTS      32
-#define FETCH_AHEAD    5 /* records, between two steps of pairs_fetch */
+#define FIRST_ROUND    1700000000 /* s since the epoch; a round a second at most: enough until 2159 \
+                                   */
+#define MAX_HUNTS   32
+#define FETCH_AHEAD 5 /* records, between two steps of pairs_fetch */
 
 struct taker {
     const struct hunt *hunt;
@@ -90,7 +93,8 @@ int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struc
         return err_set(err, -ENOMEM, "hunting: out of memory");
     engine->settings = settings;
     engine->secret = secret;
-    engine->round = 1;
+    /* Books of an archive say in which round a value was touched: those of this run are later. */
+    engine->round = (uint32_t)(time(NULL) - FIRST_ROUND);
     pthread_mutex_init(&engine->lock, NULL);
     days_init(&engine->days, settings->days, memory - memory / 8, secret);
     engine->days.forget = forget_book;
@@ -125,7 +129,11 @@ void hunt_engine_free(struct hunt_engine *engine)
 
 void hunt_engine_add_book(struct hunt_engine *engine, struct book *book)
 {
+    int64_t day = book_day(book);
     days_add(&engine->days, book);
+    struct day *added = days_find(&engine->days, day);
+    if (added && added->book == book)
+        pairs_take_back(engine->pairs, book);
 }
 
 void hunt_engine_history(struct hunt_engine *engine, int64_t since,
@@ -145,7 +153,8 @@ uint64_t hunt_engine_secret(const struct hunt_engine *engine)
 
 static void take(struct hunt_engine *engine, struct book *book, const struct hunt_record *record)
 {
-    pairs_take(engine->pairs, book, engine->round, record);
+    if (!pairs_take(engine->pairs, book, engine->round, record))
+        return;
     struct hunt_take with = {
         .book = book, .scope = &engine->settings->scope, .round = engine->round};
     for (unsigned i = 0; i < engine->n_takers[record->log]; i++) {
@@ -211,6 +220,8 @@ struct books hunt_engine_books(const struct hunt_engine *engine_const)
     } engine = {.in = engine_const};
     int64_t newest, oldest;
     pairs_settle(engine.out->pairs);
+    pairs_keep_waiting(engine.out->pairs);
+    days_note(&engine.out->days);
     return judged(engine.out, &newest, &oldest);
 }
 

@@ -49,6 +49,10 @@ void days_done(struct days *days);
  * no room for a day far from the others, or no memory. Valid until the next days_at. */
 struct day *days_at(struct days *days, int64_t day);
 struct day *days_find(struct days *days, int64_t day);
+/* What is known of each day is put into its book, so that it is known again when that comes from an
+ * archive. */
+void days_note(struct days *days);
+extern const struct book_table day_table;
 /* Takes the book over. */
 void days_add(struct days *days, struct book *book);
 /* Counts a record. */

@@ -89,7 +89,7 @@ static void test_wrong_clocks(void **state)
             for (size_t k = 0; k < sizeof seconds / sizeof seconds[0]; k++) {
                 struct hunt_record record = bed_conn(0, 0, US, "8.8.8.8", 1, NULL);
                 record.ts = seconds[k] > 9223372036 ? INT64_MAX - i : seconds[k] * SECOND;
-                record.ts += (record.ts < 0 ? 1 : -1) * (int64_t)n * 300 * DAY_S * SECOND;
+                record.ts += (record.ts < 0 ? 1 : -1) * (int64_t)(n % 300) * 300 * DAY_S * SECOND;
                 bed_take(bed->engine, record);
                 n++;
             }

@@ -231,6 +231,12 @@ void join_each_joined(struct join *join, join_forget_fn *each, void *with)
         each(with, &join->entries[at - 1]);
 }
 
+void join_each_waiting(struct join *join, join_forget_fn *each, void *with)
+{
+    for (uint32_t at = join->waiting.oldest; at; at = join->entries[at - 1].newer)
+        each(with, &join->entries[at - 1]);
+}
+
 uint64_t join_n_waiting(const struct join *join)
 {
     return join->n_waiting_names;

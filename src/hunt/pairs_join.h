@@ -31,6 +31,7 @@ struct join_name {
     uint8_t way;
     bool proxied; /* asked of a proxy by CONNECT */
     bool same;    /* is in same_table */
+    bool kept;    /* is in waiting_table */
 };
 
 #define JOIN_NAMES 20 /* of one connection; the newest are kept */
@@ -66,6 +67,7 @@ struct join_name *join_names(const struct join *join, const struct join_entry *e
 struct join_name *join_next(const struct join *join, const struct join_name *name);
 /* All that have a conn, the oldest first. */
 void join_each_joined(struct join *join, join_forget_fn *each, void *with);
+void join_each_waiting(struct join *join, join_forget_fn *each, void *with);
 uint64_t join_n_waiting(const struct join *join); /* names without a conn */
 uint64_t join_n_forgotten(const struct join *join,
                           uint64_t *out_n_names); /* of those that waited */

@@ -25,6 +25,9 @@ static void put_machine(struct pairs *pairs, const struct seen_slot *slot)
 
 void pairs_see_flush(struct pairs *pairs)
 {
+    if (pairs->n_seen == 0)
+        return;
+    pairs->n_seen = 0;
     for (unsigned i = 0; i < SEEN_SLOTS; i++)
         if (pairs->seen[i].n) {
             put_machine(pairs, &pairs->seen[i]);
@@ -44,7 +47,7 @@ static void see_machine(struct pairs *pairs, book_name machine, const struct hun
         slot->n = 0;
     }
     slot->key = key;
-    slot->n++;
+    pairs->n_seen += slot->n++ == 0;
 }
 
 static book_name machine_of(struct pairs *pairs, struct book *book, struct str machine)
@@ -74,21 +77,11 @@ static void see_network(struct pairs *pairs, struct book *book, const struct hun
     pairs->network = network;
 }
 
-static void new_day(struct pairs *pairs, const struct book *book)
-{
-    if (pairs->under_day == book_day(book))
-        return;
-    pairs->under_day = book_day(book);
-    memset(pairs->under, 0, UNDER_SLOTS * sizeof *pairs->under);
-    memset(pairs->hosts, 0, UNDER_SLOTS * sizeof *pairs->hosts);
-}
-
 void pairs_see(struct pairs *pairs, struct book *book, const struct hunt_record *record)
 {
     see_network(pairs, book, record);
     if (record->machine.len == 0)
         return;
-    new_day(pairs, book);
     book_name machine = machine_of(pairs, book, record->machine);
     if (machine == 0)
         return;
@@ -119,7 +112,6 @@ static bool has_room_under(struct pairs *pairs, const struct book *book, struct 
 {
     uint64_t a[2];
     memcpy(a, src->addr.b, sizeof a);
-    new_day(pairs, book);
     uint64_t hash = pairs_mix(hash_of_parent(text), pairs_mix(a[0], a[1]));
     uint16_t *n = &pairs->under[(hash >> 20) % UNDER_SLOTS];
     if (*n >= NAMES_UNDER) {
@@ -261,7 +253,7 @@ void pairs_see_loss(struct pairs *pairs, struct book *book, const struct hunt_re
     struct loss_value *value = book_at(book, &loss_table, &key, &is_new);
     if (!value)
         return;
-    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6);
+    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6 + 0.5);
     value->n++;
     value->sum += millionths;
     if (millionths > value->worst)

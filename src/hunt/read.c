@@ -248,8 +248,11 @@ static int read_files(struct reader_state *r, const struct files_one *const *tod
     if (result == -EINTR && i < n) {
         const struct stream *stream = lanes_stream(lanes);
         size_t at = i;
-        if (r->now.told || r->now.end > 0)
-            at += add_mark(r, stream);
+        if (r->now.end > 0 && add_mark(r, stream)) {
+            if (!stream->file->stream)
+                r->out[r->n_out - 1].size = 0; /* there is more of it */
+            at++;
+        }
         for (; at < n; at++) {
             const struct hunt_mark *old = marks_of_path(&r->marks, todo[at]->path);
             if (old)

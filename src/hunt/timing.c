@@ -11,13 +11,17 @@
 
 /* The evidence at which a pair is as likely a timer as not, and how fast that changes; from the
  * curves of bench/hunt_curves. */
-#define EVIDENCE_EVEN 3.6
-#define FALSE_AT_ZERO 0.015 /* share of pairs without a timer that reach an evidence of 0 */
-#define EVIDENCE_SURE 25    /* no better explanation is looked for */
+#define EVIDENCE_EVEN  3.7
+#define FEW            24    /* check-ins; each one less has its price */
+#define FEW_PRICE      0.1   /* nats */
+#define EVIDENCE_FOUND 5     /* what fewer than one of ten thousand others reach */
+#define FALSE_AT_ZERO  0.015 /* share of pairs without a timer that reach an evidence of 0 */
+#define EVIDENCE_SURE  25    /* no better explanation is looked for */
 
 #define MERGES_MAX    6
-#define SLICES_MAX    160 /* parts of the time that are looked at, by their length */
-#define SLICE_LEAST   16  /* check-ins; of fewer, a part is found by chance */
+#define MERGE_MAX     1800 /* s */
+#define SLICES_MAX    160  /* parts of the time that are looked at, by their length */
+#define SLICE_LEAST   16   /* check-ins; of fewer, a part is found by chance */
 #define SLICES_JUDGED 3
 
 /* Memory of one judging. */
@@ -260,7 +264,11 @@ static size_t find_valleys(const struct judging *j, const struct look *look, dou
             end++;
         if (end + 1 == VALLEY_BINS)
             break;
-        out[n++] = exp((i + end + 1) / 6.0) / 1000;
+        /* What takes longer is a day's work, not a check-in. */
+        double gap = exp((i + end + 1) / 6.0) / 1000;
+        if (gap > MERGE_MAX)
+            break;
+        out[n++] = gap;
         i = end;
     }
     return n;
@@ -513,8 +521,8 @@ static void describe(struct judging *j, const struct verdict *verdict, struct ti
         describe_second(j, verdict, out);
 
     out->size_share = share_of_sizes(j, verdict);
-    /* Equal sizes go with a timer, but say nothing alone: at most a tenth of what the times say. */
-    double most = fmax(fmin(0.1 * verdict->evidence, 2), 0);
+    /* Equal sizes go with a timer, but say nothing alone: they make surer what the times say. */
+    double most = fmax(fmin(0.15 * (verdict->evidence - EVIDENCE_FOUND), 2), 0);
     out->of_sizes = most * fmax(out->size_share - 0.3, 0) / 0.7;
     out->of_coverage = fit->coverage;
     out->of_price = fit->price - verdict->look.price;
@@ -546,7 +554,7 @@ void timing_judge(const struct timing_event *events, size_t n, int64_t from, int
     if (best.evidence > -INFINITY) {
         describe(&j, &best, out);
         /* Few check-ins have more ways to look regular than the laws know. */
-        double few = 0.1 * fmax(16 - (double)out->n_checkins, 0);
+        double few = FEW_PRICE * fmax(FEW - (double)out->n_checkins, 0);
         out->score = 1 / (1 + exp(EVIDENCE_EVEN + few - out->evidence));
         out->false_rate = 1e6 * fmin(1, FALSE_AT_ZERO * exp(few - out->evidence));
     }

@@ -7,8 +7,9 @@
 
 #include <math.h>
 
-static const double periods[] = {30,   60,   120,  180,  240,   300,   600,   720,  900,
-                                 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800};
+/* Longer ones would find that people sleep at night and work by day: 8 h, or 3 h, are parts of 24.
+ */
+static const double periods[] = {30, 60, 120, 180, 240, 300, 600, 720, 900, 1200, 1800, 3600, 7200};
 #define N_PERIODS    (sizeof(periods) / sizeof(*periods))
 #define CLOCK_LEAST  8 /* turns with a check-in */
 #define CLOCK_ANGLES 128
