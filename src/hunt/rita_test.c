@@ -543,7 +543,7 @@ static void test_csv(void **state)
         "Critical,10.0.0.1,::,\"a,b\"\"c\\x0ad\",0.98,false,14737.06115,0.4046814049,0,0,false,"
         "0.6666666667,3 days ago,false,357,18446744073709551615,\"3128:tcp:http,ssl\","
         "\"rare_signature:x\"\"y\"\n"
-        "None,::,::,\"=1+1\",0,false,0,0,1300,0.8,true,0,,false,0,0,\"\",\"\"\n"
+        "None,::,::,'=1+1,0,false,0,0,1300,0.8,true,0,,false,0,0,\"\",\"\"\n"
         "Low,fd00::1,198.51.100.1,,0,true,0,0,0,0,false,0.06666666667,2022-01-08T00:00:00Z,true,0,"
         "0,\"\",\"\"\n");
     text_done(&out);
