@@ -41,8 +41,7 @@ static int by_ends(const void *a, const void *b)
     return order;
 }
 
-/* Findings about the same ends get the number of the one that comes first; then rows are counted in
- * the order of showing. */
+/* Chains findings about the same ends, and counts the chains in the order of showing. */
 static int number_rows(struct hunt_picks *picks, struct err *err)
 {
     struct hunt_picked **sorted = calloc(picks->n + 1, sizeof(struct hunt_picked *));
@@ -53,12 +52,17 @@ static int number_rows(struct hunt_picks *picks, struct err *err)
     qsort(sorted, picks->n, sizeof(struct hunt_picked *), by_ends);
     for (size_t i = 0; i < picks->n; i++) {
         bool same = i > 0 && ends_order(sorted[i - 1]->finding, sorted[i]->finding) == 0;
-        sorted[i]->row = same ? sorted[i - 1]->row : (size_t)(sorted[i] - picks->at);
+        sorted[i]->is_head = !same;
+        if (same)
+            sorted[i - 1]->next = sorted[i];
     }
     free(sorted);
     for (size_t i = 0; i < picks->n; i++) {
-        struct hunt_picked *picked = &picks->at[i];
-        picked->row = picked->row == i ? picks->n_rows++ : picks->at[picked->row].row;
+        if (!picks->at[i].is_head)
+            continue;
+        for (struct hunt_picked *picked = &picks->at[i]; picked; picked = picked->next)
+            picked->row = picks->n_rows;
+        picks->n_rows++;
     }
     return 0;
 }

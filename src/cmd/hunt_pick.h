@@ -15,8 +15,10 @@ struct hunt_pick {
 
 struct hunt_picked {
     const struct finding *finding;
-    const char *hidden_by; /* the safelist's line, where that is shown too; or NULL */
-    size_t row;            /* of the table: findings about the same ends share one */
+    const char *hidden_by;    /* the safelist's line, where that is shown too; or NULL */
+    size_t row;               /* of the table: findings about the same ends share one */
+    struct hunt_picked *next; /* of the same row; NULL: it is the last */
+    bool is_head;             /* the row's first, and gravest */
 };
 
 struct hunt_picks {

@@ -21,15 +21,6 @@ static unsigned least(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-/* The first finding of each row is its gravest: `rows[i]` is its number. */
-static const struct hunt_picked *row_head(const struct hunt_picks *picks, size_t row)
-{
-    for (size_t i = 0; i < picks->n; i++)
-        if (picks->at[i].row == row)
-            return &picks->at[i];
-    return NULL;
-}
-
 static struct layout make_layout(const struct hunt_show *show, size_t n_rows)
 {
     unsigned who = 3, whom = 4;
@@ -83,16 +74,12 @@ static void put_head(struct line *line, const struct layout *l)
 }
 
 /* "beacon: every 60 s; also exfiltration 0.71". */
-static void put_what(const struct hunt_show *show, struct text *out,
-                     const struct hunt_picked *picked)
+static void put_what(struct text *out, const struct hunt_picked *picked)
 {
     const struct finding *f = picked->finding;
     text_put(out, f->hunt->name);
-    for (size_t i = 0; i < show->picks->n; i++) {
-        const struct hunt_picked *other = &show->picks->at[i];
-        if (other->row == picked->row && other != picked)
-            text_format(out, " + %s %.2f", other->finding->hunt->name, other->finding->score);
-    }
+    for (const struct hunt_picked *other = picked->next; other; other = other->next)
+        text_format(out, " + %s %.2f", other->finding->hunt->name, other->finding->score);
     text_put(out, ": ");
     text_put(out, f->title);
     if (f->is_new)
@@ -126,7 +113,7 @@ static void put_row(const struct hunt_show *show, struct line *line, const struc
     char text[HUNT_END_MAX];
     struct text what;
     text_init(&what, 4096);
-    put_what(show, &what, picked);
+    put_what(&what, picked);
     line_field(line, style, hunt_severity_name(f->severity), SEVERITY_WIDTH, false);
     line_space(line, 1);
     (void)snprintf(text, sizeof text, "%.2f", f->score);
@@ -169,11 +156,9 @@ void hunt_table(const struct hunt_show *show, struct text *out)
         return;
     struct layout layout = make_layout(show, n);
     put_head(&line, &layout);
-    for (size_t row = 0; row < n; row++) {
-        const struct hunt_picked *head = row_head(show->picks, row);
-        if (head)
-            put_row(show, &line, &layout, head);
-    }
+    for (size_t i = 0; i < show->picks->n; i++)
+        if (show->picks->at[i].is_head && show->picks->at[i].row < n)
+            put_row(show, &line, &layout, &show->picks->at[i]);
     if (n < show->picks->n_rows)
         line_format(&line, STYLE_DIM, "%zu more: -n %zu", show->picks->n_rows - n,
                     show->picks->n_rows);

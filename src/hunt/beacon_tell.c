@@ -270,6 +270,18 @@ static double weigh_service(const struct hunt_judge *judge, struct str name,
     return -0.4;
 }
 
+/* None, or an address that was written where a name should be. */
+static bool is_no_name(struct str name)
+{
+    char text[64];
+    struct addr addr;
+    if (!str_set(name) || name.len >= sizeof(text))
+        return !str_set(name);
+    memcpy(text, name.at, name.len);
+    text[name.len] = '\0';
+    return addr_parse(text, &addr);
+}
+
 static double weigh_name(const struct hunt_judge *judge, const struct beacon *beacon,
                          struct finding *finding, struct str name)
 {
@@ -280,7 +292,7 @@ static double weigh_name(const struct hunt_judge *judge, const struct beacon *be
         finding_because(finding, "It is on the list %s of what is known to be bad.", feed);
         return 0.25;
     }
-    if (!str_set(name) && finding->has_dst && hunt_is_public(&finding->dst.addr) &&
+    if (is_no_name(name) && finding->has_dst && hunt_is_public(&finding->dst.addr) &&
         beacon->sum->way == HUNT_OUT && beacon->sum->ports[0].proto == HUNT_TCP) {
         finding_because(finding, "No name led to its address: nobody asked DNS for it.");
         return 0.05;

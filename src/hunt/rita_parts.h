@@ -103,6 +103,11 @@ struct rita_set {
     size_t n, capacity;
     pthread_mutex_t lock;
     bool failed; /* no memory */
+
+    /* Made by sorting: a bit for each hash of an `a`, so that what is not there is mostly seen at
+     * once. NULL: there is none. */
+    uint64_t *bits;
+    uint64_t mask;
 };
 void rita_set_init(struct rita_set *set);
 void rita_set_done(struct rita_set *set);
@@ -110,7 +115,7 @@ void rita_set_add(struct rita_set *set, uint64_t a, uint64_t b);
 /* Sorts, and takes out what is there twice. */
 void rita_set_sort(struct rita_set *set);
 bool rita_set_has(const struct rita_set *set, uint64_t a, uint64_t b);
-/* The items with this `a`: the first one's place, and how many there are. */
+/* How many items have this `a`; and where the first is, if there are any. */
 size_t rita_set_count(const struct rita_set *set, uint64_t a, size_t *out_first);
 
 /* ---- one making of rows ---- */

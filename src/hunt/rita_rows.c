@@ -256,6 +256,9 @@ static void make_named(struct rita_run *run, const struct named_key *key,
     mark.pair = rita_pair_id(mark.src, key->name);
     size_t n_opens;
     struct rita_open *opens = rita_opens_of(run, key->name, mark.src, 0, &n_opens);
+    if (run->options->exact && n_opens == 0 && value->sum.n < UNIQUE_MIN &&
+        value->sum.duration < LONG_US)
+        return;
     bool wants_events = value->sum.n >= UNIQUE_MIN;
     if (!view_init(&view, wants_events))
         run->failed = true;

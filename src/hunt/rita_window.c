@@ -220,5 +220,5 @@ struct rita_open *rita_opens_of(const struct rita_run *run, book_name name, uint
     while (from + n < run->n_opens && order_of(&run->opens[from + n], name, src, dst) == 0)
         n++;
     *out_n = n;
-    return run->opens + from;
+    return run->n_opens ? run->opens + from : NULL;
 }

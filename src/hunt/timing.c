@@ -11,7 +11,7 @@
 
 /* The evidence at which a pair is as likely a timer as not, and how fast that changes; from the
  * curves of bench/hunt_curves. */
-#define EVIDENCE_EVEN  3.4
+#define EVIDENCE_EVEN  3.7
 #define FEW            24    /* check-ins; each one less has its price */
 #define FEW_PRICE      0.1   /* nats */
 #define EVIDENCE_FOUND 5     /* what fewer than one of ten thousand others reach */

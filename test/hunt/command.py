@@ -490,6 +490,32 @@ def test_state(r):
     check(kept[0] in err, err)
 
 
+def test_week(r):
+    """Days in folders of their own, packed: a slow implant shows over several of them, and what was
+    read of a day that is over is not read again."""
+    implant = Logs(5)
+    implant.implant(end=72 * HOUR, period=7200, jitter=.1, machine="slow-1")
+    for day in range(3):
+        logs = Logs(day)
+        logs.people(100)
+        for record in logs.conn:
+            record["ts"] += day * 24 * HOUR
+            record["uid"] += f"d{day}"
+        logs.conn += [c for c in implant.conn if day * 24 <= (c["ts"] - BEGIN) / HOUR < day * 24 + 24]
+        logs.write(r.folder + "/logs", f"2026-11-{20 + day}", pack=True)
+
+    def beacons(*args):
+        return [f for f in r.objects("--filter", "hunt:beacon", *args, "logs")]
+    found = beacons("--since", "3d")
+    check([f["src_machine"] for f in found] == ["slow-1"], found)
+    check(30 <= found[0]["count"] <= 40, found[0]["count"])
+    again = beacons("--since", "3d")
+    check([f["count"] for f in again] == [found[0]["count"]], "another number from what was kept")
+    _, err = r.run("-v", "--since", "3d", "logs")
+    check(" 0 new connections of 3 days" in err, err)
+    check("files were read before" in err, err)
+
+
 def test_interrupt(r):
     logs = Logs()
     logs.implant()
