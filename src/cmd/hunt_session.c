@@ -107,9 +107,7 @@ static int open_archive(struct hunt_session *s, struct err *err)
     if (s->options->state)
         return result;
     /* Nobody asked for it: the hunt goes on without. */
-    note(NOTE_WARN,
-         "%s; nothing is kept from run to run (--state names another file, --no-state "
-         "says that this is meant)",
+    note(NOTE_WARN, "%s; nothing is kept from run to run (--no-state says that this is meant)",
          err->text);
     return 0;
 }
