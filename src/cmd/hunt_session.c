@@ -225,9 +225,9 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         .n_paths = s->n_paths,
         .n_threads = (unsigned)s->options->threads,
         .logs = hunt_logs_wanted(),
-        .since = s->span.from == HUNT_UNSET ? 0 : s->span.from * MS,
-        /* What is kept must be whole: it is for other spans, too. */
-        .whole_files = s->archive != NULL,
+        /* What is kept for later runs is all of a file, whatever this one looks at. */
+        .since = s->span.from == HUNT_UNSET || s->archive ? 0 : s->span.from * MS,
+        .n_days = s->settings->days,
         .stop = s->stop,
         .marks = s->marks,
         .n_marks = s->n_marks,
@@ -311,6 +311,7 @@ void hunt_session_warn(const struct hunt_session *s)
          "connections could not be put together with their requests: the memory was full"},
         {findings_n_left_out(s->findings), NOTE_WARN, "findings of little weight were left out"},
         {c->n_given_up, NOTE_WARN, "files were given up: too many of their lines are broken"},
+        {c->n_old_files, NOTE_INFO, "files are of days before those that are looked at (--since)"},
         {e.n_early, NOTE_INFO, "records are older than what is looked at (--since)"},
         {e.n_late, NOTE_WARN, "records have times that are too far ahead, and were left out"},
         {e.pairs.n_unjoined, NOTE_INFO, "requests are of connections that have not ended yet"},
