@@ -3,8 +3,7 @@
 
 #include <stdlib.h>
 
-#define MS_PER_HOUR 3600000
-#define MS_PER_DAY  86400000
+#define MS_PER_DAY 86400000
 
 /* In each book one entry: when its records were, ms, and how many. */
 struct day_value {
@@ -85,35 +84,35 @@ static uint64_t share_of(const struct days *days)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < days->n; i++)
-        total += days->at[i].weight;
+        total += days->at[i].n;
     return total < 400 ? 4 : total > 25600 ? 256 : total / 100;
 }
 
-/* Whether the next day begins where the one before ended, as at midnight in a running watch: soon
- * after, and as dense as a hundredth of the bulk. Wrong times are anywhere in the day. */
+/* Whether the next day is one of the logs', too: it has a thousandth of the bulk, or is at least a
+ * hundredth as dense, as when it has just begun. Wrong times are few, and anywhere in the day. */
 static bool goes_on(const struct day *bulk, const struct day *before, const struct day *next)
 {
-    int64_t usual = MS_PER_DAY / (int64_t)(bulk->weight + 1) * 20;
-    if (next->day != before->day + 1 ||
-        next->min - before->max > (usual > MS_PER_HOUR ? usual : MS_PER_HOUR))
-        return false;
-    return (double)next->weight * 100 * MS_PER_DAY >=
-           (double)bulk->weight * (double)(next->max - next->min);
+    return next->n > 0 && next->day == before->day + 1 &&
+           (next->n * 1000 >= bulk->n || (double)next->n * 100 * MS_PER_DAY >=
+                                             (double)bulk->n * (double)(next->max - next->min));
 }
 
-/* The newest that is judged, by index. */
+/* The newest that is judged, by index. Only what this run read is weighed: days of an archive were
+ * judged before, and of the day that goes on an hourly run has but a little. */
 static unsigned newest(const struct days *days, uint64_t share)
 {
     unsigned bulk = 0;
     for (unsigned i = 0; i < days->n; i++)
-        if (days->at[i].weight > days->at[bulk].weight)
+        if (days->at[i].n > days->at[bulk].n)
             bulk = i;
     unsigned at = bulk;
     for (unsigned i = at + 1; i < days->n; i++) {
-        uint64_t together = days->at[i].weight;
+        const struct day *day = &days->at[i];
+        uint64_t together = day->n;
         for (unsigned k = i + 1; k < days->n && days->at[k].day == days->at[k - 1].day + 1; k++)
-            together += days->at[k].weight;
-        if (together >= share || goes_on(&days->at[bulk], &days->at[at], &days->at[i]))
+            together += days->at[k].n;
+        if (day->weight > day->n || together >= share ||
+            goes_on(&days->at[bulk], &days->at[at], day))
             at = i;
     }
     return at;
