@@ -23,7 +23,8 @@ struct pair_view {
     uint64_t n, bytes, duration;
     uint64_t open_n, open_bytes, open_duration;
     uint32_t n_proxied;
-    int64_t first; /* ms */
+    uint32_t n_open_proxied; /* that are in the sum's */
+    int64_t first;           /* ms */
 };
 
 void rita_run_add(struct rita_run *run, const struct rita_row *row, const struct rita_mark *mark)
@@ -109,7 +110,7 @@ static bool view_init(struct pair_view *view, bool wants_events)
     view->bytes = sum->bytes_up + sum->bytes_down - sum->open_bytes;
     view->duration = sum->duration - sum->open_duration;
     view->first = sum->first;
-    view->n_proxied = sum->n_proxied;
+    view->n_proxied = sum->n_proxied - view->n_open_proxied;
     bool is_partial = sum->first < run->floor || run->is_cut;
     if (sum->n == 0 || (!is_partial && !wants_events))
         return true;
@@ -323,6 +324,11 @@ static void leave_out_servers(struct pair_view *view, const struct hunt_host *sr
     }
 }
 
+static bool is_recent(const struct rita_run *run, int64_t ms)
+{
+    return run->recent.n > 0 && ms >= book_day(run->recent.at[0]) * 86400000;
+}
+
 static void make_named(struct rita_run *run, const struct named_key *key,
                        const struct named_value *value)
 {
@@ -338,6 +344,8 @@ static void make_named(struct rita_run *run, const struct named_key *key,
     unsigned n_left_out = count_left_out(&view, &key->src, value);
     if (n_left_out > 0 && n_left_out == value->n_servers && value->n_proxies == 0 && n_opens == 0)
         return;
+    for (size_t i = 0; i < n_opens; i++)
+        view.n_open_proxied += opens[i].proxied && is_recent(run, opens[i].first);
     if (!view_init(&view, value->sum.n >= UNIQUE_MIN || n_left_out > 0))
         run->failed = true;
     if (n_left_out > 0)
