@@ -45,7 +45,7 @@ void rita_run_add(struct rita_run *run, const struct rita_row *row, const struct
         run->rows[run->n] = *row;
         run->marks[run->n++] = *mark;
     } else {
-        run->failed = true;
+        rita_fail(run);
     }
     (void)pthread_mutex_unlock(&run->lock);
 }
@@ -320,7 +320,7 @@ static void leave_out_servers(struct pair_view *view, const struct hunt_host *sr
             is_proxy |= memcmp(&value->proxies[k], server, sizeof *server) == 0;
         if (is_left_out(view, src, server) && !is_proxy &&
             !without(view, &pair_table, &key, PAIR_CONNS))
-            view->run->failed = true;
+            rita_fail(view->run);
     }
 }
 
@@ -347,7 +347,7 @@ static void make_named(struct rita_run *run, const struct named_key *key,
     for (size_t i = 0; i < n_opens; i++)
         view.n_open_proxied += opens[i].proxied && is_recent(run, opens[i].first);
     if (!view_init(&view, value->sum.n >= UNIQUE_MIN || n_left_out > 0))
-        run->failed = true;
+        rita_fail(run);
     if (n_left_out > 0)
         leave_out_servers(&view, &key->src, value);
     view_add_opens(&view, opens, n_opens, false);
@@ -428,7 +428,7 @@ static bool leave_out_named(struct pair_view *view, const struct pair_key *key, 
     for (size_t i = 0; i < n_names; i++) {
         const struct named_key named = {.name = run->by_pair.at[first + i].b, .src = key->src};
         if (!without(view, &named_table, &named, NAMED_CONNS))
-            run->failed = true;
+            rita_fail(run);
     }
     return view->n > 0 || n_opens > 0;
 }
@@ -457,7 +457,7 @@ static void make_pair(struct rita_run *run, const struct pair_key *key,
         .run = run, .table = &pair_table, .key = key, .series = PAIR_CONNS, .sum = &value->sum};
     bool is_covered = rita_set_count(&run->by_pair, id, NULL) > 0;
     if (!view_init(&view, value->sum.n >= UNIQUE_MIN || is_covered))
-        run->failed = true;
+        rita_fail(run);
     bool stays = leave_out_named(&view, key, id, opens, n_opens);
     view_add_opens(&view, opens, n_opens, !run->options->exact);
     struct rita_row row = {
