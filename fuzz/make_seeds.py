@@ -105,6 +105,38 @@ def main():
     talk(DTLS, "hello", (0, m.dtls_record(22, 0, 0, hello)),
          (1, m.dtls_record(22, 0, 1, m.dtls_message(m.server_hello(version=0xFEFD), 1))), tcp=False)
 
+    seed("fuzz_feeds", "kinds", b"# list\r\n1.2.3.4\n198.51.100.0/24 scanners\n2001:db8::/32\n"
+         b"203.0.113.7:8080\n[2001:db9::5]:443\n0.0.0.0 hosts.example # x\n"
+         b"hxxps://url[.]example:8443/p\n||a.example^\nco.uk\n*.b.example\n0.0.0.0/0\n"
+         b"6734f37431670b3ab4292b8f60f29984,2018,Trickbot\nt13d1516h2_8daaf6152771_e5627efa2ab1 C\n")
+
+    # The order of enum hunt_log.
+    every_log = b""
+    ends = b"ts uid id.orig_h id.orig_p id.resp_h id.resp_p"
+    for log, name, columns, row in (
+            (10, "conn", b"proto service duration orig_bytes conn_state history source agent_uuid",
+             b"tcp ssl 1.5 12 SF ShADadFf web-1 u-1"),
+            (5, "dns", b"proto query qtype answers AA", b"udp a\\x2db.example 16 TXT\\x201,- T"),
+            (0, "http", b"method host uri status_code resp_mime_types", b"GET a.example /\\\\x 200 a/b,c/d"),
+            (2, "ssl", b"server_name cert_chain_fps ja3 established", b"a.example aa,bb (empty) T"),
+            (7, "x509", b"fingerprint certificate.not_valid_after san.dns", b"aa 1722750331.0 a,b")):
+        row = b"1517336042.279652 Ca 10.0.0.1 1024 2001:db8::1 443 " + row
+        tsv = (b"#separator \\x09\n#path\t" + name.encode() + b"\n#fields\t" +
+               (ends + b" " + columns).replace(b" ", b"\t") + b"\n" + row.replace(b" ", b"\t") + b"\n")
+        pairs = zip((ends + b" " + columns).split(), row.split())
+        json = b"{" + b",".join(b'"%s":["%s",1]' % (k, v) if b"," in v else b'"%s":"%s"' % (k, v)
+                                for k, v in pairs) + b',"n":{"a":[1,{}]},"u":"\\u00e9"}\n'
+        seed("fuzz_hunt", name, bytes([log]) + tsv * 2 + b"#close\tx\n")
+        seed("fuzz_hunt", name + ".json", bytes([log]) + json * 2)
+        # Many at different times, so that there is something to judge.
+        many = tsv + b"".join(
+            row.replace(b"1517336042", b"%d" % (1517336042 + 60 * i)).replace(b"Ca", b"C%d" % i)
+            .replace(b".example", b"%d.example.org" % i).replace(b" ", b"\t") + b"\n"
+            for i in range(60))
+        every_log += pieces(bytes([log]) + many)
+    for first in (0, 1):
+        seed("fuzz_judge", f"every.{first}", bytes([first]) + every_log)
+
     for name, start in (("html", b"<!-- x --> <?xml ?><html>"), ("json", b'{"a": [1, true]}'),
                         ("zip", b"PK\3\4\x14\0\6\0" + bytes(22) + b"[Content_Types].xml"),
                         ("script", b"#! /usr/bin/env python\n"), ("ini", b"[a]\nb = c\n")):
@@ -199,6 +231,25 @@ def main():
                        "[sso-session s]\nsso_region=r\n# c\nlong = 1\n  2\n"),
             ("credentials", "\2[default]\naws_access_key_id = A\n;\n[b]\r\nk=v\r\n")):
         seed("fuzz_aws", name, text.encode())
+
+    def rows(name, key_size, value_size, series, entries):  # as src/hunt/book_file.h has them
+        return (b"\3" + bytes([len(name)]) + name + struct.pack("<HHHBI", 1, key_size, value_size, series,
+                                                               len(entries)) + b"".join(entries))
+
+    def book_end(texts, entries):
+        return b"\4" + struct.pack("<QQQQQQ", texts, entries, 0, 0, 0, 0)
+
+    texts = b"\2" + struct.pack("<I", 2) + b"\5hello\x0bexample.com"
+    small = [b"\x11a\1", b"\x33\0\0\1\2\0\1\0\7"]
+    events = b"\2\x80\x80\x80\0" + b"\0\x83\x80\x80\0" + b"\x80\1\3\4\5" * 3
+    large = [b"\x11\0\0\0kn" + events, b"\1\0\0\0z" + events]
+    for name, parts in (
+            ("small", (texts, rows(b"a", 3, 8, 0, small), book_end(2, 2))),
+            ("large", (rows(b"b", 8, 56, 2, large), book_end(0, 2))),
+            ("goes-on", (rows(b"b", 8, 56, 2, large), rows(b"b", 8, 56, 2, large), book_end(0, 4))),
+            ("unknown", (texts, rows(b"c", 1, 8, 0, []), book_end(2, 0)))):
+        seed("fuzz_book", name, b"\1" + b"".join(struct.pack("!H", len(part)) + part for part in parts))
+    seed("fuzz_book", "frame", b"\0" + struct.pack("<IIBQ", 4, 4, 0, 1) + b"\1abc")
 
     with open(stamp, "w", encoding="ascii") as f:
         f.write("made\n")

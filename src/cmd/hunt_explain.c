@@ -174,16 +174,17 @@ static void put_rita(struct line *line, const struct picture *p)
 {
     struct rita_beacon beacon = {0};
     struct err err;
+    char text[200] = "none";
     put_title(line, "RITA's beacon score");
-    line_space(line, 2);
     if (p->seconds && rita_beacon(p->seconds, p->n_events, p->sizes_up, p->n_events, p->from / 1000,
                                   p->to / 1000, &beacon, &err) == 0)
-        line_format(line, STYLE_PLAIN,
-                    "%.3f: a quarter each of times %.3f, sizes %.3f, duration %.3f, histogram %.3f",
-                    beacon.score, beacon.ts, beacon.ds, beacon.dur, beacon.hist);
-    else
-        line_put(line, STYLE_PLAIN, p->seconds ? err.text : "none");
-    line_end(line);
+        (void)snprintf(text, sizeof text,
+                       "%.3f: times %.3f, sizes %.3f, duration %.3f, histogram %.3f, a quarter of "
+                       "each",
+                       beacon.score, beacon.ts, beacon.ds, beacon.dur, beacon.hist);
+    else if (p->seconds)
+        (void)snprintf(text, sizeof text, "none: %.180s", err.text);
+    put_long(line, 2, text);
 }
 
 /* ---- pictures ---- */

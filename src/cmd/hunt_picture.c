@@ -98,9 +98,13 @@ static void count_in(uint32_t *count, uint32_t *most)
 static void count_bins(struct picture *p, int64_t begin, int64_t end, size_t *steps)
 {
     double length = p->to > p->from ? (double)(p->to - p->from) : 1;
+    if (end < p->from)
+        return;
+    if (begin < p->from)
+        begin = p->from;
     int first = (int)((double)(begin - p->from) / length * PICTURE_BINS);
     int last = (int)((double)(end - p->from) / length * PICTURE_BINS);
-    for (int bin = first < 0 ? 0 : first; bin <= last || bin == first; bin++) {
+    for (int bin = first; bin <= last || bin == first; bin++) {
         count_in(&p->bins[bin < PICTURE_BINS ? bin : PICTURE_BINS - 1], &p->bins_most);
         if (bin + 1 >= PICTURE_BINS || *steps == 0)
             break;
@@ -199,17 +203,19 @@ void picture_spark(const struct picture *p, unsigned columns, bool utf8, struct 
                                          "\xe2\x96\x87",
                                          "\xe2\x96\x88"};
     static const char *const ascii[] = {" ", ".", ".", ":", ":", "-", "=", "#", "#"};
-    uint64_t sums[PICTURE_BINS] = {0}, most = 0;
+    double means[PICTURE_BINS] = {0}, most = 0;
     if (columns > PICTURE_BINS)
         columns = PICTURE_BINS;
-    for (unsigned i = 0; i < PICTURE_BINS && columns > 0; i++) {
-        uint64_t *sum = &sums[i * columns / PICTURE_BINS];
-        *sum += p->bins[i];
-        if (*sum > most)
-            most = *sum;
+    /* A column may stand for one bin more than its neighbour: their mean, not their sum. */
+    for (unsigned i = 0; i < columns; i++) {
+        unsigned first = i * PICTURE_BINS / columns, end = (i + 1) * PICTURE_BINS / columns;
+        for (unsigned bin = first; bin < end; bin++)
+            means[i] += (double)p->bins[bin] / (end - first);
+        if (means[i] > most)
+            most = means[i];
     }
     for (unsigned i = 0; i < columns; i++) {
-        size_t level = sums[i] ? 1 + (size_t)((double)sums[i] / (double)most * 7.0) : 0;
+        size_t level = means[i] > 0 ? 1 + (size_t)(means[i] / most * 7.0) : 0;
         text_put(out, utf8 ? blocks[level] : ascii[level]);
     }
 }

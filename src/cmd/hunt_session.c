@@ -107,9 +107,7 @@ static int open_archive(struct hunt_session *s, struct err *err)
     if (s->options->state)
         return result;
     /* Nobody asked for it: the hunt goes on without. */
-    note(NOTE_WARN,
-         "%s; nothing is kept from run to run (--state names another file, --no-state "
-         "says that this is meant)",
+    note(NOTE_WARN, "%s; nothing is kept from run to run (--no-state says that this is meant)",
          err->text);
     return 0;
 }
@@ -120,6 +118,11 @@ static uint64_t new_secret(void)
     if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
         secret = (uint64_t)time(NULL) * 0x9e3779b97f4a7c15ull ^ (uint64_t)getpid();
     return secret;
+}
+
+static int64_t first_seen(void *with, uint64_t key)
+{
+    return hunt_archive_first_seen(with, key);
 }
 
 int hunt_session_open(struct hunt_session *s, struct err *err)
@@ -135,6 +138,9 @@ int hunt_session_open(struct hunt_session *s, struct err *err)
     result = hunt_archive_load(s->archive, s->settings, from, s->engine, err);
     if (result > 0)
         note(NOTE_INFO, "%s", err->text);
+    int64_t since = hunt_archive_history(s->archive);
+    if (since != HUNT_UNSET)
+        hunt_engine_history(s->engine, since, first_seen, s->archive);
     if (result >= 0)
         result = hunt_archive_marks(s->archive, &s->marks, &s->n_marks, err);
     return result < 0 ? result : 0;
@@ -219,7 +225,9 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         .n_paths = s->n_paths,
         .n_threads = (unsigned)s->options->threads,
         .logs = hunt_logs_wanted(),
-        .since = s->span.from == HUNT_UNSET ? 0 : s->span.from * MS,
+        /* What is kept for later runs is all of a file, whatever this one looks at. */
+        .since = s->span.from == HUNT_UNSET || s->archive ? 0 : s->span.from * MS,
+        .n_days = s->settings->days,
         .stop = s->stop,
         .marks = s->marks,
         .n_marks = s->n_marks,
@@ -246,6 +254,11 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         err_wrap(err, "%s", s->paths[0]);
     if (result < 0 && result != -EINTR)
         return result;
+    const struct hunt_read_counts *c = &s->counts;
+    if (result == 0 && c->n_records == 0 && c->n_skipped_files == 0 &&
+        c->n_foreign_files + c->n_unreadable + c->n_given_up > 0)
+        return err_set(err, -ENODATA,
+                       "nothing of it could be read as a log: is it the right folder?");
     struct err kept;
     (void)keep(s, &kept); /* it says itself what is wrong */
     s->seconds = (double)(now_ns() - s->begun) / 1e9;
@@ -289,6 +302,7 @@ void hunt_session_warn(const struct hunt_session *s)
          "connections could not be put together with their requests: the memory was full"},
         {findings_n_left_out(s->findings), NOTE_WARN, "findings of little weight were left out"},
         {c->n_given_up, NOTE_WARN, "files were given up: too many of their lines are broken"},
+        {c->n_old_files, NOTE_INFO, "files are of days before those that are looked at (--since)"},
         {e.n_early, NOTE_INFO, "records are older than what is looked at (--since)"},
         {e.n_late, NOTE_WARN, "records have times that are too far ahead, and were left out"},
         {e.pairs.n_unjoined, NOTE_INFO, "requests are of connections that have not ended yet"},
@@ -323,11 +337,11 @@ void hunt_session_sum(const struct hunt_session *s, const struct hunt_tally *tal
     uint64_t n_bad = s->counts.n_bad_lines + s->counts.n_long_lines;
     size_t n_days = hunt_engine_books(s->engine).n;
     uint64_t conns = e.n_records[HUNT_CONN] + e.n_records[HUNT_OPEN_CONN];
-    int len = snprintf(text, sizeof text,
-                       "%s%s connections of %zu day%s in %.1f s, %s pairs, %zu finding%s",
-                       grouped(conns, n_conns), s->counts.n_skipped_files ? " new" : "", n_days,
-                       n_days == 1 ? "" : "s", s->seconds, grouped(e.n_pairs, n_pairs), tally->n,
-                       tally->n == 1 ? "" : "s");
+    int len = snprintf(
+        text, sizeof text, "%s%s connection%s of %zu day%s in %.1f s, %s pair%s, %zu finding%s",
+        grouped(conns, n_conns), s->counts.n_skipped_files ? " new" : "", conns == 1 ? "" : "s",
+        n_days, n_days == 1 ? "" : "s", s->seconds, grouped(e.n_pairs, n_pairs),
+        e.n_pairs == 1 ? "" : "s", tally->n, tally->n == 1 ? "" : "s");
     size_t at = (size_t)len;
     if (tally->n_critical)
         at += (size_t)snprintf(text + at, sizeof text - at, " (%zu critical)", tally->n_critical);

@@ -21,13 +21,16 @@ static unsigned least(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-/* The first finding of each row is its gravest: `rows[i]` is its number. */
-static const struct hunt_picked *row_head(const struct hunt_picks *picks, size_t row)
+/* Who and whom, and how many others there are like this. */
+static void row_ends(const struct hunt_picked *picked, char who[HUNT_END_MAX],
+                     char whom[HUNT_END_MAX])
 {
-    for (size_t i = 0; i < picks->n; i++)
-        if (picks->at[i].row == row)
-            return &picks->at[i];
-    return NULL;
+    hunt_who(picked->finding, who);
+    hunt_whom(picked->finding, whom);
+    char *many = picked->folded_src ? who : whom;
+    size_t len = strlen(many);
+    if (picked->n_folded)
+        (void)snprintf(many + len, HUNT_END_MAX - len, " +%u", picked->n_folded);
 }
 
 static struct layout make_layout(const struct hunt_show *show, size_t n_rows)
@@ -35,14 +38,13 @@ static struct layout make_layout(const struct hunt_show *show, size_t n_rows)
     unsigned who = 3, whom = 4;
     for (size_t i = 0; i < show->picks->n; i++) {
         const struct hunt_picked *picked = &show->picks->at[i];
-        char text[HUNT_END_MAX];
-        if (picked->row >= n_rows)
+        char who_text[HUNT_END_MAX], whom_text[HUNT_END_MAX];
+        if (!picked->is_head || picked->row >= n_rows)
             continue;
-        hunt_who(picked->finding, text);
-        unsigned width = terminal_width(text, sizeof text, show->utf8);
+        row_ends(picked, who_text, whom_text);
+        unsigned width = terminal_width(who_text, sizeof who_text, show->utf8);
         who = width > who ? width : who;
-        hunt_whom(picked->finding, text);
-        width = terminal_width(text, sizeof text, show->utf8);
+        width = terminal_width(whom_text, sizeof whom_text, show->utf8);
         whom = width > whom ? width : whom;
     }
     struct layout layout = {.id = hunt_id_len(show->picks)};
@@ -83,16 +85,12 @@ static void put_head(struct line *line, const struct layout *l)
 }
 
 /* "beacon: every 60 s; also exfiltration 0.71". */
-static void put_what(const struct hunt_show *show, struct text *out,
-                     const struct hunt_picked *picked)
+static void put_what(struct text *out, const struct hunt_picked *picked)
 {
     const struct finding *f = picked->finding;
     text_put(out, f->hunt->name);
-    for (size_t i = 0; i < show->picks->n; i++) {
-        const struct hunt_picked *other = &show->picks->at[i];
-        if (other->row == picked->row && other != picked)
-            text_format(out, " + %s %.2f", other->finding->hunt->name, other->finding->score);
-    }
+    for (const struct hunt_picked *other = picked->next; other; other = other->next)
+        text_format(out, " + %s %.2f", other->finding->hunt->name, other->finding->score);
     text_put(out, ": ");
     text_put(out, f->title);
     if (f->is_new)
@@ -123,20 +121,19 @@ static void put_row(const struct hunt_show *show, struct line *line, const struc
 {
     const struct finding *f = picked->finding;
     enum style style = picked->hidden_by ? STYLE_DIM : hunt_style(f->severity);
-    char text[HUNT_END_MAX];
+    char text[HUNT_END_MAX], who[HUNT_END_MAX], whom[HUNT_END_MAX];
     struct text what;
+    row_ends(picked, who, whom);
     text_init(&what, 4096);
-    put_what(show, &what, picked);
+    put_what(&what, picked);
     line_field(line, style, hunt_severity_name(f->severity), SEVERITY_WIDTH, false);
     line_space(line, 1);
     (void)snprintf(text, sizeof text, "%.2f", f->score);
     line_field(line, style, text, SCORE_WIDTH, true);
     line_space(line, 2);
-    hunt_who(f, text);
-    line_field(line, STYLE_PLAIN, text[0] ? text : "-", l->who, false);
+    line_field(line, STYLE_PLAIN, who[0] ? who : "-", l->who, false);
     line_space(line, 2);
-    hunt_whom(f, text);
-    line_field(line, STYLE_PLAIN, text[0] ? text : "-", l->whom, false);
+    line_field(line, STYLE_PLAIN, whom[0] ? whom : "-", l->whom, false);
     line_space(line, 1);
     if (l->what) {
         line_space(line, 1);
@@ -169,11 +166,9 @@ void hunt_table(const struct hunt_show *show, struct text *out)
         return;
     struct layout layout = make_layout(show, n);
     put_head(&line, &layout);
-    for (size_t row = 0; row < n; row++) {
-        const struct hunt_picked *head = row_head(show->picks, row);
-        if (head)
-            put_row(show, &line, &layout, head);
-    }
+    for (size_t i = 0; i < show->picks->n; i++)
+        if (show->picks->at[i].is_head && show->picks->at[i].row < n)
+            put_row(show, &line, &layout, &show->picks->at[i]);
     if (n < show->picks->n_rows)
         line_format(&line, STYLE_DIM, "%zu more: -n %zu", show->picks->n_rows - n,
                     show->picks->n_rows);

@@ -4,6 +4,7 @@
  *     table of the machines      what is left
  *     refused senders            up to 3, with what would admit them
  *     lost, left out             by stage and reason
+ *     findings                   of hunts, the worst
  *     alarms                     the newest
  *
  * What is below the table stays at the bottom, so that it keeps its place while machines come and
@@ -29,7 +30,7 @@ struct screen {
 
 /* How many lines each part has. */
 struct parts {
-    unsigned top, gap, machines, refused, lost, left_out, alarms;
+    unsigned top, gap, machines, refused, lost, left_out, findings, alarms;
     bool with_reasons; /* a line below each machine whose reason is cut */
 };
 
@@ -225,6 +226,32 @@ static void put_drops(struct screen *screen, bool is_loss, unsigned n_lines)
     }
 }
 
+static enum style severity_style(const char *severity)
+{
+    return strcmp(severity, "critical") == 0 || strcmp(severity, "high") == 0 ? STYLE_RED
+           : strcmp(severity, "medium") == 0                                  ? STYLE_YELLOW
+                                                                              : STYLE_PLAIN;
+}
+
+static void put_findings(struct screen *screen, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct snapshot_finding *f = &screen->s->findings[i];
+        put_head(screen, i == 0 ? "findings" : "");
+        line_field(&screen->line, severity_style(f->severity), f->severity, 10, false);
+        line_put_upto(&screen->line, STYLE_BOLD, f->source, sizeof f->source);
+        if (f->destination[0]) {
+            line_put(&screen->line, STYLE_PLAIN, screen->options->utf8 ? " → " : " -> ");
+            line_put_upto(&screen->line, STYLE_BOLD, f->destination, sizeof f->destination);
+        }
+        line_space(&screen->line, 2);
+        line_put_upto(&screen->line, STYLE_PLAIN, f->hunt, sizeof f->hunt);
+        line_put(&screen->line, STYLE_PLAIN, ": ");
+        line_put_upto(&screen->line, STYLE_PLAIN, f->title, sizeof f->title);
+        end(screen);
+    }
+}
+
 static void put_alarms(struct screen *screen, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
@@ -336,13 +363,16 @@ static struct parts divide(const struct screen *screen)
         .lost = rows < 8                                  ? 0
                 : count_drops(screen, true) > 4 && !small ? 2
                                                           : 1,
+        .findings = least(s->n_findings, rows < 12 ? 0
+                                         : small   ? 1
+                                                   : 4),
         .left_out = small || count_drops(screen, false) == 0 ? 0 : 1,
         .alarms = rows < 8    ? 0
                   : rows < 12 ? 1
                               : least(s->n_alarms ? s->n_alarms : 1, small ? 2 : 4),
     };
-    unsigned fixed =
-        parts.top + 2 * parts.gap + 1 + parts.refused + parts.lost + parts.left_out + parts.alarms;
+    unsigned fixed = parts.top + 2 * parts.gap + 1 + parts.refused + parts.lost + parts.left_out +
+                     parts.findings + parts.alarms;
     parts.machines = rows > fixed ? rows - fixed : 0;
     size_t needed = s->n_machines;
     for (size_t i = 0; i < s->n_machines && needed <= parts.machines; i++)
@@ -373,7 +403,8 @@ void screen_draw(const struct screen_options *options, const struct snapshot *s,
     machines_fit(&screen.layout, s, options->columns, options->utf8);
     struct parts parts = divide(&screen);
     size_t scroll = options->scroll, page = 0;
-    unsigned below = parts.gap + parts.refused + parts.lost + parts.left_out + parts.alarms;
+    unsigned below =
+        parts.gap + parts.refused + parts.lost + parts.left_out + parts.findings + parts.alarms;
     unsigned last = options->rows > below ? options->rows - below : options->rows;
     put_title(&screen);
     put_totals(&screen);
@@ -401,6 +432,7 @@ void screen_draw(const struct screen_options *options, const struct snapshot *s,
     put_refused(&screen, parts.refused);
     put_drops(&screen, true, parts.lost);
     put_drops(&screen, false, parts.left_out);
+    put_findings(&screen, parts.findings);
     put_alarms(&screen, parts.alarms);
     *out_scroll = scroll;
     *out_page = page;

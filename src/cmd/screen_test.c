@@ -86,10 +86,12 @@ static void test_usual(void **state)
            "db-1   vxlan 102   410M       0 88.0k 12.5  0.2s ONE-SIDED\n"
            "  what it sends is never seen: is egress mirrored, too?\n"
            "web-1  vxlan 101   410M    213M 88.0k 12.5  0.2s ok\n"
-           "\n\n\n\n\n\n\n\n"
+           "\n\n\n\n\n\n"
            "refused   vxlan 77 from 10.9.8.7  312 packets  admit: - name: NAME   channels: …\n"
            "lost      decode truncated 14, ring full 3\n"
            "left out  policy copies 23.5k, policy refused 312\n"
+           "findings  critical  db-1 → evil.example  beacon: every 10 s, 24 check-ins\n"
+           "          medium    10.1.2.3  scan: port 22 of 40 hosts in 2 min\n"
            "alarms    03:08:42  old-7 is SILENT: usually 12 Mb/s; no packet for 30s\n"
            "          03:08:35  web-1 is ok again\n");
     snapshot_done(&s);
@@ -114,11 +116,13 @@ static void test_wide(void **state)
            "db-1    vxlan  102  10.0.2.20    410M        0  88.0k  12.5   0.2s  ONE-SIDED  what it "
            "sends is never seen: is egress mirrored, too?\n"
            "web-1   vxlan  101  10.0.1.11    410M     213M  88.0k  12.5   0.2s  ok\n"
-           "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
+           "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
            "refused   vxlan 77 from 10.9.8.7  312 packets  admit: - name: NAME   channels: "
            "[\"vxlan:77 from 10.9.8.7\"]\n"
            "lost      decode truncated 14, ring full 3\n"
            "left out  policy copies 23.5k, policy refused 312\n"
+           "findings  critical  db-1 → evil.example  beacon: every 10 s, 24 check-ins\n"
+           "          medium    10.1.2.3  scan: port 22 of 40 hosts in 2 min\n"
            "alarms    03:08:42  old-7 is SILENT: usually 12 Mb/s; no packet for 30s\n"
            "          03:08:35  web-1 is ok again\n");
     snapshot_done(&s);
@@ -150,7 +154,7 @@ static void test_nothing_comes(void **state)
     struct snapshot s;
     struct screen_options options = options_of(30, 80);
     bed_snapshot(&s);
-    s.n_machines = s.n_alarms = s.n_drops = 0;
+    s.n_machines = s.n_alarms = s.n_drops = s.n_findings = 0;
     s.inputs[0].n_packets = 0;
     s.bits_per_second = s.packets_per_second = 0;
     expect(&options, &s,
@@ -211,19 +215,19 @@ static void test_many(void **state)
     fill(&s, 200);
     char *text = draw(&options, &s, &page);
     assert_non_null(strstr(text, "\nvm-000"));
-    assert_non_null(strstr(text, "\n1 to 11 of 200, arrows or j k scroll\n"));
-    assert_int_equal(page, 11);
+    assert_non_null(strstr(text, "\n1 to 9 of 200, arrows or j k scroll\n"));
+    assert_int_equal(page, 9);
     free(text);
     /* Past the end: the last page, and the caller learns where it is. */
     struct text out;
     text_init(&out, 1u << 20);
     options.scroll = 100000;
     screen_draw(&options, &s, &out, &scroll, &page);
-    assert_int_equal(scroll, 189);
+    assert_int_equal(scroll, 191);
     text = text_take(&out, &size);
-    assert_non_null(strstr(text, "\n190 to 200 of 200"));
+    assert_non_null(strstr(text, "\n192 to 200 of 200"));
     assert_non_null(strstr(text, "\nvm-199"));
-    assert_null(strstr(text, "\nvm-188"));
+    assert_null(strstr(text, "\nvm-190"));
     free(text);
     snapshot_done(&s);
 }
@@ -235,6 +239,8 @@ static void test_every_size(void **state)
     for (size_t i = 0; i < 3; i++) {
         struct snapshot s;
         bed_snapshot(&s);
+        BED_TEXT(s.findings[1].destination, "\033[2Jevil\xe2\x80\xae\xff");
+        BED_TEXT(s.findings[1].title, "\007\xe4\xb8\xad");
         if (counts[i] != 3)
             fill(&s, counts[i]);
         else

@@ -34,6 +34,7 @@ enum row {
     ROW_COMMUNITY_ID,
     ROW_JA3,
     ROW_JA4,
+    ROW_NO_HUNT,
     ROW_TEST,
     ROW_DUMP,
     ROW_REFERENCE,
@@ -86,6 +87,7 @@ const struct option_row watch_rows[] = {
                           "add the column community_id to logs of connections"},
     [ROW_JA3] = {0, "ja3", NULL, false, "add the columns ja3 and ja3s to ssl.log"},
     [ROW_JA4] = {0, "ja4", NULL, false, "add the column ja4 to ssl.log"},
+    [ROW_NO_HUNT] = {0, "no-hunt", NULL, false, "do not hunt in what is logged"},
     [ROW_TEST] = {'T', "test", NULL, false, "check the configuration and exit"},
     [ROW_DUMP] = {0, "dump-config", NULL, false,
                   "print the configuration with all its defaults and exit"},
@@ -177,6 +179,9 @@ int watch_take(int row, const char *value, void *with, struct err *err)
         return 0;
     case ROW_JA4:
         s->ja4 = true;
+        return 0;
+    case ROW_NO_HUNT:
+        s->no_hunt = true;
         return 0;
     case ROW_TEST:
         s->test = true;
@@ -319,6 +324,8 @@ int watch_load(void *with, struct config **out, struct err *err)
     config->outputs.logs.community_id |= s->community_id;
     config->outputs.logs.ja3 |= s->ja3;
     config->outputs.logs.ja4 |= s->ja4;
+    if (s->no_hunt)
+        config->hunts.common.live = false;
     set_defaults(config);
     *out = config;
     return 0;

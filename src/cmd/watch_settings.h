@@ -19,7 +19,7 @@ struct watch_settings {
     size_t n_listeners, n_interfaces, n_forwards, n_taps;
     uint64_t workers, memory, duration; /* seconds */
     int format;                         /* enum log_format; -1: not said */
-    bool community_id, ja3, ja4;
+    bool community_id, ja3, ja4, no_hunt;
     bool test, dump, plain, help, version, reference;
     int verbosity;
     char filter[8192];

@@ -36,29 +36,28 @@ static void put_unset(struct rec *rec, unsigned n)
         rec_unset(rec);
 }
 
-void notice(struct flow_context *context, const struct flow *f, const char *note,
-            const char *message, struct str sub)
+static void put_addr(struct rec *rec, const struct addr *addr)
 {
-    struct rec *rec;
-    if (f) {
-        rec = flow_log_begin(context, f, &notice_schema, flow_context_time(context));
-        put_unset(rec, 3);
-        rec_text(rec, flow_proto_name(f));
-    } else {
-        rec = log_begin(context->log, &notice_schema);
-        rec_time(rec, flow_context_time(context));
-        put_unset(rec, 5 + 4);
-    }
+    if (addr)
+        rec_addr(rec, addr);
+    else
+        rec_unset(rec);
+}
+
+/* From "note" on; `f` may be NULL. */
+static void put_rest(struct flow_context *context, struct rec *rec, const struct flow *f,
+                     const char *note, const char *message, struct str sub, const struct addr *src,
+                     const struct addr *dst)
+{
     rec_text(rec, note);
     rec_str(rec, str_c(message));
     rec_str(rec, sub.len ? sub : (struct str){0});
-    if (f) {
-        rec_addr(rec, flow_addr(f, FLOW_ORIG));
-        rec_addr(rec, flow_addr(f, FLOW_RESP));
+    put_addr(rec, src);
+    put_addr(rec, dst);
+    if (f)
         rec_port(rec, flow_port(f, FLOW_RESP));
-    } else {
-        put_unset(rec, 3);
-    }
+    else
+        rec_unset(rec);
     put_unset(rec, 2); /* n, peer_descr */
     rec_set_begin(rec);
     rec_item_text(rec, "Notice::ACTION_LOG");
@@ -69,4 +68,26 @@ void notice(struct flow_context *context, const struct flow *f, const char *note
     put_unset(rec, 5);
     flow_log_extra(context, f, rec);
     log_end(rec);
+}
+
+void notice_about(struct flow_context *context, const char *note, const char *message,
+                  struct str sub, const struct addr *src, const struct addr *dst)
+{
+    struct rec *rec = log_begin(context->log, &notice_schema);
+    rec_time(rec, flow_context_time(context));
+    put_unset(rec, 5 + 4);
+    put_rest(context, rec, NULL, note, message, sub, src, dst);
+}
+
+void notice(struct flow_context *context, const struct flow *f, const char *note,
+            const char *message, struct str sub)
+{
+    if (!f) {
+        notice_about(context, note, message, sub, NULL, NULL);
+        return;
+    }
+    struct rec *rec = flow_log_begin(context, f, &notice_schema, flow_context_time(context));
+    put_unset(rec, 3);
+    rec_text(rec, flow_proto_name(f));
+    put_rest(context, rec, f, note, message, sub, flow_addr(f, FLOW_ORIG), flow_addr(f, FLOW_RESP));
 }

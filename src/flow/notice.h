@@ -10,4 +10,8 @@ extern const struct log_schema notice_schema;
 void notice(struct flow_context *context, const struct flow *f, const char *note,
             const char *message, struct str sub);
 
+/* About hosts rather than a connection; either may be NULL. */
+void notice_about(struct flow_context *context, const char *note, const char *message,
+                  struct str sub, const struct addr *src, const struct addr *dst);
+
 #endif

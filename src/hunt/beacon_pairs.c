@@ -68,7 +68,7 @@ static const struct same *same_of(const struct walk *walk, const struct pair_key
     *out_sum = 0;
     while (low + *out_n < walk->n_same && by_pair(&walk->same[low + *out_n], &wanted) == 0)
         *out_sum += walk->same[low + (*out_n)++].n;
-    return walk->same + low;
+    return walk->n_same ? walk->same + low : NULL;
 }
 
 /* ---- events ---- */

@@ -184,7 +184,7 @@ static double weigh_way(const struct beacon *beacon, struct finding *finding)
     switch ((enum hunt_way)beacon->sum->way) {
     case HUNT_INSIDE:
         finding_because(finding, "Both ends are internal: machines watch one another like this.");
-        return -0.35;
+        return -0.4;
     case HUNT_IN:
         finding_because(finding, "It comes from outside: scanners of the Internet are timers too.");
         return -0.35;
@@ -218,14 +218,16 @@ static double weigh_prevalence(const struct hunt_judge *judge, const struct beac
         return 0;
     double share = (double)seen.n / seen.of;
     finding_number(finding, "prevalence", share);
-    if (seen.of >= RARE_OF && (share <= RARE_SHARE || seen.n == 1)) {
+    /* Inside, each machine is known to few. */
+    bool is_rare = seen.of >= RARE_OF && (share <= RARE_SHARE || seen.n == 1);
+    if (is_rare && beacon->sum->way != HUNT_INSIDE) {
         finding_because(finding, "Only %u of %u internal hosts contact it.", seen.n, seen.of);
         return 0.1;
     }
     if (seen.of >= COMMON_OF && share >= COMMON_SHARE) {
         finding_because(finding, "%u of %u internal hosts contact it: it is a common service.",
                         seen.n, seen.of);
-        return -0.3;
+        return -0.4;
     }
     return 0;
 }
@@ -252,8 +254,15 @@ static double weigh_age(const struct hunt_judge *judge, const struct beacon *bea
     return 0;
 }
 
-static double weigh_service(struct str name, const struct pair_sum *sum, struct finding *finding)
+static double weigh_service(const struct hunt_judge *judge, struct str name,
+                            const struct pair_sum *sum, struct finding *finding)
 {
+    /* A resolver's cache runs out at a pace, and its clients' timers show through. */
+    if (sum->ports[0].port == 53 &&
+        str_eq(books_text(&judge->books, sum->ports[0].service), STR("dns"))) {
+        finding_because(finding, "Names are asked for there: what they say is another hunt's.");
+        return -0.5;
+    }
     const char *service = hunt_known_service(name, sum->ports[0].port, sum->ports[0].proto);
     if (!service)
         return 0;
@@ -394,7 +403,7 @@ void beacon_tell(const struct hunt_judge *judge, const struct beacon *beacon,
     if (beacon->failed)
         finding_because(finding, "Nothing came of its connections: what it asks for is gone, "
                                  "blocked, or not there yet.");
-    double weights = weigh_way(beacon, finding) + weigh_service(name, beacon->sum, finding) +
+    double weights = weigh_way(beacon, finding) + weigh_service(judge, name, beacon->sum, finding) +
                      weigh_prevalence(judge, beacon, finding, key) +
                      weigh_age(judge, beacon, finding, key) +
                      weigh_name(judge, beacon, finding, name) + weigh_kind(beacon, finding);

@@ -1,4 +1,5 @@
 /* One day's tables, texts and events in memory: see book.h and book_parts.h. */
+#include "hunt/book_file.h"
 #include "hunt/book_parts.h"
 
 #include <assert.h>
@@ -64,6 +65,11 @@ int64_t book_day(const struct book *book)
 size_t book_used(const struct book *book)
 {
     return book->used;
+}
+
+uint64_t book_changes(const struct book *book)
+{
+    return book->n_changes;
 }
 
 void book_set_memory(struct book *book, size_t memory)

@@ -39,6 +39,10 @@ int book_save_to(const struct book *book, const struct book_table *const *tables
  * frame's size. */
 size_t book_frame(uint64_t secret, const uint8_t *raw, size_t size, uint8_t *out);
 
+/* Grows with book_at, book_add_event and book_text; 0 for one that was loaded and left as it is.
+ * Who changes values that book_find gave knows it himself. */
+uint64_t book_changes(const struct book *book);
+
 struct book_loading;
 /* NULL: out of memory. The tables are borrowed until the end. */
 struct book_loading *book_load_begin(const struct book_table *const *tables, size_t n_tables,

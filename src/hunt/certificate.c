@@ -405,6 +405,7 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
     gather(judge, key, value, &facts);
     struct finding finding;
     finding_init(&finding, judge->hunt);
+    finding.about = key->port;
     double maker = judge_makers(&facts, &finding);
     double score = maker;
     score += judge_signer(&facts, &finding);

@@ -218,6 +218,7 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
     struct str text = key->print ? books_text(&judge->books, key->print) : STR("");
     struct finding finding;
     finding_init(&finding, judge->hunt);
+    finding.about = print_about(text);
     double odd = key->kind == PRINT_AGENT ? judge_agent(judging, key, text, &finding) : 0;
     double score = odd;
     unsigned n_signs = odd > 0;

@@ -42,6 +42,9 @@ static const struct yaml_form form_prefix = {.take = take_prefix, .put = put_pre
 #define TEXTS(name, items, count, most)                                                            \
     .value = name, .kind = YAML_TEXT, LIST_OF(items, count, char *, most)
 
+/* As enum hunt_severity. */
+static const char *const severities[] = {"none", "low", "medium", "high", "critical", NULL};
+
 static const struct yaml_row common_rows[] = {
     {.key = "internal",
      .help = "networks that are ours; they take the place of the default's",
@@ -98,6 +101,21 @@ static const struct yaml_row common_rows[] = {
      .help = "hunts that do not run, by their names",
      TEXTS("HUNT", common.off, common.n_off, HUNT_CONFIG_MAX),
      .replaces = true},
+    {.key = "live",
+     .help = "whether a running watch hunts in what it logs",
+     .kind = YAML_BOOL,
+     .at = offsetof(struct hunt_config, common.live)},
+    {.key = "every",
+     .help = "of a running watch: between two judgings; more where one takes long",
+     .kind = YAML_TIME,
+     .at = offsetof(struct hunt_config, common.every),
+     .min = SECOND,
+     .max = 3600 * SECOND},
+    {.key = "alert",
+     .help = "of a running watch: the severity from which on it tells what it found",
+     .kind = YAML_WORD,
+     .at = offsetof(struct hunt_config, common.alert),
+     .words = severities},
     {.key = "on-alert",
      .help = "run for a finding that is new or graver than before, which it gets as an\n"
              "object of JSON on its standard input; without a shell",
@@ -170,6 +188,9 @@ bool hunt_config_init(struct hunt_config *config)
         .memory = defaults.memory,
         .window = defaults.window,
         .days = defaults.days,
+        .live = defaults.live,
+        .every = defaults.every,
+        .alert = defaults.alert,
     };
     config->window = defaults.window * 1000000;
     defaults.scope.internal = NULL; /* these are the configuration's now */
@@ -257,6 +278,9 @@ int hunt_config_settings(const struct hunt_config *config, struct hunt_settings 
     hunt_settings_init(out);
     out->memory = from->memory;
     out->days = from->days;
+    out->live = from->live;
+    out->every = from->every;
+    out->alert = from->alert;
     out->window = config->window / 1000000;
     out->scope.include_inbound = scope->include_inbound;
     if (!copy_prefixes(scope->internal, scope->n_internal, &out->scope.internal,

@@ -55,7 +55,7 @@ double distinct_count(const struct distinct *distinct)
     double sum = 0;
     unsigned n_zero = 0;
     for (unsigned i = 0; i < DISTINCT_REGISTERS; i++) {
-        sum += ldexp(1, -(distinct->registers[i] % 32));
+        sum += 1.0 / (double)(1u << distinct->registers[i] % 32);
         n_zero += distinct->registers[i] == 0;
     }
     double estimate = 0.7213 / (1 + 1.079 / m) * m * m / sum;

@@ -131,6 +131,24 @@ const struct book_table dns_tunnel_table = {
     .merge = merge,
 };
 
+static void merge_ordinary(void *at, const void *other)
+{
+    struct tunnel_ordinary *into = at;
+    const struct tunnel_ordinary *from = other;
+    tell_merge_times(&into->first, &into->last, into->n, from->first, from->last, from->n);
+    into->n += from->n;
+    into->up += from->up;
+    into->is_more |= from->is_more;
+}
+
+const struct book_table dns_tunnel_ordinary = {
+    .name = "dns_tunnel_ordinary",
+    .version = 1,
+    .key_size = sizeof(struct tunnel_key),
+    .value_size = sizeof(struct tunnel_ordinary),
+    .merge = merge_ordinary,
+};
+
 /* Names of pairs that ask for more than a few: part 0 until it is full, then all of it in parts 1
  * to TUNNEL_PARTS by the hash's first bits, each of which counts exactly for itself first. */
 static void merge_names(void *into, const void *from)
@@ -164,8 +182,8 @@ const struct book_table dns_tunnel_clients = {
     .merge = merge_clients,
 };
 
-static const struct book_table *const tables[] = {&dns_tunnel_table, &dns_tunnel_names,
-                                                  &dns_tunnel_clients, NULL};
+static const struct book_table *const tables[] = {&dns_tunnel_table, &dns_tunnel_ordinary,
+                                                  &dns_tunnel_names, &dns_tunnel_clients, NULL};
 
 /* ---- taking ---- */
 
@@ -286,15 +304,16 @@ static void count_burst(struct tunnel_value *value, int64_t ms, bool is_new)
 }
 
 static void take_client(const struct hunt_take *take, const struct hunt_record *record,
-                        book_name domain, const struct tunnel_value *value, bool is_new_pair)
+                        book_name domain, bool is_new_pair, bool has_many)
 {
     struct tunnel_client_key key = {.client = record->orig};
-    struct tunnel_client_value *client = book_at(take->book, &dns_tunnel_clients, &key, NULL);
-    if (client) {
-        client->n++;
-        client->n_domains += is_new_pair;
+    struct tunnel_client_value *client = NULL;
+    if (is_new_pair) {
+        client = book_at(take->book, &dns_tunnel_clients, &key, NULL);
+        if (client)
+            client->n_domains++;
     }
-    if (value->n_names <= TUNNEL_FEW)
+    if (!has_many)
         return;
     key = (struct tunnel_client_key){.client = record->resp, .domain = domain};
     client = book_at(take->book, &dns_tunnel_clients, &key, NULL);
@@ -303,6 +322,44 @@ static void take_client(const struct hunt_take *take, const struct hunt_record *
     if (client->n == 0)
         client->asker = record->orig;
     client->n++;
+}
+
+/* Counts one of the ordinary ones; false: this is one too many, or odd. */
+static bool take_ordinary(struct tunnel_ordinary *value, const struct hunt_record *record,
+                          uint32_t hash, uint32_t len)
+{
+    if (value->is_more || (record->dns.qtype != 1 && record->dns.qtype != 28) ||
+        str_starts(record->dns.answers, STR("TXT ")))
+        return false;
+    bool known = false;
+    for (unsigned i = 0; i < value->n_names && i < TUNNEL_ORDINARY; i++)
+        known |= value->few[i] == hash;
+    if (!known && value->n_names >= TUNNEL_ORDINARY)
+        return false;
+    if (!known)
+        value->few[value->n_names++] = hash;
+    tell_see(&value->first, &value->last, value->n, tell_ms(record->ts));
+    value->n++;
+    value->up += len;
+    return true;
+}
+
+/* The value that counts all, which takes over what was counted. NULL: no room. */
+static struct tunnel_value *value_of(struct book *book, const struct tunnel_key *key,
+                                     struct tunnel_ordinary *ordinary)
+{
+    struct tunnel_value *value = book_at(book, &dns_tunnel_table, key, NULL);
+    if (!value || ordinary->is_more)
+        return value;
+    ordinary->is_more = 1;
+    value->first = ordinary->first;
+    value->last = ordinary->last;
+    value->n = ordinary->n;
+    value->up = ordinary->up;
+    value->n_types[TUNNEL_ADDRESS] = ordinary->n;
+    for (unsigned i = 0; i < ordinary->n_names && i < TUNNEL_ORDINARY; i++)
+        value->few[value->n_names++] = ordinary->few[i];
+    return value;
 }
 
 /* mDNS: names of neighbours, which are nobody's tunnel; only what they say of themselves. */
@@ -318,24 +375,36 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     if (!record->has_ends || query.len == 0)
         return;
     bool multicast = is_multicast(record);
-    if (multicast ? !str_starts(record->dns.answers, STR("TXT "))
-                  : !hunt_keeps_dns(take->scope, &record->orig.addr, &record->resp.addr) ||
-                        !hunt_keeps_domain(take->scope, query) || services_of_zone(query) ||
-                        services_is_private(query))
+    if (!memchr(query.at, '.', query.len) ||
+        (multicast ? !str_starts(record->dns.answers, STR("TXT "))
+                   : !hunt_keeps_dns(take->scope, &record->orig.addr, &record->resp.addr) ||
+                         !hunt_keeps_domain(take->scope, query) || services_is_private(query)))
         return;
     struct str domain = hunt_registrable(query);
-    bool has_dot = memchr(query.at, '.', query.len) != NULL;
-    if (!has_dot)
-        return;
     struct str below = str_upto(query, query.len > domain.len ? query.len - domain.len - 1 : 0);
-    struct tunnel_key key = {.domain = book_text(take->book, domain), .client = record->orig};
+    struct tunnel_key key = {.domain = book_hash(take->book, domain), .client = record->orig};
     bool is_new_pair = false;
-    struct tunnel_value *value = book_at(take->book, &dns_tunnel_table, &key, &is_new_pair);
+    struct tunnel_ordinary *ordinary =
+        book_at(take->book, &dns_tunnel_ordinary, &key, &is_new_pair);
+    if (!ordinary)
+        return;
+    if (is_new_pair)
+        (void)book_text(take->book, domain);
+    uint32_t hash = (uint32_t)book_hash(take->book, query);
+    /* Of a zone that has many names by design they are not counted. */
+    if (take_ordinary(ordinary, record, hash, below.len) ||
+        (!multicast && services_of_zone(query))) {
+        take_client(take, record, key.domain, is_new_pair, false);
+        return;
+    }
+    struct tunnel_value *value = value_of(take->book, &key, ordinary);
     if (!value)
         return;
     int64_t ms = tell_ms(record->ts);
     tell_see(&value->first, &value->last, value->n, ms);
-    if (value->n++ == 0)
+    value->n++;
+    static const struct hunt_host nobody;
+    if (memcmp(&value->server, &nobody, sizeof nobody) == 0)
         value->server = record->resp;
     value->touched = take->round;
     enum tunnel_type type = type_of(record);
@@ -356,10 +425,9 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
                                    .failed = record->dns.rcode != 0};
         book_add_event(take->book, &value->polls, &event);
     }
-    bool is_new = below.len > 0 &&
-                  count_name(take->book, &key, value, (uint32_t)book_hash(take->book, query));
+    bool is_new = below.len > 0 && count_name(take->book, &key, value, hash);
     count_burst(value, ms, is_new);
-    take_client(take, record, key.domain, value, is_new_pair);
+    take_client(take, record, key.domain, is_new_pair, value->n_names > TUNNEL_FEW);
 }
 
 const struct hunt hunt_dns_tunnel = {

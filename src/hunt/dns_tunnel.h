@@ -35,6 +35,16 @@ struct tunnel_key {
     uint32_t part; /* of dns_tunnel_names; 0 in tunnel_table */
 };
 
+/* Most pairs of client and domain are ordinary: addresses of a few names. Of these only that is
+ * kept; with the first odd query or the fifth name it becomes a tunnel_value. */
+#define TUNNEL_ORDINARY 4
+struct tunnel_ordinary {
+    int64_t first, last; /* ms */
+    uint32_t n, up;
+    uint32_t few[TUNNEL_ORDINARY];
+    uint8_t n_names, is_more, unused[6]; /* is_more: there is a tunnel_value */
+};
+
 struct tunnel_value {
     int64_t first, last; /* ms */
     uint64_t n;          /* queries */
@@ -68,7 +78,8 @@ struct tunnel_client_value {
     uint32_t n_domains;
     struct hunt_host asker;
 };
-extern const struct book_table dns_tunnel_table, dns_tunnel_names, dns_tunnel_clients;
+extern const struct book_table dns_tunnel_table, dns_tunnel_ordinary, dns_tunnel_names,
+    dns_tunnel_clients;
 
 /* The part (1 to TUNNEL_PARTS) that counts this name. */
 static inline uint32_t tunnel_part_of(uint32_t hash)

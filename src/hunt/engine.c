@@ -3,13 +3,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "hunt/engine_days.h"
 #include "hunt/feeds.h"
 #include "hunt/world_parts.h"
 
 #define DEFAULT_MEMORY ((uint64_t)1 << 30)
-#define MAX_HUNTS      32
+#define FIRST_ROUND                                                                                \
+    1700000000 /* s since the epoch; a round a second at most: enough until 2159                   \
+                */
+#define MAX_HUNTS   32
+#define FETCH_AHEAD 5 /* records, between two steps of pairs_fetch */
 
 struct taker {
     const struct hunt *hunt;
@@ -89,7 +94,8 @@ int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struc
         return err_set(err, -ENOMEM, "hunting: out of memory");
     engine->settings = settings;
     engine->secret = secret;
-    engine->round = 1;
+    /* Books of an archive say in which round a value was touched: those of this run are later. */
+    engine->round = (uint32_t)(time(NULL) - FIRST_ROUND);
     pthread_mutex_init(&engine->lock, NULL);
     days_init(&engine->days, settings->days, memory - memory / 8, secret);
     engine->days.forget = forget_book;
@@ -124,7 +130,11 @@ void hunt_engine_free(struct hunt_engine *engine)
 
 void hunt_engine_add_book(struct hunt_engine *engine, struct book *book)
 {
+    int64_t day = book_day(book);
     days_add(&engine->days, book);
+    struct day *added = days_find(&engine->days, day);
+    if (added && added->book == book)
+        pairs_take_back(engine->pairs, book);
 }
 
 void hunt_engine_history(struct hunt_engine *engine, int64_t since,
@@ -144,7 +154,8 @@ uint64_t hunt_engine_secret(const struct hunt_engine *engine)
 
 static void take(struct hunt_engine *engine, struct book *book, const struct hunt_record *record)
 {
-    pairs_take(engine->pairs, book, engine->round, record);
+    if (!pairs_take(engine->pairs, book, engine->round, record))
+        return;
     struct hunt_take with = {
         .book = book, .scope = &engine->settings->scope, .round = engine->round};
     for (unsigned i = 0; i < engine->n_takers[record->log]; i++) {
@@ -172,6 +183,9 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
          * are all there is of a day, that is not the newest. */
         if (record->log != HUNT_NOTICE && record->log != HUNT_CAPTURE_LOSS)
             days_count(day, ms);
+        for (unsigned step = 0; step < 3; step++)
+            if (i + (3 - step) * FETCH_AHEAD < n)
+                pairs_fetch(engine->pairs, day->book, step, record + (3 - step) * FETCH_AHEAD);
         take(engine, day->book, record);
     }
 }
@@ -180,6 +194,7 @@ static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int6
 {
     bool is_judged[DAYS_MAX + DAYS_SPARE + 1];
     unsigned last;
+    bool timed = false; /* notices alone give a day no time */
     struct books books = {.at = engine->books};
     *out_newest = *out_oldest = 0;
     (void)days_judged(&engine->days, is_judged, &last);
@@ -187,8 +202,11 @@ static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int6
         const struct day *day = &engine->days.at[i];
         if (!is_judged[i])
             continue;
-        *out_newest = books.n == 0 || day->max > *out_newest ? day->max : *out_newest;
-        *out_oldest = books.n == 0 || day->min < *out_oldest ? day->min : *out_oldest;
+        if (day->weight > 0) {
+            *out_newest = !timed || day->max > *out_newest ? day->max : *out_newest;
+            *out_oldest = !timed || day->min < *out_oldest ? day->min : *out_oldest;
+            timed = true;
+        }
         engine->books[books.n++] = day->book;
     }
     return books;
@@ -203,6 +221,8 @@ struct books hunt_engine_books(const struct hunt_engine *engine_const)
     } engine = {.in = engine_const};
     int64_t newest, oldest;
     pairs_settle(engine.out->pairs);
+    pairs_keep_waiting(engine.out->pairs);
+    days_note(&engine.out->days);
     return judged(engine.out, &newest, &oldest);
 }
 

@@ -3,7 +3,31 @@
 
 #include <stdlib.h>
 
-#define SIZE_EVERY 4096
+#define MS_PER_DAY 86400000
+
+/* In each book one entry: when its records were, ms. */
+struct day_value {
+    int64_t min, max;
+};
+static const uint64_t the_key = 1;
+
+static void merge_day(void *into, const void *from)
+{
+    struct day_value *a = into;
+    const struct day_value *b = from;
+    a->min = b->min < a->min ? b->min : a->min;
+    a->max = b->max > a->max ? b->max : a->max;
+}
+
+const struct book_table day_table = {
+    .name = "day",
+    .version = 1,
+    .key_size = sizeof the_key,
+    .value_size = sizeof(struct day_value),
+    .merge = merge_day,
+};
+
+#define SIZE_EVERY 16
 
 void days_init(struct days *days, unsigned max, size_t memory, uint64_t secret)
 {
@@ -233,16 +257,30 @@ void days_add(struct days *days, struct book *book)
         drop(days, (unsigned)(there - days->at));
     make_place(days);
     struct day *day = insert(days, book);
-    day->min = day->day * 86400000;
-    day->max = day->min;
+    const struct day_value *value = book_find(book, &day_table, &the_key);
+    day->min = value ? value->min : day->day * MS_PER_DAY;
+    day->max = value ? value->max : day->min;
     day->weight = 1000; /* only days that were judged are in an archive */
+}
+
+void days_note(struct days *days)
+{
+    for (unsigned i = 0; i < days->n; i++) {
+        const struct day *day = &days->at[i];
+        struct day_value *value = book_find(day->book, &day_table, &the_key);
+        if (day->weight == 0 || (value && value->min == day->min && value->max == day->max))
+            continue; /* a book without change stays so */
+        value = book_at(day->book, &day_table, &the_key, NULL);
+        if (value)
+            *value = (struct day_value){day->min, day->max};
+    }
 }
 
 void days_count(struct day *day, int64_t ts)
 {
-    if (day->n == 0 || ts < day->min)
+    if (day->weight == 0 || ts < day->min)
         day->min = ts;
-    if (day->n == 0 || ts > day->max)
+    if (day->weight == 0 || ts > day->max)
         day->max = ts;
     day->n++;
     day->weight++;

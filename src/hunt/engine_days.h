@@ -29,7 +29,7 @@ struct days {
     unsigned n, max;                          /* `max`: that are judged */
     uint64_t secret;
     size_t memory;       /* of all */
-    unsigned until_size; /* records until sizes are looked at again */
+    unsigned until_size; /* calls of days_at until sizes are looked at again */
     uint64_t n_early, n_late, n_dropped;
     /* Far days for which there was no room: of the last ones, how many records came. */
     struct {
@@ -49,6 +49,10 @@ void days_done(struct days *days);
  * no room for a day far from the others, or no memory. Valid until the next days_at. */
 struct day *days_at(struct days *days, int64_t day);
 struct day *days_find(struct days *days, int64_t day);
+/* What is known of each day is put into its book, so that it is known again when that comes from an
+ * archive. */
+void days_note(struct days *days);
+extern const struct book_table day_table;
 /* Takes the book over. */
 void days_add(struct days *days, struct book *book);
 /* Counts a record. */

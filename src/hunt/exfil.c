@@ -106,23 +106,25 @@ static void exfil_spread(struct exfil_value *value, int64_t ms_of_day, int64_t d
     value->down[last] += down_left;
 }
 
+#define EXFIL_LEAST_UP   1024
+#define EXFIL_LEAST_DOWN 16384
+
 static void exfil_take(const struct hunt_take *take, const struct hunt_record *record)
 {
     if (record->log != HUNT_CONN || !record->has_ends)
         return;
-    enum hunt_way way = hunt_way(take->scope, &record->orig.addr, &record->resp.addr);
-    if (way != HUNT_OUT && way != HUNT_IN)
-        return;
-    if (gather_is_group(&record->resp.addr))
-        return;
     uint64_t up = exfil_bytes(record->conn.orig_bytes);
     uint64_t down = exfil_bytes(record->conn.resp_bytes);
+    /* Most connections, and hardly any of the bytes. */
+    if (up < EXFIL_LEAST_UP && down < EXFIL_LEAST_DOWN)
+        return;
+    /* A server's answers to outside are its work, not an upload: they are no part of it. */
+    if (hunt_way(take->scope, &record->orig.addr, &record->resp.addr) != HUNT_OUT ||
+        gather_is_group(&record->resp.addr))
+        return;
     struct exfil_key key;
     memset(&key, 0, sizeof(key));
     key.src = record->orig;
-    /* A server's answers to outside are its work, not an upload: they are no part of it. */
-    if (way == HUNT_IN || (up == 0 && down == 0))
-        return;
     struct exfil_value *value = book_at(take->book, &exfil_table, &key, NULL);
     if (!value)
         return;
@@ -476,7 +478,7 @@ static void exfil_judge(const struct hunt_judge *judge)
         while (end < walk.targets.n &&
                gather_order_host(&targets[end].pair.src, &sources[i].key.src) == 0)
             end++;
-        exfil_judge_source(&walk, &sources[i], targets + at, end - at);
+        exfil_judge_source(&walk, &sources[i], targets ? targets + at : NULL, end - at);
         at = end;
     }
     gather_done(&walk.sources);

@@ -114,6 +114,13 @@ static char *archived_name(const char *folder, const char *name)
     return n > 0 && (size_t)n < sizeof path ? strdup(path) : NULL;
 }
 
+/* Days are by the clock of whoever wrote the logs: one more is looked at. */
+static bool is_too_old(const struct walk *walk, int64_t day)
+{
+    return walk->want->since > 0 && day != FILES_NO_DAY &&
+           day + 2 <= walk->want->since / (86400 * NS_PER_S);
+}
+
 static void take_file(struct walk *walk, const char *folder, const char *path, const char *name,
                       int64_t day, const struct stat *st)
 {
@@ -127,10 +134,10 @@ static void take_file(struct walk *walk, const char *folder, const char *path, c
         say(walk, path, 0, "is named like a log and is no file; it is not read");
         return;
     }
-    if (!(walk->want->logs & HUNT_LOG_BIT(read.log)))
-        return;
     if (read.day == FILES_NO_DAY)
         read.day = day;
+    if (!(walk->want->logs & HUNT_LOG_BIT(read.log)) || is_too_old(walk, read.day))
+        return;
     struct files_one *one = add(walk, path, st);
     if (!one)
         return;
@@ -138,13 +145,6 @@ static void take_file(struct walk *walk, const char *folder, const char *path, c
     one->named = true;
     if (read.finished)
         one->later = archived_name(folder, name);
-}
-
-/* Days are by the clock of whoever wrote the logs: one more is looked at. */
-static bool is_too_old(const struct walk *walk, int64_t day)
-{
-    return walk->want->since > 0 && day != FILES_NO_DAY &&
-           day + 2 <= walk->want->since / (86400 * NS_PER_S);
 }
 
 static int by_name(const void *a, const void *b)
@@ -364,6 +364,26 @@ static void drop_archived(struct files *files)
     files->n = n;
 }
 
+/* Of files in the order of time: those of days long before the newest one go. */
+static void drop_old(struct files *files, uint32_t n_days)
+{
+    int64_t newest = INT64_MIN;
+    size_t n = 0;
+    for (size_t i = 0; i < files->n; i++)
+        if (files->at[i].name.day != FILES_NO_DAY)
+            newest = files->at[i].name.day;
+    for (size_t i = 0; i < files->n; i++) {
+        int64_t day = files->at[i].name.day;
+        if (day != FILES_NO_DAY && day <= newest - (int64_t)n_days) {
+            drop(&files->at[i]);
+            files->n_old++;
+        } else {
+            files->at[n++] = files->at[i];
+        }
+    }
+    files->n = n;
+}
+
 int files_find(const struct files_want *want, struct files *out, struct err *err)
 {
     struct walk walk = {.want = want, .out = out};
@@ -389,6 +409,8 @@ int files_find(const struct files_want *want, struct files *out, struct err *err
     drop_archived(out);
     if (out->n)
         qsort(out->at, out->n, sizeof *out->at, by_time);
+    if (want->n_days)
+        drop_old(out, want->n_days);
     return 0;
 }
 

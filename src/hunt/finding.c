@@ -86,17 +86,22 @@ static uint64_t id_of(const struct finding *finding)
     struct {
         struct hunt_host src, dst;
         uint8_t has_src, has_dst, unused[6];
-        uint64_t hunt, name;
+        uint64_t hunt, name, about;
     } ends;
     memset(&ends, 0, sizeof ends);
+    /* A pair by address may be called otherwise tomorrow, and a name may move to another address.
+     */
+    bool by_name = finding->name[0] && finding->events_of != &pair_table;
     if (finding->has_src)
         ends.src = finding->src;
-    if (finding->has_dst)
+    if (finding->has_dst && !by_name)
         ends.dst = finding->dst;
     ends.has_src = finding->has_src;
-    ends.has_dst = finding->has_dst;
+    ends.has_dst = finding->has_dst && !by_name;
     ends.hunt = finding->hunt ? XXH3_64bits(finding->hunt->name, strlen(finding->hunt->name)) : 0;
-    ends.name = XXH3_64bits(finding->name, strnlen(finding->name, sizeof finding->name));
+    if (by_name)
+        ends.name = XXH3_64bits(finding->name, strnlen(finding->name, sizeof finding->name));
+    ends.about = finding->about;
     return XXH3_64bits(&ends, sizeof ends);
 }
 

@@ -22,7 +22,9 @@ struct finding_number {
 /* Texts are the finding's, escaped nowhere yet: they may hold anything from the wire. */
 struct finding {
     const struct hunt *hunt;
-    uint64_t id; /* of hunt and ends: the same in the next run */
+    uint64_t id; /* of hunt, ends and `about`: the same in the next run */
+    /* What else tells it from another of this hunt about the same ends: a port, a fingerprint. */
+    uint64_t about;
     struct hunt_host src, dst;
     bool has_src, has_dst;
     char name[256];                        /* the other end's name, or the domain; "" */

@@ -192,6 +192,7 @@ static void judge_print(void *with, const void *key_at, const void *value_at)
         return;
     struct finding finding;
     finding_init(&finding, judge->hunt);
+    finding.about = print_about(print);
     bool is_server = key->kind == PRINT_JA3S || key->kind == PRINT_HASSH_SERVER;
     finding.score = feed ? (is_server ? 0.55 : 0.65) : known->score;
     finding.confidence = 0.5;

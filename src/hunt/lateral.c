@@ -167,17 +167,16 @@ static void lateral_take_conn(struct book *book, const struct hunt_record *recor
 
 static void lateral_take(const struct hunt_take *take, const struct hunt_record *record)
 {
-    if (!record->has_ends || gather_is_group(&record->resp.addr))
-        return;
-    if (record->log == HUNT_CONN && record->proto != HUNT_TCP)
-        return;
-    enum hunt_way way = hunt_way(take->scope, &record->orig.addr, &record->resp.addr);
-    if (way == HUNT_OUTSIDE || (way == HUNT_IN && !take->scope->include_inbound))
+    if (!record->has_ends || (record->log == HUNT_CONN && record->proto != HUNT_TCP))
         return;
     const struct lateral_service *service = lateral_service_of(record->resp_port);
     if (record->log == HUNT_SSH && !service)
         service = lateral_service_of(22);
-    if (!service || (way != HUNT_INSIDE && !service->has_logins))
+    if (!service || gather_is_group(&record->resp.addr))
+        return;
+    enum hunt_way way = hunt_way(take->scope, &record->orig.addr, &record->resp.addr);
+    if (way == HUNT_OUTSIDE || (way == HUNT_IN && !take->scope->include_inbound) ||
+        (way != HUNT_INSIDE && !service->has_logins))
         return;
 
     struct lateral_key key;

@@ -16,16 +16,20 @@ static const uint32_t follows[26] = {
 
 double look_entropy(struct str text)
 {
+    /* H = log2 N - (sum of n log2 n) / N, over what is there: most texts are short. */
     uint32_t n_of[256] = {0};
     for (uint32_t i = 0; i < text.len; i++)
         n_of[(uint8_t)text.at[i]]++;
-    double bits = 0;
-    for (unsigned i = 0; i < 256; i++) {
-        if (n_of[i] == 0)
-            continue;
-        double share = (double)n_of[i] / text.len;
-        bits -= share * log2(share);
+    double sum = 0;
+    for (uint32_t i = 0; i < text.len; i++) {
+        uint32_t *n = &n_of[(uint8_t)text.at[i]];
+        if (*n > 1)
+            sum += *n * log2(*n);
+        *n = 0;
     }
+    if (text.len < 2)
+        return 0;
+    double bits = log2(text.len) - sum / text.len;
     return bits > 0 ? bits : 0;
 }
 

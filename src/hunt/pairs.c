@@ -9,8 +9,6 @@
 
 #define CLOSED_MAX_LINES (1u << 17)
 
-static void settle(void *with, struct join_entry *entry);
-
 uint64_t pairs_mix(uint64_t a, uint64_t b)
 {
     uint64_t x = (a ^ (b + 0x9e3779b97f4a7c15u + (a << 6) + (a >> 2))) * 0xff51afd7ed558ccdu;
@@ -31,7 +29,7 @@ struct pairs *pairs_new(const struct hunt_scope *scope, size_t memory)
     pairs->closed = calloc(n_lines, sizeof *pairs->closed);
     pairs->under = calloc(UNDER_SLOTS, sizeof *pairs->under);
     pairs->hosts = calloc(UNDER_SLOTS, sizeof *pairs->hosts);
-    pairs->join = join_new(memory - memory / 8, settle, pairs);
+    pairs->join = join_new(memory - memory / 8, pairs_settle_one, pairs);
     if (pairs->closed && pairs->under && pairs->hosts && pairs->join)
         return pairs;
     pairs_free(pairs);
@@ -89,8 +87,8 @@ static void set_closed(struct pairs *pairs, uint64_t uid)
 
 /* Connections between two of ours are, unlike in RITA: they are what lateral movement is made of.
  */
-static bool looks_at(struct pairs *pairs, const struct hunt_record *record, bool count,
-                     uint8_t *out_way)
+bool pairs_looks_at(struct pairs *pairs, const struct hunt_record *record, bool count,
+                    uint8_t *out_way)
 {
     enum hunt_way way = hunt_way(pairs->scope, &record->orig.addr, &record->resp.addr);
     *out_way = (uint8_t)way;
@@ -110,10 +108,6 @@ static bool looks_at(struct pairs *pairs, const struct hunt_record *record, bool
 static bool has_inbound_room(struct pairs *pairs, struct book *book, const struct conn_facts *conn)
 {
     struct pair_key key = {.src = conn->src, .dst = conn->dst};
-    if (pairs->inbound_day != book_day(book)) {
-        pairs->inbound_day = book_day(book);
-        pairs->n_inbound = 0;
-    }
     if (book_find(book, &pair_table, &key))
         return true;
     if (pairs->n_inbound >= pairs->max_inbound) {
@@ -195,7 +189,7 @@ static void make_facts(struct pairs *pairs, struct book *book, const struct hunt
     };
 }
 
-static struct book_event event_of(const struct conn_facts *conn)
+struct book_event pairs_event_of(const struct conn_facts *conn)
 {
     return (struct book_event){
         .ts = conn->ts,
@@ -216,26 +210,27 @@ static void put_pair(struct pairs *pairs, struct book *book, const struct conn_f
     if (is_new)
         value->sum.way = conn->way;
     pairs_sum_conn(pairs, book, &value->sum, conn, 0);
-    struct book_event event = event_of(conn);
+    struct book_event event = pairs_event_of(conn);
     book_add_event(book, &value->conns, &event);
 }
 
-static void take_conn(struct pairs *pairs, struct book *book, const struct hunt_record *record)
+static bool take_conn(struct pairs *pairs, struct book *book, const struct hunt_record *record)
 {
     struct conn_facts conn;
     uint8_t way;
-    bool looks = looks_at(pairs, record, true, &way);
-    if (!looks && way == HUNT_OUTSIDE)
-        return;
+    bool looks = pairs_looks_at(pairs, record, true, &way);
+    bool unanswered = has_failed(record->conn.state) || record->conn.resp_ip_bytes <= 0;
+    if (!looks && (way == HUNT_OUTSIDE || (way == HUNT_IN && unanswered)))
+        return way == HUNT_OUTSIDE || !unanswered;
     make_facts(pairs, book, record, &conn);
     conn.way = way;
-    if (looks && way == HUNT_IN && (conn.failed || conn.down == 0))
-        looks = has_inbound_room(pairs, book, &conn);
+    if (looks && way == HUNT_IN && unanswered && !has_inbound_room(pairs, book, &conn))
+        return false;
     conn.in_pairs = looks;
     if (looks)
         put_pair(pairs, book, &conn);
     if (record->uid == 0 || record->proto == HUNT_ICMP)
-        return;
+        return true;
 
     bool may = looks && pairs_may_have_names(record);
     struct join_entry *entry = may || record->proto == HUNT_TCP || record->conn.service.len == 0
@@ -251,261 +246,26 @@ static void take_conn(struct pairs *pairs, struct book *book, const struct hunt_
             pairs_open_ends(pairs, other, record->uid);
     }
     /* A uid that comes twice is one that was given twice: it is counted as it is written. */
-    if (entry && entry->has_conn)
-        return;
+    if (entry && entry->conn)
+        return true;
     if (!entry && may)
         entry = join_at(pairs->join, record->uid);
     if (entry)
         join_set_conn(pairs->join, entry, &conn);
+    return true;
 }
 
 static void take_open_conn(struct pairs *pairs, struct book *book, const struct hunt_record *record)
 {
     struct conn_facts conn;
     uint8_t way;
-    bool looks = looks_at(pairs, record, false, &way);
+    bool looks = pairs_looks_at(pairs, record, false, &way);
     if (!looks && way == HUNT_OUTSIDE)
         return;
     make_facts(pairs, book, record, &conn);
     conn.way = way;
     conn.in_pairs = looks;
     pairs_take_open(pairs, book, record, &conn);
-}
-
-/* ---- names ---- */
-
-void pairs_add_host(struct hunt_host *hosts, uint8_t *n, const struct hunt_host *host)
-{
-    for (unsigned i = 0; i < *n; i++)
-        if (memcmp(&hosts[i], host, sizeof *host) == 0)
-            return;
-    if (*n < NAMED_SERVERS)
-        hosts[(*n)++] = *host;
-}
-
-void *pairs_named_at(struct pairs *pairs, struct book *book, book_name name, int32_t text_day,
-                     const struct hunt_host *src, uint8_t way)
-{
-    struct named_key key = {.name = name, .src = *src};
-    bool is_new;
-    struct named_value *value = book_at(book, &named_table, &key, &is_new);
-    if (value && is_new) {
-        value->sum.way = way;
-        struct book *other = text_day == book_day(book) ? NULL : pairs_book(pairs, text_day);
-        struct str text = other ? book_name_text(other, name) : (struct str){0};
-        if (str_set(text))
-            (void)book_text(book, text); /* its hash is the name */
-    }
-    return value;
-}
-
-static void put_same(struct book *book, const struct conn_facts *conn, struct join_name *name)
-{
-    struct same_key key = {.src = conn->src, .dst = conn->dst, .name = name->name};
-    bool is_new;
-    struct same_value *same = book_at(book, &same_table, &key, &is_new);
-    if (same)
-        same->n++;
-    name->same = true;
-}
-
-static void put_named(struct pairs *pairs, struct book *book, const struct conn_facts *conn,
-                      const struct join_name *name)
-{
-    struct named_value *value =
-        pairs_named_at(pairs, book, name->name, name->day, &conn->src, name->way);
-    if (!value)
-        return;
-    pairs_sum_conn(pairs, book, &value->sum, conn, name->name);
-    if (name->proxied) {
-        value->sum.n_proxied++;
-        pairs_add_host(value->proxies, &value->n_proxies, &conn->dst);
-    } else {
-        pairs_add_host(value->servers, &value->n_servers, &conn->dst);
-    }
-    struct book_event event = event_of(conn);
-    book_add_event(book, &value->conns, &event);
-}
-
-/* The connection counts for the newest of its http names, as in RITA; and for that of its TLS. A
- * newest request without a name has it all by address. */
-static void settle(void *with, struct join_entry *entry)
-{
-    struct pairs *pairs = with;
-    if (!entry->has_conn || entry->is_settled || entry->n_names == 0)
-        return;
-    struct book *book = pairs_book(pairs, pairs_day(entry->conn.ts));
-    if (!book)
-        return;
-    struct join_name *newest[2] = {NULL, NULL};
-    for (struct join_name *name = join_names(pairs->join, entry); name;
-         name = join_next(pairs->join, name)) {
-        struct join_name **best = &newest[name->kind];
-        if (!*best || name->ts > (*best)->ts ||
-            (name->ts == (*best)->ts && name->name > (*best)->name))
-            *best = name;
-        if (name->name && !name->same)
-            put_same(book, &entry->conn, name);
-    }
-    book_name carried = 0;
-    for (int kind = 0; kind < 2; kind++) {
-        if (!newest[kind] || entry->carried[kind])
-            continue;
-        entry->carried[kind] = true;
-        if (newest[kind]->name && newest[kind]->name != carried)
-            put_named(pairs, book, &entry->conn, newest[kind]);
-        carried = newest[kind]->name;
-    }
-    entry->is_settled = true;
-}
-
-void pairs_settle(struct pairs *pairs)
-{
-    join_each_joined(pairs->join, settle, pairs);
-    pairs_see_flush(pairs);
-}
-
-static void join_to(struct pairs *pairs, const struct book *book, const struct hunt_record *record,
-                    const struct join_name *said)
-{
-    if (record->uid == 0)
-        return;
-    struct join_entry *entry = join_at(pairs->join, record->uid);
-    struct join_name *name =
-        join_name_at(pairs->join, entry, said->name, (enum join_kind)said->kind);
-    if (!name)
-        return;
-    if (name->ts == 0 || said->ts > name->ts)
-        name->ts = said->ts;
-    name->day = (int32_t)book_day(book);
-    name->way = said->way;
-    name->proxied |= said->proxied;
-    if (entry->has_open && !entry->has_conn)
-        pairs_open_renames(pairs, entry);
-}
-
-struct str pairs_lower(struct str text, char room[PAIRS_NAME_MAX])
-{
-    uint32_t n = text.len < PAIRS_NAME_MAX ? text.len : PAIRS_NAME_MAX;
-    for (uint32_t i = 0; i < n; i++)
-        room[i] = str_lower_char(text.at[i]);
-    return (struct str){.at = room, .len = n};
-}
-
-/* By CONNECT the final host is elsewhere: of the ends only the source says anything. */
-static bool looks_behind_proxy(const struct pairs *pairs, const struct hunt_record *record,
-                               struct str host, uint8_t *out_way)
-{
-    char text[ADDR_TEXT_MAX + 1];
-    struct addr addr;
-    const struct addr *src = &record->orig.addr;
-    bool ours = hunt_is_internal(pairs->scope, src);
-    *out_way = ours                                                 ? HUNT_OUT
-               : hunt_is_internal(pairs->scope, &record->resp.addr) ? HUNT_IN
-                                                                    : HUNT_OUTSIDE;
-    if (!ours && !pairs->scope->include_inbound && pairs->scope->n_internal > 0)
-        return false;
-    if (ours && !hunt_keeps_dns(pairs->scope, src, src))
-        return false;
-    if (host.len >= sizeof text)
-        return true;
-    memcpy(text, host.at, host.len);
-    text[host.len] = '\0';
-    return !addr_parse(text, &addr) || !hunt_is_internal(pairs->scope, &record->resp.addr) ||
-           hunt_keeps_conn(pairs->scope, src, &addr);
-}
-
-static void missing_host(struct pairs *pairs, struct book *book, const struct hunt_record *record)
-{
-    struct join_name said = {.ts = pairs_ms(record->ts), .kind = JOIN_HTTP};
-    uint8_t way;
-    if (!looks_at(pairs, record, false, &way))
-        return;
-    said.way = way;
-    if (record->log == HUNT_HTTP) {
-        struct pair_key key = {.src = record->orig, .dst = record->resp};
-        bool is_new;
-        struct pair_value *value = book_at(book, &pair_table, &key, &is_new);
-        if (value) {
-            if (is_new)
-                value->sum.way = way;
-            pairs_sum_touch(pairs, &value->sum, said.ts);
-            value->sum.n_missing_host++;
-        }
-    }
-    join_to(pairs, book, record, &said);
-}
-
-static uint32_t size_of(int64_t value)
-{
-    return value <= 0 ? 0 : value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
-}
-
-static void put_request(struct pairs *pairs, struct book *book, const struct hunt_record *record,
-                        const struct join_name *said)
-{
-    struct named_value *value =
-        pairs_named_at(pairs, book, said->name, (int32_t)book_day(book), &record->orig, said->way);
-    if (!value)
-        return;
-    pairs_sum_touch(pairs, &value->sum, said->ts);
-    value->n_requests++;
-    struct book_event event = {
-        .ts = said->ts,
-        .up = size_of(record->http.request_size),
-        .down = size_of(record->http.response_size),
-        .failed = record->http.status < 100 || record->http.status >= 400,
-    };
-    book_add_event(book, &value->requests, &event);
-}
-
-static void take_http(struct pairs *pairs, struct book *book, const struct hunt_record *record)
-{
-    char room[PAIRS_NAME_MAX];
-    struct str host = pairs_lower(record->http.host, room);
-    if (host.len == 0) {
-        missing_host(pairs, book, record);
-        return;
-    }
-    struct join_name said = {.ts = pairs_ms(record->ts),
-                             .kind = JOIN_HTTP,
-                             .proxied = str_eq(record->http.method, STR("CONNECT"))};
-    bool looks = said.proxied ? looks_behind_proxy(pairs, record, host, &said.way)
-                              : looks_at(pairs, record, false, &said.way);
-    if (!looks || !hunt_keeps_domain(pairs->scope, host)) {
-        pairs->counts.n_never += said.way == HUNT_OUT;
-        return;
-    }
-    if (said.way != HUNT_OUT && said.way != HUNT_INSIDE && pairs->scope->n_internal > 0 &&
-        !said.proxied)
-        return;
-    said.name = book_text(book, host);
-    if (said.name == 0)
-        return;
-    pairs_see_name(pairs, book, said.name, host, &record->orig, said.ts);
-    if (record->log == HUNT_HTTP)
-        put_request(pairs, book, record, &said);
-    join_to(pairs, book, record, &said);
-}
-
-static void take_tls(struct pairs *pairs, struct book *book, const struct hunt_record *record)
-{
-    char room[PAIRS_NAME_MAX];
-    struct str host = pairs_lower(record->ssl.server_name, room);
-    struct join_name said = {.ts = pairs_ms(record->ts), .kind = JOIN_TLS};
-    if (host.len == 0 || !looks_at(pairs, record, false, &said.way))
-        return;
-    if (!hunt_keeps_domain(pairs->scope, host)) {
-        pairs->counts.n_never++;
-        return;
-    }
-    if (said.way != HUNT_OUT && said.way != HUNT_INSIDE && pairs->scope->n_internal > 0)
-        return;
-    said.name = book_text(book, host);
-    if (said.name == 0)
-        return;
-    pairs_see_name(pairs, book, said.name, host, &record->orig, said.ts);
-    join_to(pairs, book, record, &said);
 }
 
 /* ---- all ---- */
@@ -521,50 +281,76 @@ void pairs_forget(struct pairs *pairs, const struct book *book)
     pairs->book = NULL;
 }
 
-void pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
+void pairs_fetch(const struct pairs *pairs, const struct book *book, unsigned step,
+                 const struct hunt_record *record)
+{
+    if (record->uid)
+        join_fetch(pairs->join, record->uid, step);
+    if (record->log != HUNT_CONN || !record->has_ends)
+        return;
+    struct pair_key key = {.src = record->orig, .dst = record->resp};
+    book_fetch(book, &pair_table, &key, step);
+    if (step == 0 && record->uid)
+        __builtin_prefetch(closed_line(pairs, record->uid), 1);
+}
+
+/* What is counted by day begins anew. */
+static void new_day(struct pairs *pairs, int64_t day)
+{
+    if (pairs->under_day == day || pairs->n_taken < pairs->reset_at)
+        return;
+    pairs->under_day = day;
+    pairs->reset_at = pairs->n_taken + RESET_AFTER;
+    pairs->n_inbound = 0;
+    memset(pairs->under, 0, UNDER_SLOTS * sizeof *pairs->under);
+    memset(pairs->hosts, 0, UNDER_SLOTS * sizeof *pairs->hosts);
+}
+
+bool pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
                 const struct hunt_record *record)
 {
     if (pairs->book != book) {
         if (pairs->book)
             pairs_forget(pairs, pairs->book);
         pairs->book = book;
+        new_day(pairs, book_day(book));
     }
     pairs->round = round;
+    pairs->n_taken++;
     if (record->has_ends)
         pairs_see(pairs, book, record);
     switch (record->log) {
     case HUNT_HTTP:
     case HUNT_OPEN_HTTP:
         if (record->has_ends)
-            take_http(pairs, book, record);
-        return;
+            pairs_take_http(pairs, book, record);
+        return true;
     case HUNT_SSL:
     case HUNT_OPEN_SSL:
     case HUNT_QUIC:
         if (record->has_ends)
-            take_tls(pairs, book, record);
-        return;
+            pairs_take_tls(pairs, book, record);
+        return true;
     case HUNT_DNS:
         if (record->has_ends)
             pairs_see_dns(pairs, book, record);
-        return;
+        return true;
     case HUNT_NOTICE:
     case HUNT_CAPTURE_LOSS:
         pairs_see_loss(pairs, book, record);
-        return;
+        return true;
     case HUNT_CONN:
-        if (record->has_ends)
-            take_conn(pairs, book, record);
-        return;
+        return !record->has_ends || take_conn(pairs, book, record);
     case HUNT_OPEN_CONN:
         if (record->has_ends)
             take_open_conn(pairs, book, record);
-        return;
+        return true;
     case HUNT_SSH:
     case HUNT_X509:
     case HUNT_N_LOGS:
-        return;
+        return true;
     }
+    return true;
 }
 
 void pairs_count(const struct pairs *pairs, struct pairs_counts *out)

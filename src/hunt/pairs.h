@@ -147,6 +147,21 @@ struct open_value {
 };
 extern const struct book_table open_table;
 
+/* Names of connections whose conn has not come when the book was saved; of the name's day. */
+struct waiting_key {
+    uint64_t uid;
+    book_name name;
+    uint8_t kind, way;
+    bool proxied;
+    uint8_t unused[5];
+};
+struct waiting_value {
+    int64_t ts; /* ms */
+    bool gone;  /* it came */
+    uint8_t unused[7];
+};
+extern const struct book_table waiting_table;
+
 /* What an address was asked for by, from DNS answers. */
 #define RESOLVED_NAMES 6
 struct resolved_key {
@@ -158,15 +173,18 @@ struct resolved_value {
 };
 extern const struct book_table resolved_table;
 
-/* What was lost: of capture_loss.log (machine 0), and of what watch says of a machine. */
+/* What was lost. Of the whole capture (machine 0; capture_loss.log): `sum` of the lines' shares, in
+ * millionths. Of a machine (watch's notices about its mirror): `sum` of shares times milliseconds
+ * of the troubles that are over, and what goes on. */
 struct loss_key {
     book_name machine;
 };
 struct loss_value {
     uint64_t n;          /* lines */
-    uint64_t sum;        /* of the lines' shares, in millionths */
-    uint64_t worst;      /* in millionths */
-    int64_t first, last; /* ms */
+    uint64_t sum;        /* see above */
+    uint64_t share;      /* since `since`, in millionths */
+    int64_t since;       /* ms */
+    int64_t first, last; /* ms: of the lines */
 };
 extern const struct book_table loss_table;
 
@@ -184,6 +202,10 @@ void pairs_books(struct pairs *pairs, struct book *(*find)(void *with, int64_t d
 /* Puts the joined connections into the books, which otherwise wait for more names. To be called
  * before books are looked at or saved. */
 void pairs_settle(struct pairs *pairs);
+/* For a later run: names without a conn are put into the books, and taken out of one that was
+ * loaded. */
+void pairs_keep_waiting(struct pairs *pairs);
+void pairs_take_back(struct pairs *pairs, struct book *book);
 /* The book will be freed: nothing of it is kept. */
 void pairs_forget(struct pairs *pairs, const struct book *book);
 /* PAIR_LOGS: the logs that pairs_take wants. */
@@ -192,9 +214,15 @@ void pairs_forget(struct pairs *pairs, const struct book *book);
      HUNT_LOG_BIT(HUNT_OPEN_SSL) | HUNT_LOG_BIT(HUNT_QUIC) | HUNT_LOG_BIT(HUNT_DNS) |              \
      HUNT_LOG_BIT(HUNT_NOTICE) | HUNT_LOG_BIT(HUNT_CAPTURE_LOSS) | HUNT_LOG_BIT(HUNT_CONN) |       \
      HUNT_LOG_BIT(HUNT_OPEN_CONN))
-/* `book` is the one of the record's day; `round` goes into `touched`. */
-void pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
+/* `book` is the one of the record's day; `round` goes into `touched`. False: one of many that come
+ * from outside and were not answered, of which nobody should keep anything. */
+bool pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
                 const struct hunt_record *record);
+
+/* Of a record that will be taken soon: has what it needs of memory on the way, in steps 0, 1, 2, a
+ * few records apart. */
+void pairs_fetch(const struct pairs *pairs, const struct book *book, unsigned step,
+                 const struct hunt_record *record);
 
 struct pairs_counts {
     uint64_t n_filtered[4];     /* connections left out, by enum hunt_way */

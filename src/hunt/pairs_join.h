@@ -31,6 +31,7 @@ struct join_name {
     uint8_t way;
     bool proxied; /* asked of a proxy by CONNECT */
     bool same;    /* is in same_table */
+    bool kept;    /* is in waiting_table */
 };
 
 #define JOIN_NAMES 20 /* of one connection; the newest are kept */
@@ -40,12 +41,11 @@ struct join_entry {
     uint32_t chain, older, newer; /* index + 1 */
     uint32_t names;               /* index + 1 of the first */
     uint8_t n_names;
-    bool has_conn;
     bool has_open;   /* it is in open_table of the day of open_day */
     bool carried[2]; /* by kind: a name has the connection's sums */
     bool is_settled; /* all that is known is in the books */
     int32_t open_day;
-    struct conn_facts conn;
+    uint32_t conn; /* index + 1 of join_conn's; 0: it has none */
 };
 
 struct join;
@@ -54,10 +54,12 @@ typedef void join_forget_fn(void *with, struct join_entry *entry);
 struct join *join_new(size_t memory, join_forget_fn *forget, void *with);
 void join_free(struct join *join);
 struct join_entry *join_find(const struct join *join, uint64_t uid);
+void join_fetch(const struct join *join, uint64_t uid, unsigned step); /* as pairs_fetch */
 /* Found or made; valid until the next join_at. */
 struct join_entry *join_at(struct join *join, uint64_t uid);
 /* Its conn came: it waits no more, and is forgotten sooner. */
 void join_set_conn(struct join *join, struct join_entry *entry, const struct conn_facts *conn);
+struct conn_facts *join_conn(const struct join *join, const struct join_entry *entry);
 /* Found or made, its `ts` 0; NULL: there is no room. */
 struct join_name *join_name_at(struct join *join, struct join_entry *entry, book_name name,
                                enum join_kind kind);
@@ -65,6 +67,7 @@ struct join_name *join_names(const struct join *join, const struct join_entry *e
 struct join_name *join_next(const struct join *join, const struct join_name *name);
 /* All that have a conn, the oldest first. */
 void join_each_joined(struct join *join, join_forget_fn *each, void *with);
+void join_each_waiting(struct join *join, join_forget_fn *each, void *with);
 uint64_t join_n_waiting(const struct join *join); /* names without a conn */
 uint64_t join_n_forgotten(const struct join *join,
                           uint64_t *out_n_names); /* of those that waited */

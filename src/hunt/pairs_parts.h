@@ -6,9 +6,10 @@
 
 #define SERVICE_SLOTS 64
 #define SEEN_SLOTS    1024
-#define UNDER_SLOTS   65536
-#define NAMES_UNDER   4096 /* names below one domain that one host asks for in a day */
-#define MACHINE_HOSTS 64   /* hosts of one machine's records in a day, about */
+#define UNDER_SLOTS   (1u << 18)
+#define RESET_AFTER   100000 /* records: days that take turns do not reset each other's counts */
+#define NAMES_UNDER   4096   /* names below one domain that one host asks for in a day */
+#define MACHINE_HOSTS 64     /* hosts of one machine's records in a day, about */
 #define CLOSED_WAYS   8
 
 struct service_slot {
@@ -33,7 +34,6 @@ struct pairs {
     struct pairs_counts counts;
     uint64_t max_inbound; /* new unanswered ones from outside in a day */
     uint64_t n_inbound;
-    int64_t inbound_day;
 
     /* uids of the conns that came last: a line of slots for each hash, the newest first. */
     uint64_t (*closed)[CLOSED_WAYS];
@@ -50,6 +50,8 @@ struct pairs {
     uint16_t *under; /* names asked for below a domain, by its hash; UNDER_SLOTS */
     uint16_t *hosts; /* hosts of a machine, by its hash; UNDER_SLOTS */
     int64_t under_day;
+    uint64_t n_taken, reset_at; /* records */
+    uint32_t n_seen;            /* slots of `seen` that are used */
 };
 
 uint64_t pairs_mix(uint64_t a, uint64_t b);
@@ -67,6 +69,7 @@ void pairs_see(struct pairs *pairs, struct book *book, const struct hunt_record 
 void pairs_see_name(struct pairs *pairs, struct book *book, book_name name, struct str text,
                     const struct hunt_host *src, int64_t ts);
 void pairs_see_dns(struct pairs *pairs, struct book *book, const struct hunt_record *record);
+book_name pairs_machine(struct pairs *pairs, struct book *book, struct str machine);
 void pairs_see_loss(struct pairs *pairs, struct book *book, const struct hunt_record *record);
 void pairs_see_flush(struct pairs *pairs);
 /* In lower case and cut to what a book keeps, in `room`. */
@@ -79,11 +82,23 @@ void pairs_take_open(struct pairs *pairs, struct book *book, const struct hunt_r
 void pairs_open_ends(struct pairs *pairs, struct book *book, uint64_t uid);
 void pairs_open_renames(struct pairs *pairs, const struct join_entry *entry);
 
-/* pairs.c */
-struct book *pairs_book(struct pairs *pairs, int64_t day);
+/* pairs_name.c */
+void pairs_take_http(struct pairs *pairs, struct book *book, const struct hunt_record *record);
+void pairs_take_tls(struct pairs *pairs, struct book *book, const struct hunt_record *record);
+void pairs_settle_one(void *with, struct join_entry *entry); /* join_forget_fn; `with`: the pairs */
 void *pairs_named_at(struct pairs *pairs, struct book *book, book_name name, int32_t text_day,
                      const struct hunt_host *src, uint8_t way);
 void pairs_add_host(struct hunt_host *hosts, uint8_t *n, const struct hunt_host *host);
+
+/* pairs_wait.c */
+void pairs_waits_no_more(struct pairs *pairs, const struct join_entry *entry);
+
+/* pairs.c */
+struct book *pairs_book(struct pairs *pairs, int64_t day);
+/* `count`: what is not looked at is counted. */
+bool pairs_looks_at(struct pairs *pairs, const struct hunt_record *record, bool count,
+                    uint8_t *out_way);
+struct book_event pairs_event_of(const struct conn_facts *conn);
 bool pairs_was_closed(const struct pairs *pairs, uint64_t uid);
 bool pairs_may_have_names(const struct hunt_record *record);
 

@@ -1,9 +1,5 @@
-/* Who is there: machines, networks, who asked for which name, what addresses are called, and what
- * was lost on the way to us. */
+/* Who is there: machines, networks, who asked for which name, what addresses are called. */
 #include "hunt/pairs_parts.h"
-
-#include <math.h>
-#include <stdlib.h>
 
 /* ---- machines and networks ---- */
 
@@ -25,6 +21,9 @@ static void put_machine(struct pairs *pairs, const struct seen_slot *slot)
 
 void pairs_see_flush(struct pairs *pairs)
 {
+    if (pairs->n_seen == 0)
+        return;
+    pairs->n_seen = 0;
     for (unsigned i = 0; i < SEEN_SLOTS; i++)
         if (pairs->seen[i].n) {
             put_machine(pairs, &pairs->seen[i]);
@@ -44,10 +43,10 @@ static void see_machine(struct pairs *pairs, book_name machine, const struct hun
         slot->n = 0;
     }
     slot->key = key;
-    slot->n++;
+    pairs->n_seen += slot->n++ == 0;
 }
 
-static book_name machine_of(struct pairs *pairs, struct book *book, struct str machine)
+book_name pairs_machine(struct pairs *pairs, struct book *book, struct str machine)
 {
     if (pairs->machine_len && pairs->machine_len == machine.len &&
         memcmp(pairs->machine, machine.at, machine.len) == 0)
@@ -74,22 +73,12 @@ static void see_network(struct pairs *pairs, struct book *book, const struct hun
     pairs->network = network;
 }
 
-static void new_day(struct pairs *pairs, const struct book *book)
-{
-    if (pairs->under_day == book_day(book))
-        return;
-    pairs->under_day = book_day(book);
-    memset(pairs->under, 0, UNDER_SLOTS * sizeof *pairs->under);
-    memset(pairs->hosts, 0, UNDER_SLOTS * sizeof *pairs->hosts);
-}
-
 void pairs_see(struct pairs *pairs, struct book *book, const struct hunt_record *record)
 {
     see_network(pairs, book, record);
     if (record->machine.len == 0)
         return;
-    new_day(pairs, book);
-    book_name machine = machine_of(pairs, book, record->machine);
+    book_name machine = pairs_machine(pairs, book, record->machine);
     if (machine == 0)
         return;
     if (hunt_is_internal(pairs->scope, &record->orig.addr))
@@ -119,7 +108,6 @@ static bool has_room_under(struct pairs *pairs, const struct book *book, struct 
 {
     uint64_t a[2];
     memcpy(a, src->addr.b, sizeof a);
-    new_day(pairs, book);
     uint64_t hash = pairs_mix(hash_of_parent(text), pairs_mix(a[0], a[1]));
     uint16_t *n = &pairs->under[(hash >> 20) % UNDER_SLOTS];
     if (*n >= NAMES_UNDER) {
@@ -130,24 +118,34 @@ static bool has_room_under(struct pairs *pairs, const struct book *book, struct 
     return true;
 }
 
-void pairs_see_name(struct pairs *pairs, struct book *book, book_name name, struct str text,
-                    const struct hunt_host *src, int64_t ts)
+static struct asked_value *asked_at(struct pairs *pairs, struct book *book,
+                                    const struct asked_key *key, struct str text, bool keep_text)
 {
-    struct asked_key key = {.name = name, .src = *src};
-    struct asked_value *value = book_find(book, &asked_table, &key);
-    if (!value && has_room_under(pairs, book, text, src)) {
-        bool is_new;
-        value = book_at(book, &asked_table, &key, &is_new);
-        if (value)
-            value->first = value->last = ts;
-    }
-    if (!value)
-        return;
-    value->n++;
+    struct asked_value *value = book_find(book, &asked_table, key);
+    if (value || !has_room_under(pairs, book, text, &key->src) ||
+        (keep_text && book_text(book, text) == 0))
+        return value;
+    bool is_new;
+    return book_at(book, &asked_table, key, &is_new);
+}
+
+static void add_asked(struct asked_value *value, int64_t ts)
+{
+    if (value->n++ == 0)
+        value->first = value->last = ts;
     if (ts < value->first)
         value->first = ts;
     if (ts > value->last)
         value->last = ts;
+}
+
+void pairs_see_name(struct pairs *pairs, struct book *book, book_name name, struct str text,
+                    const struct hunt_host *src, int64_t ts)
+{
+    struct asked_key key = {.name = name, .src = *src};
+    struct asked_value *value = asked_at(pairs, book, &key, text, false);
+    if (value)
+        add_asked(value, ts);
 }
 
 static void see_address(struct book *book, struct str text, book_name name)
@@ -192,79 +190,10 @@ void pairs_see_dns(struct pairs *pairs, struct book *book, const struct hunt_rec
         !hunt_keeps_dns(pairs->scope, &record->orig.addr, &record->resp.addr) ||
         !hunt_keeps_domain(pairs->scope, name))
         return;
-    int64_t ts = pairs_ms(record->ts);
     struct asked_key key = {.name = book_hash(book, name), .src = record->orig};
-    if (!book_find(book, &asked_table, &key)) {
-        if (!has_room_under(pairs, book, name, &record->orig))
-            return;
-        bool is_new;
-        struct asked_value *value = book_at(book, &asked_table, &key, &is_new);
-        if (!value || book_text(book, name) == 0)
-            return;
-        value->first = value->last = ts;
-    }
-    pairs_see_name(pairs, book, key.name, name, &record->orig, ts);
-    see_answers(book, record->dns.answers, key.name);
-}
-
-/* ---- losses ---- */
-
-/* What watch says of a machine's mirror; the share is in the words of the message. */
-static double share_of(const struct hunt_record *record)
-{
-    static const struct {
-        struct str note;
-        double least;
-    } notes[] = {
-        {{.at = "Mirror::Dropping", .len = 16}, 0.01},
-        {{.at = "Mirror::One_Sided", .len = 17}, 0.5},
-        {{.at = "Mirror::Muted", .len = 13}, 1},
-        {{.at = "Mirror::Silent", .len = 14}, 1},
-    };
-    if (record->log == HUNT_CAPTURE_LOSS)
-        return record->capture_loss.percent_lost / 100;
-    for (size_t i = 0; i < sizeof notes / sizeof notes[0]; i++) {
-        if (!str_eq(record->notice.note, notes[i].note))
-            continue;
-        const char *percent = record->notice.msg.len
-                                  ? memchr(record->notice.msg.at, '%', record->notice.msg.len)
-                                  : NULL;
-        const char *open = percent;
-        while (open && open > record->notice.msg.at && *open != '(')
-            open--;
-        if (!open || *open != '(' || percent - open > 16)
-            return notes[i].least;
-        char number[24] = "";
-        memcpy(number, open + 1, (size_t)(percent - open - 1));
-        double share = strtod(number, NULL) / 100;
-        return share > 0 && share <= 1 ? share : notes[i].least;
-    }
-    return NAN;
-}
-
-void pairs_see_loss(struct pairs *pairs, struct book *book, const struct hunt_record *record)
-{
-    double share = share_of(record);
-    int64_t ts = pairs_ms(record->ts);
-    if (!(share >= 0))
-        return;
-    struct loss_key key = {0};
-    struct str machine = record->machine;
-    if (machine.len == 0 && record->log == HUNT_NOTICE)
-        machine = record->notice.sub;
-    if (machine.len && record->log == HUNT_NOTICE)
-        key.machine = machine_of(pairs, book, machine);
-    bool is_new;
-    struct loss_value *value = book_at(book, &loss_table, &key, &is_new);
+    struct asked_value *value = asked_at(pairs, book, &key, name, true);
     if (!value)
         return;
-    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6);
-    value->n++;
-    value->sum += millionths;
-    if (millionths > value->worst)
-        value->worst = millionths;
-    if (is_new || ts < value->first)
-        value->first = ts;
-    if (is_new || ts > value->last)
-        value->last = ts;
+    add_asked(value, pairs_ms(record->ts));
+    see_answers(book, record->dns.answers, key.name);
 }

@@ -60,7 +60,7 @@ static void merge_sum(struct pair_sum *into, const struct pair_sum *from)
     into->n_proxied += from->n_proxied;
     if (from->touched > into->touched)
         into->touched = from->touched;
-    if (is_new)
+    if (is_new || from->way < into->way)
         into->way = from->way;
     for (unsigned i = 0; i < PAIR_PORTS; i++)
         merge_port(into, from->ports[i]);
@@ -133,6 +133,11 @@ static void merge_open(void *into, const void *from)
     memcpy(into, from, sizeof(struct open_value));
 }
 
+static void merge_waiting(void *into, const void *from)
+{
+    ((struct waiting_value *)into)->gone |= ((const struct waiting_value *)from)->gone;
+}
+
 static void merge_resolved(void *into_value, const void *from_value)
 {
     struct resolved_value *into = into_value;
@@ -154,8 +159,10 @@ static void merge_loss(void *into_value, const void *from_value)
     const struct loss_value *from = from_value;
     into->n += from->n;
     into->sum += from->sum;
-    if (from->worst > into->worst)
-        into->worst = from->worst;
+    if (from->since > into->since) {
+        into->since = from->since;
+        into->share = from->share;
+    }
     merge_times(&into->first, &into->last, from->first, from->last);
 }
 
@@ -188,6 +195,14 @@ static bool good_open(const void *key, const void *value)
            bytes[offsetof(struct open_value, in_pairs)] <= 1 &&
            bytes[offsetof(struct open_value, proxied)] <= 1 &&
            bytes[offsetof(struct open_value, closed)] <= 1;
+}
+
+static bool good_waiting(const void *key, const void *value)
+{
+    const struct waiting_key *waiting = key;
+    return waiting->kind <= 1 && waiting->way <= HUNT_OUTSIDE &&
+           ((const uint8_t *)key)[offsetof(struct waiting_key, proxied)] <= 1 &&
+           ((const uint8_t *)value)[offsetof(struct waiting_value, gone)] <= 1;
 }
 
 #define SIZES(key, value) .key_size = sizeof(struct key), .value_size = sizeof(struct value)
@@ -255,6 +270,14 @@ const struct book_table open_table = {
     .good = good_open,
 };
 
+const struct book_table waiting_table = {
+    .name = "waiting",
+    .version = 1,
+    SIZES(waiting_key, waiting_value),
+    .merge = merge_waiting,
+    .good = good_waiting,
+};
+
 const struct book_table resolved_table = {
     .name = "resolved",
     .version = 1,
@@ -270,6 +293,6 @@ const struct book_table loss_table = {
 };
 
 const struct book_table *const pairs_tables[] = {
-    &pair_table,    &port_table, &named_table,    &same_table, &asked_table, &machine_table,
-    &network_table, &open_table, &resolved_table, &loss_table, NULL,
+    &pair_table,    &port_table, &named_table,   &same_table,     &asked_table, &machine_table,
+    &network_table, &open_table, &waiting_table, &resolved_table, &loss_table,  NULL,
 };

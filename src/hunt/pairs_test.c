@@ -366,6 +366,46 @@ static void test_unjoined(void **state)
     assert_int_equal(bed_named(bed->engine, US, "x.example.com").sum.n, 1);
 }
 
+/* What waits is kept with the books, and joined in the next run; once. */
+static void test_next_run(void **state)
+{
+    struct bed *bed = *state;
+    const struct book_table *const *tables;
+    size_t n_tables = hunt_tables(&tables);
+    struct err err;
+    struct hunt_settings settings;
+    struct hunt_engine *engine = bed_engine(&settings);
+    bed_take(engine, bed_http(1, 5, US, "10.0.0.1", "CONNECT", "late.example.com"));
+    bed_take(engine, bed_ssl(2, 6, US, WEB, "soon.example.com"));
+    for (int run = 0; run < 3; run++) {
+        void *bytes;
+        size_t size;
+        struct book *book;
+        struct books books = hunt_engine_books(engine);
+        assert_int_equal(books.n, 1);
+        assert_int_equal(book_save(books.at[0], tables, n_tables, &bytes, &size, &err), 0);
+        assert_int_equal(book_load(bytes, size, tables, n_tables, 64 << 20, 7, &book, &err), 0);
+        free(bytes);
+        hunt_engine_free(engine);
+        assert_int_equal(hunt_engine_new(&bed->settings, 7, &engine, &err), 0);
+        hunt_engine_add_book(engine, book);
+        struct hunt_engine_counts counts;
+        hunt_engine_count(engine, &counts);
+        assert_int_equal(counts.pairs.n_unjoined, 2 - run);
+        if (run == 0)
+            bed_take(engine, bed_conn(2, 6, US, WEB, 443, "ssl"));
+        if (run == 1)
+            bed_take(engine, bed_conn(1, 5, US, "10.0.0.1", 3128, "http"));
+    }
+    assert_int_equal(bed_named(engine, US, "soon.example.com").sum.n, 1);
+    struct named_value late = bed_named(engine, US, "late.example.com");
+    assert_int_equal(late.sum.n, 1);
+    assert_int_equal(late.sum.n_proxied, 1);
+    assert_int_equal(late.n_requests, 1);
+    hunt_engine_free(engine);
+    hunt_settings_done(&settings);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -385,6 +425,7 @@ int main(void)
         TEST(test_flood_from_outside),
         TEST(test_ports),
         TEST(test_unjoined),
+        TEST(test_next_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

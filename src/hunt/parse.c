@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "hunt/scope.h"
 #include "hunt/value.h"
 
 /* Later times are nobody's: a clock that is wrong, or a damaged line. 2100-01-01. */
@@ -41,7 +42,7 @@ bool parse_bad(struct parse *parse, const char *what, const char *why)
 
 static void set_network(struct hunt_host *host, uint32_t network)
 {
-    if (addr_is_local(&host->addr))
+    if (!hunt_is_public(&host->addr))
         host->network = network;
 }
 

@@ -85,6 +85,14 @@ const struct book_table print_client_table = {
     .merge = merge_clients,
 };
 
+uint64_t print_about(struct str print)
+{
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+    for (uint32_t i = 0; i < print.len; i++)
+        hash = (hash ^ (uint8_t)print.at[i]) * 0x100000001b3;
+    return hash;
+}
+
 static bool is_browser(struct str agent)
 {
     return str_starts(agent, STR("Mozilla/")) || str_starts(agent, STR("Opera/"));
@@ -93,12 +101,15 @@ static bool is_browser(struct str agent)
 static void take_one(const struct hunt_take *take, const struct hunt_record *record,
                      enum print_kind kind, struct str print, struct str name, bool failed)
 {
-    struct print_key key = {
-        .print = book_text(take->book, print), .src = record->orig, .kind = (uint32_t)kind};
+    struct print_key key = {.print = print.len ? book_hash(take->book, print) : 0,
+                            .src = record->orig,
+                            .kind = (uint32_t)kind};
     bool is_new = false;
     struct print_value *value = book_at(take->book, &print_table, &key, &is_new);
     if (!value)
         return;
+    if (is_new)
+        (void)book_text(take->book, print);
     int64_t ms = tell_ms(record->ts);
     if (value->n == 0) {
         value->dst = record->resp;

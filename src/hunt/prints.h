@@ -62,6 +62,10 @@ struct print_client_value {
 };
 extern const struct book_table print_client_table;
 
+/* A number of the text that is the same in every run, for struct finding's `about`: findings about
+ * the same ends are few, so that any mixing does. */
+uint64_t print_about(struct str print);
+
 #define PRINT_LOGS                                                                                 \
     (HUNT_LOG_BIT(HUNT_SSL) | HUNT_LOG_BIT(HUNT_QUIC) | HUNT_LOG_BIT(HUNT_HTTP) |                  \
      HUNT_LOG_BIT(HUNT_SSH))

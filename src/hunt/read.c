@@ -248,8 +248,11 @@ static int read_files(struct reader_state *r, const struct files_one *const *tod
     if (result == -EINTR && i < n) {
         const struct stream *stream = lanes_stream(lanes);
         size_t at = i;
-        if (r->now.told || r->now.end > 0)
-            at += add_mark(r, stream);
+        if (r->now.end > 0 && add_mark(r, stream)) {
+            if (!stream->file->stream)
+                r->out[r->n_out - 1].size = 0; /* there is more of it */
+            at++;
+        }
         for (; at < n; at++) {
             const struct hunt_mark *old = marks_of_path(&r->marks, todo[at]->path);
             if (old)
@@ -270,11 +273,13 @@ int hunt_read(const struct hunt_reading *reading, struct hunt_read_counts *out_c
                               .n_paths = reading->n_paths,
                               .logs = reading->logs ? reading->logs : UINT32_MAX,
                               .since = reading->since,
+                              .n_days = reading->n_days,
                               .with = reading->with,
                               .say = reading->say};
     int result = files_find(&want, &files, err);
     if (result < 0)
         return result;
+    r.counts.n_old_files = files.n_old;
     const struct files_one **todo = calloc(files.n + 1, sizeof *todo);
     size_t n_todo = 0;
     int64_t newest = 0;

@@ -37,7 +37,8 @@ struct rita_row {
     int64_t first_seen; /* s */
     uint32_t n_missing_host, n_mime_mismatches;
     char rare_signatures[160];
-    char ports[256];     /* "443:tcp:ssl,80:tcp:http" */
+    unsigned n_ports;
+    char ports[400];     /* "443:tcp:ssl,80:tcp:http" */
     char modifiers[256]; /* "rare_signature:curl/7.58.0,mime_type_mismatch:3" */
     bool exact, rolling; /* of rita_options */
 };

@@ -5,8 +5,6 @@
 
 #include "hunt/rita_parts.h"
 
-#define PORTS_MAX 20
-
 /* A use of a signature by a host that has rows. */
 struct use {
     uint64_t src, signature, to, dst;
@@ -193,13 +191,8 @@ static void find_ports(struct detailing *detailing)
     if (detailing->n_ports == 0)
         return;
     qsort(detailing->ports, detailing->n_ports, sizeof *detailing->ports, compare_ports);
-    size_t n = 0;
-    for (size_t i = 0; i < detailing->n_ports; i++) {
-        const struct other_port *port = &detailing->ports[i];
-        n = i > 0 && port->row == port[-1].row ? n + 1 : 0;
-        if (n < PORTS_MAX - PAIR_PORTS)
-            rita_put_port(run, &run->rows[port->row], &port->port);
-    }
+    for (size_t i = 0; i < detailing->n_ports; i++)
+        rita_put_port(run, &run->rows[detailing->ports[i].row], &detailing->ports[i].port);
 }
 
 /* ---- types ---- */

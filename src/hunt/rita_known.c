@@ -184,12 +184,13 @@ static void know_resolver(void *with, const void *key_bytes, const void *value_b
     const struct rita_name_value *value = value_bytes;
     book_name name = ((const struct rita_name_key *)key_bytes)->name;
     book_name domain = domain_in(run, value);
-    if (value->resolvers[0] == 0 || !rita_in_window(run, value->last))
-        return;
-    for (unsigned i = 0; i < RITA_RESOLVERS && value->resolvers[i] != 0; i++) {
-        add_contact(knowing, name, value->resolvers[i]);
+    for (unsigned i = 0; i < RITA_RESOLVERS && value->resolvers[i].tag != 0; i++) {
+        const struct rita_resolver *resolver = &value->resolvers[i];
+        if (!rita_in_window(run, (int64_t)resolver->last * 60000))
+            continue;
+        add_contact(knowing, name, resolver->tag);
         if (knowing->of_dns.n > 0)
-            add_contact(knowing, domain, value->resolvers[i]);
+            add_contact(knowing, domain, resolver->tag);
     }
 }
 

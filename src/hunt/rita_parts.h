@@ -34,7 +34,7 @@ struct rita_mime_value {
 };
 extern const struct book_table rita_mime_table;
 
-/* Names that were asked for in DNS, and what they are registered under. */
+/* Names that were asked for in DNS, those above them, and what they are registered under. */
 #define RITA_RESOLVERS 4
 struct rita_name_key {
     book_name name;
@@ -43,8 +43,12 @@ struct rita_name_value {
     book_name registrable; /* by the public suffix list */
     book_name cut;         /* as RITA cuts it */
     int64_t last;
-    uint64_t n;
-    uint32_t resolvers[RITA_RESOLVERS]; /* internal ones that were asked: rita_host_tag; 0: none */
+    uint64_t n; /* queries; 0: only for names below it */
+    /* Internal ones that were asked; tag 0: none. */
+    struct rita_resolver {
+        uint32_t tag;  /* rita_host_tag */
+        uint32_t last; /* minutes since the epoch */
+    } resolvers[RITA_RESOLVERS];
 };
 extern const struct book_table rita_name_table;
 
@@ -99,6 +103,11 @@ struct rita_set {
     size_t n, capacity;
     pthread_mutex_t lock;
     bool failed; /* no memory */
+
+    /* Made by sorting: a bit for each hash of an `a`, so that what is not there is mostly seen at
+     * once. NULL: there is none. */
+    uint64_t *bits;
+    uint64_t mask;
 };
 void rita_set_init(struct rita_set *set);
 void rita_set_done(struct rita_set *set);
@@ -106,7 +115,7 @@ void rita_set_add(struct rita_set *set, uint64_t a, uint64_t b);
 /* Sorts, and takes out what is there twice. */
 void rita_set_sort(struct rita_set *set);
 bool rita_set_has(const struct rita_set *set, uint64_t a, uint64_t b);
-/* The items with this `a`: the first one's place, and how many there are. */
+/* How many items have this `a`; and where the first is, if there are any. */
 size_t rita_set_count(const struct rita_set *set, uint64_t a, size_t *out_first);
 
 /* ---- one making of rows ---- */

@@ -6,6 +6,7 @@
 #include "hunt/rita_parts.h"
 
 #define NAME_MAX_LEN 1024 /* what a book keeps of a text */
+#define HOUR_MS      3600000
 
 static void merge_signature(void *into_value, const void *from_value)
 {
@@ -22,13 +23,16 @@ static void merge_nothing(void *into, const void *from)
     (void)from;
 }
 
-static void add_resolver(struct rita_name_value *value, uint32_t tag)
+static void add_resolver(struct rita_name_value *value, uint32_t tag, uint32_t last)
 {
     for (unsigned i = 0; i < RITA_RESOLVERS; i++) {
-        if (value->resolvers[i] == 0)
-            value->resolvers[i] = tag;
-        if (value->resolvers[i] == tag)
-            return;
+        struct rita_resolver *resolver = &value->resolvers[i];
+        if (resolver->tag != 0 && resolver->tag != tag)
+            continue;
+        resolver->tag = tag;
+        if (last > resolver->last)
+            resolver->last = last;
+        return;
     }
 }
 
@@ -39,8 +43,8 @@ static void merge_name(void *into_value, const void *from_value)
     if (from->last > into->last)
         into->last = from->last;
     into->n += from->n;
-    for (unsigned i = 0; i < RITA_RESOLVERS && from->resolvers[i] != 0; i++)
-        add_resolver(into, from->resolvers[i]);
+    for (unsigned i = 0; i < RITA_RESOLVERS && from->resolvers[i].tag != 0; i++)
+        add_resolver(into, from->resolvers[i].tag, from->resolvers[i].last);
 }
 
 static void merge_domain(void *into_value, const void *from_value)
@@ -157,6 +161,12 @@ struct str rita_cut(struct str name)
 static int64_t ms_of(int64_t ns)
 {
     return ns >= 0 ? ns / 1000000 : (ns - 999999) / 1000000;
+}
+
+static uint32_t minute_of(int64_t ns)
+{
+    int64_t minute = ns / 60000000000;
+    return minute < 0 ? 0 : minute > UINT32_MAX ? UINT32_MAX : (uint32_t)minute;
 }
 
 static struct str lower(struct str text, char room[NAME_MAX_LEN])
@@ -290,6 +300,24 @@ static void take_querier(struct book *book, book_name domain, const struct hunt_
         value->last = ms_of(record->ts);
 }
 
+/* The names above count as well, down to the domain: a.b.example.com makes three. */
+static void take_above(struct book *book, struct str name, int64_t ms)
+{
+    struct str registrable = hunt_registrable(name), cut = rita_cut(name);
+    uint32_t least = registrable.len < cut.len ? registrable.len : cut.len;
+    while (name.len > least) {
+        const char *dot = memchr(name.at, '.', name.len);
+        if (dot == NULL)
+            return;
+        name = str_from(name, (size_t)(dot - name.at) + 1);
+        if (name.len < least)
+            return;
+        struct rita_name_value *value = name_at(book, book_hash(book, name), name);
+        if (value && ms > value->last)
+            value->last = ms;
+    }
+}
+
 static void take_dns(const struct hunt_take *take, const struct hunt_record *record)
 {
     char room[NAME_MAX_LEN];
@@ -302,17 +330,23 @@ static void take_dns(const struct hunt_take *take, const struct hunt_record *rec
     /* Names of addresses and of machines nearby are many, and nobody's domain. */
     if (ends_with(query, STR(".arpa")) || ends_with(query, STR(".local")))
         return;
+    int64_t ms = ms_of(record->ts);
     struct rita_name_value *value = name_at(take->book, book_hash(take->book, query), query);
     if (value == NULL)
         return;
     value->n++;
-    if (ms_of(record->ts) > value->last)
-        value->last = ms_of(record->ts);
-    take_querier(take->book, value->cut, record);
-    if (value->registrable != value->cut)
-        take_querier(take->book, value->registrable, record);
     if (hunt_is_internal(take->scope, &record->resp.addr))
-        add_resolver(value, rita_host_tag(rita_host_id(take->book, &record->resp)));
+        add_resolver(value, rita_host_tag(rita_host_id(take->book, &record->resp)),
+                     minute_of(record->ts));
+    bool is_other_hour = ms / HOUR_MS != value->last / HOUR_MS;
+    if (ms > value->last)
+        value->last = ms;
+    book_name cut = value->cut, registrable = value->registrable;
+    take_querier(take->book, cut, record);
+    if (registrable != cut)
+        take_querier(take->book, registrable, record);
+    if (is_other_hour) /* windows begin with an hour: within one, nothing changes above */
+        take_above(take->book, query, ms);
 }
 
 static void rita_take(const struct hunt_take *take, const struct hunt_record *record)

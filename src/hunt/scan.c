@@ -69,6 +69,7 @@ static void scan_merge(void *into, const void *from)
     a->n_keys[1] += b->n_keys[1];
     a->ways |= b->ways;
     distinct_merge(&a->failed, &b->failed);
+    a->n_things = distinct_count(&a->failed);
     distinct_merge(&a->answered, &b->answered);
     gather_stretch_merge(&a->minute, &b->minute);
     gather_stretch_merge(&a->five, &b->five);
@@ -87,6 +88,10 @@ const struct book_table scan_table = {
 
 /* ---- taking ---- */
 
+/* A source of which so few failed is not looked at more closely: most connections are answered, and
+ * looking up each pair would cost more than all the rest. */
+#define SCAN_SUSPECT 8
+
 static void scan_add_failed(struct book *book, struct scan_value *value, enum hunt_way way,
                             uint64_t hash, const struct book_event *event)
 {
@@ -99,10 +104,10 @@ static void scan_add_failed(struct book *book, struct scan_value *value, enum hu
     value->ways |= 1u << way;
     if (value->events.n < SCAN_EVENTS_MAX)
         book_add_event(book, &value->events, event);
-    double before = distinct_count(&value->failed);
     if (!distinct_add(&value->failed, hash))
         return;
-    double now = distinct_count(&value->failed);
+    double before = value->n_things;
+    double now = value->n_things = distinct_count(&value->failed);
     gather_stretch_add(&value->minute, ts, MINUTE, before, now, value->n_failed);
     gather_stretch_add(&value->five, ts, 5 * MINUTE, before, now, value->n_failed);
     gather_stretch_add(&value->hour, ts, 60 * MINUTE, before, now, value->n_failed);
@@ -134,39 +139,51 @@ static bool scan_is_usual(const struct hunt_record *record, enum hunt_way way)
     }
 }
 
+static void scan_add_answered(struct scan_value *value, uint64_t hash)
+{
+    value->n_answered++;
+    distinct_add(&value->answered, hash);
+}
+
 static void scan_take_answered(const struct hunt_take *take, const struct hunt_record *record,
                                struct scan_key *key)
 {
     uint64_t host = book_hash(take->book, str_make(&record->resp, sizeof(record->resp)));
-    uint64_t port = book_hash(take->book, str_make(&record->resp_port, 2));
-    key->kind = SCAN_HORIZONTAL;
-    key->port = record->resp_port;
-    key->proto = record->proto;
     /* Answers on high ports are kept only where something failed before: file sharing has one for
-     * each port. */
-    struct scan_value *value = record->resp_port < 1024
-                                   ? book_at(take->book, &scan_table, key, NULL)
-                                   : book_find(take->book, &scan_table, key);
-    if (value) {
-        value->n_answered++;
-        distinct_add(&value->answered, host);
+     * each port. On low ports, which nearly all connections have, one look is enough where the port
+     * never failed. */
+    if (record->resp_port < 1024) {
+        key->kind = SCAN_HORIZONTAL;
+        key->port = record->resp_port;
+        struct scan_value *value = book_at(take->book, &scan_table, key, NULL);
+        if (value)
+            scan_add_answered(value, host);
+        if (!value || value->n_failed == 0)
+            return;
+    }
+    key->kind = SCAN_SOURCE;
+    key->port = 0;
+    key->proto = 0;
+    struct scan_value *source = book_find(take->book, &scan_table, key);
+    if (!source || source->n_failed < SCAN_SUSPECT)
+        return;
+    uint64_t port = book_hash(take->book, str_make(&record->resp_port, sizeof(uint16_t)));
+    scan_add_answered(source, host ^ (port * 31));
+    key->proto = record->proto;
+    struct scan_value *value;
+    if (record->resp_port >= 1024) {
+        key->kind = SCAN_HORIZONTAL;
+        key->port = record->resp_port;
+        value = book_find(take->book, &scan_table, key);
+        if (value)
+            scan_add_answered(value, host);
     }
     key->kind = SCAN_VERTICAL;
     key->port = 0;
     key->dst = record->resp;
     value = book_find(take->book, &scan_table, key);
-    if (value) {
-        value->n_answered++;
-        distinct_add(&value->answered, port);
-    }
-    key->kind = SCAN_SOURCE;
-    key->proto = 0;
-    memset(&key->dst, 0, sizeof(key->dst));
-    value = book_find(take->book, &scan_table, key);
-    if (value) {
-        value->n_answered++;
-        distinct_add(&value->answered, host ^ (port * 31));
-    }
+    if (value)
+        scan_add_answered(value, port);
 }
 
 static void scan_take(const struct hunt_take *take, const struct hunt_record *record)
@@ -200,10 +217,13 @@ static void scan_take(const struct hunt_take *take, const struct hunt_record *re
         return;
     scan_add_failed(take->book, source, way, of_host ^ (of_port * 31), &event);
     uint32_t n_keys[2] = {source->n_keys[0], source->n_keys[1]};
+    bool is_suspect = source->n_things >= SCAN_SUSPECT;
     key.proto = record->proto;
 
     for (int kind = SCAN_HORIZONTAL; kind <= SCAN_VERTICAL; kind++) {
-        if (kind == SCAN_VERTICAL && record->proto == HUNT_ICMP)
+        /* A place for each pair that failed once would be most of the book: a source's first few
+         * different failures are not counted for its pairs. */
+        if (kind == SCAN_VERTICAL && (record->proto == HUNT_ICMP || !is_suspect))
             break;
         key.kind = (uint8_t)kind;
         key.port = kind == SCAN_HORIZONTAL ? port : 0;
@@ -257,7 +277,7 @@ static bool scan_weigh(const struct scan_settings *settings, struct scan_item *i
 {
     const struct scan_value *value = &item->value;
     /* An estimate may be above what came at all. */
-    item->n = fmin(distinct_count(&value->failed), (double)value->n_failed);
+    item->n = fmin(value->n_things, (double)value->n_failed);
     const struct {
         double n;
         uint32_t limit;
@@ -288,12 +308,20 @@ static bool scan_weigh(const struct scan_settings *settings, struct scan_item *i
 static void scan_each(void *with, const void *key, const void *value)
 {
     struct scan_walk *walk = with;
+    const struct scan_settings *settings = walk->judge->settings;
+    /* Nearly all have too few for any limit: what a limit counts are failed ones. */
+    uint32_t least = settings->in_minute;
+    least = settings->in_five < least ? settings->in_five : least;
+    least = settings->in_hour < least ? settings->in_hour : least;
+    least = settings->in_day < least ? settings->in_day : least;
+    if (((const struct scan_value *)value)->n_failed < least)
+        return;
     struct scan_item item;
     memcpy(&item.key, key, sizeof(item.key));
     memcpy(&item.value, value, sizeof(item.value));
-    if (item.value.last < walk->judge->from || item.value.n_failed == 0)
+    if (item.value.last < walk->judge->from)
         return;
-    if (scan_weigh(walk->judge->settings, &item))
+    if (scan_weigh(settings, &item))
         (void)gather_add(&walk->items, &item); /* what is left out is counted by it */
 }
 

@@ -23,13 +23,15 @@ struct scan_value {
     uint32_t n_keys[2]; /* SCAN_SOURCE: keys of the other kinds, horizontal and vertical */
     uint32_t ways;      /* 1 << enum hunt_way */
     uint32_t unused;
+    double n_things; /* of `failed`: counting an estimate anew for each connection costs too much */
     struct distinct failed, answered;
     struct gather_stretch minute, five, hour; /* failed ones that were new, in that time */
     struct book_series events;                /* of failed ones */
 };
 
-#define SCAN_KEYS_MAX 4096 /* of a source, day and kind; what is more counts for the source alone  \
-                            */
+#define SCAN_KEYS_MAX                                                                              \
+    4096 /* of a source, day and kind; what is more counts for the source alone                    \
+          */
 #define SCAN_EVENTS_MAX 4096 /* of a key, for the pictures */
 
 /* Settings. The numbers are of different hosts, or ports of a host, that did not answer. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "hunt/engine.h"
+#include "hunt/engine_days.h"
 
 #define HUNT(name) &hunt_##name,
 const struct hunt *const hunts[] = {
@@ -74,6 +75,7 @@ size_t hunt_tables(const struct book_table *const **out)
 {
     static _Thread_local const struct book_table *all[16 + 8 * MAX_HUNTS + 1];
     size_t n = 0;
+    all[n++] = &day_table;
     for (size_t i = 0; pairs_tables[i]; i++)
         all[n++] = pairs_tables[i];
     for (size_t i = 0; hunts[i]; i++)

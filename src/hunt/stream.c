@@ -299,6 +299,7 @@ static bool pass_over(struct stream *stream, struct block *block)
         lseek(stream->fd, (off_t)stream->resume, SEEK_SET) >= 0) {
         stream->packed_at = stream->packed_size;
         stream->offset = stream->resume;
+        block->size = 0;
     }
     return true;
 }
@@ -341,8 +342,8 @@ static void read_lines(struct stream *stream, struct block *block)
             return;
         if (block->size >= HUNT_LINE_MAX)
             drop_long(stream, block);
-        else if (block->size == up_to)
-            up_to += STREAM_BLOCK;
+        else if (block->size >= up_to)
+            up_to = block->size + STREAM_BLOCK;
     }
 }
 
@@ -384,6 +385,7 @@ void stream_next(struct stream *stream, struct block *block)
     if (block->result == 0 && stream->fields)
         block->result =
             columns_scan(&stream->columns, stream->fields, block->text, size, &block->err);
+    block->json = stream->columns.format == COLUMNS_JSON;
     stream->offset += size;
     block->end = stream->offset;
     block->last |= block->result < 0;
@@ -398,8 +400,7 @@ void block_parse(struct block *block, bool may_grow, int64_t since)
         return;
     size_t size = block->size;
     if (block->partial) {
-        bool json = block->columns.format == COLUMNS_JSON;
-        bool whole = json ? block->text[block->size - 1] == '}' : !may_grow;
+        bool whole = block->json ? block->text[block->size - 1] == '}' : !may_grow;
         if (!whole)
             return;
         block->columns.strict = true;

@@ -43,6 +43,7 @@ struct block {
     uint64_t disk;   /* bytes of the file taken for it */
     bool last;       /* of its file; it may be empty */
     bool partial;    /* its only line has no end */
+    bool json;
     int result;      /* of reading and parsing; a negative errno ends the file */
     struct err err;
 };

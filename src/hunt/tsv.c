@@ -98,17 +98,19 @@ static bool take_line(struct parse *parse, const struct columns *columns, const 
     return true;
 }
 
-/* A line that ends at line->ends[line->n - 1]. */
-static int end_line(struct columns *columns, struct parse *parse, struct line *line,
+/* 1: it is the header's. */
+static int end_line(struct columns *columns, struct parse *parse, struct line *line, size_t size,
                     struct err *err)
 {
-    uint32_t size = line->n <= COLUMNS_MAX ? line->ends[line->n - 1] : 1;
     struct parsed *out = parse->out;
     out->n_physical++;
     if (size && line->at[0] == '#')
-        return 1; /* the caller knows where it ends */
-    if (size && line->at[size - 1] == '\r' && line->n <= COLUMNS_MAX)
-        line->ends[line->n - 1] = --size;
+        return 1;
+    if (size && line->at[size - 1] == '\r') {
+        size--;
+        if (line->n <= COLUMNS_MAX)
+            line->ends[line->n - 1] = (uint32_t)size;
+    }
     if (size == 0)
         return 0;
     if (!columns->named)
@@ -158,9 +160,10 @@ static long some_lines(struct columns *columns, struct parse *parse, struct line
             line->n++;
             if (!(m.newlines >> bit & 1))
                 continue;
-            int result = end_line(columns, parse, line, err);
+            size_t line_size = (size_t)(text + stop - line->at);
+            int result = end_line(columns, parse, line, line_size, err);
             if (result > 0) {
-                struct str header = str_make(line->at, (size_t)(text + stop - line->at));
+                struct str header = str_make(line->at, line_size);
                 result = columns_header(columns, parse->fields, header, err);
                 if (result == 0 && columns->separator != separator)
                     return (long)stop + 1;

@@ -299,6 +299,7 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
         return;
     struct finding finding;
     finding_init(&finding, judge->hunt);
+    finding.about = (uint64_t)key->kind << 32 | (uint64_t)key->proto << 16 | key->port;
     finding.confidence = value->n >= 3 ? 0.9 : 0.6;
     struct str service = key->service ? books_text(&judge->books, key->service) : STR("");
     tell_title(&finding, key, service);

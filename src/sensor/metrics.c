@@ -94,6 +94,7 @@ NUMBER(loss_share, s->loss_share, put_real)
 NUMBER(refused, s->n_refused_packets, put_count)
 NUMBER(connections_now, s->n_connections_now, put_count)
 NUMBER(connections, s->n_connections, put_count)
+NUMBER(hunted, s->n_hunted, put_count)
 NUMBER(memory_used, s->memory_used, put_count)
 NUMBER(memory_budget, s->memory_budget, put_count)
 NUMBER(workers, s->n_workers, put_count)
@@ -268,6 +269,23 @@ static void put_logs(struct page *p, const char *name, bool of_lost)
     }
 }
 
+static void findings(struct page *p, const char *name)
+{
+    const struct snapshot *s = p->snapshot;
+    const struct {
+        const char *severity;
+        uint64_t n;
+    } rows[] = {{"critical", s->n_critical},
+                {"high", s->n_high},
+                {"medium", s->n_medium},
+                {"low", s->n_low}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        text_format(&p->text, "%s{", name);
+        put_label(&p->text, "severity", rows[i].severity, 16);
+        text_put(&p->text, "}");
+        put_count(&p->text, rows[i].n);
+    }
+}
 static void log_lines(struct page *p, const char *name)
 {
     put_logs(p, name, false);
@@ -348,6 +366,8 @@ static const struct family {
     {"cloudspan_memory_used_bytes", "gauge", "Memory that connections and payload take.",
      memory_used},
     {"cloudspan_memory_budget_bytes", "gauge", "Memory that they may take.", memory_budget},
+    {"cloudspan_findings", "gauge", "What hunts find now, by severity.", findings},
+    {"cloudspan_hunt_lines_total", "counter", "Log lines that hunts have read.", hunted},
     {"cloudspan_log_lines_written_total", "counter", "Lines written, by log.", log_lines},
     {"cloudspan_log_write_errors_total", "counter", "Lines that could not be written, by log.",
      log_errors},

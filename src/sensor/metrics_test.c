@@ -156,6 +156,9 @@ static void test_values(void **state)
         "cloudspan_dropped_total{stage=\"decode\",reason=\"truncated\"} 14",
         "cloudspan_left_out_total{stage=\"policy\",reason=\"copies\"} 23456",
         "cloudspan_input_up{input=\"gre\"} 0",
+        "cloudspan_findings{severity=\"critical\"} 1",
+        "cloudspan_findings{severity=\"high\"} 0",
+        "cloudspan_hunt_lines_total 1234000",
         "cloudspan_log_lines_written_total{log=\"conn\"} 1200000",
         "cloudspan_log_write_errors_total{log=\"dns\"} 2",
     };

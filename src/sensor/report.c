@@ -105,6 +105,19 @@ static const struct field alarm_fields[] = {FIELD("ts", KIND_TIME, snapshot_alar
                                             FIELD("text", KIND_TEXT, snapshot_alarm, text),
                                             {0}};
 
+static const struct field finding_fields[] = {
+    FIELD("id", KIND_TEXT, snapshot_finding, id),
+    FIELD("hunt", KIND_TEXT, snapshot_finding, hunt),
+    FIELD("severity", KIND_TEXT, snapshot_finding, severity),
+    FIELD("score", KIND_REAL, snapshot_finding, score),
+    FIELD("source", KIND_TEXT, snapshot_finding, source),
+    FIELD("destination", KIND_TEXT, snapshot_finding, destination),
+    FIELD("title", KIND_TEXT, snapshot_finding, title),
+    FIELD("first", KIND_TIME, snapshot_finding, first),
+    FIELD("last", KIND_TIME, snapshot_finding, last),
+    FIELD("n", KIND_U64, snapshot_finding, n),
+    {0}};
+
 static const struct field log_fields[] = {FIELD("name", KIND_WORD, snapshot_log, name),
                                           FIELD("lines", KIND_U64, snapshot_log, n_lines),
                                           FIELD("lost", KIND_U64, snapshot_log, n_lost),
@@ -129,6 +142,11 @@ static const struct field snapshot_fields[] = {
     FIELD("memory_budget", KIND_U64, snapshot, memory_budget),
     FIELD("workers", KIND_U64, snapshot, n_workers),
     FIELD("refused_packets", KIND_U64, snapshot, n_refused_packets),
+    FIELD("findings_critical", KIND_U64, snapshot, n_critical),
+    FIELD("findings_high", KIND_U64, snapshot, n_high),
+    FIELD("findings_medium", KIND_U64, snapshot, n_medium),
+    FIELD("findings_low", KIND_U64, snapshot, n_low),
+    FIELD("hunted_lines", KIND_U64, snapshot, n_hunted),
     {0}};
 
 /* The snapshot's lists: where their pointer and number are. `n_max`: more are read from nobody. */
@@ -147,6 +165,7 @@ static const struct list {
     LIST("drops", drop_fields, drops, n_drops, 512),
     LIST("inputs", input_fields, inputs, n_inputs, 1024),
     LIST("alarms", alarm_fields, alarms, n_alarms, 4096),
+    LIST("findings", finding_fields, findings, n_findings, 4096),
     LIST("logs", log_fields, logs, n_logs, 256),
 #undef LIST
 };

@@ -81,6 +81,9 @@ static void test_round_trip(void **state)
     assert_string_equal(back.logs[1].name, "dns");
     assert_string_equal(back.inputs[2].state, s.inputs[2].state);
     assert_string_equal(back.alarms[0].text, s.alarms[0].text);
+    assert_int_equal(back.n_findings, s.n_findings);
+    assert_memory_equal(back.findings, s.findings, s.n_findings * sizeof *s.findings);
+    assert_int_equal(back.n_critical, 1);
 
     /* What was read can be copied, and the copy outlives it. */
     struct snapshot copy;

@@ -32,6 +32,7 @@ bool snapshot_copy(const struct snapshot *s, struct snapshot *out)
     copy.drops = NULL;
     copy.inputs = NULL;
     copy.alarms = NULL;
+    copy.findings = NULL;
     copy.logs = NULL;
     copy.words = NULL;
     bool ok = copy_list(&copy.machines, s->machines, s->n_machines, sizeof *s->machines) &&
@@ -39,6 +40,7 @@ bool snapshot_copy(const struct snapshot *s, struct snapshot *out)
               copy_list(&copy.drops, s->drops, s->n_drops, sizeof *s->drops) &&
               copy_list(&copy.inputs, s->inputs, s->n_inputs, sizeof *s->inputs) &&
               copy_list(&copy.alarms, s->alarms, s->n_alarms, sizeof *s->alarms) &&
+              copy_list(&copy.findings, s->findings, s->n_findings, sizeof *s->findings) &&
               copy_list(&copy.logs, s->logs, s->n_logs, sizeof *s->logs) &&
               (!s->words || copy_list(&copy.words, s->words, 1, s->words_size));
     if (!ok) {
@@ -65,6 +67,7 @@ void snapshot_done(struct snapshot *s)
     free(s->drops);
     free(s->inputs);
     free(s->alarms);
+    free(s->findings);
     free(s->logs);
     free(s->words);
     memset(s, 0, sizeof *s);

@@ -75,6 +75,19 @@ struct snapshot_alarm {
     char text[HEALTH_REASON_MAX + SNAPSHOT_NAME_MAX + 16];
 };
 
+/* What a hunt found. */
+struct snapshot_finding {
+    char id[17];       /* hexadecimal: for `cloudspan hunt --explain` */
+    char hunt[32];     /* "beacon" */
+    char severity[12]; /* "critical" "high" "medium" "low" "none" */
+    double score;
+    char source[SNAPSHOT_NAME_MAX]; /* the machine's name, or the address */
+    char destination[256];          /* a name, a machine's name, or the address */
+    char title[200];
+    int64_t first, last; /* ns since the epoch */
+    uint64_t n;
+};
+
 struct snapshot_log {
     const char *name; /* "conn" */
     uint64_t n_lines, n_lost;
@@ -91,6 +104,8 @@ struct snapshot {
     uint64_t n_connections_now, n_connections;
     uint64_t memory_used, memory_budget; /* bytes */
     uint64_t n_workers;
+    uint64_t n_critical, n_high, n_medium, n_low; /* findings now, all of them */
+    uint64_t n_hunted;                            /* log lines that hunts have read */
 
     struct snapshot_machine *machines; /* the worst state first, then by name */
     size_t n_machines;
@@ -103,6 +118,8 @@ struct snapshot {
     size_t n_inputs;
     struct snapshot_alarm *alarms; /* the newest first */
     size_t n_alarms;
+    struct snapshot_finding *findings; /* the worst first; of very many not all */
+    size_t n_findings;
     struct snapshot_log *logs;
     size_t n_logs;
 

@@ -128,6 +128,26 @@ static inline void bed_snapshot(struct snapshot *s)
     BED_TEXT(s->alarms[1].machine, "web-1");
     BED_TEXT(s->alarms[1].text, "web-1 is ok again");
 
+    s->n_findings = 2;
+    s->n_critical = s->n_medium = 1;
+    s->n_hunted = 1234000;
+    BED_NEW(s->findings, 2);
+    s->findings[0] = (struct snapshot_finding){
+        .score = 0.97, .first = BED_NOW - 250 * BED_S, .last = BED_NOW - 10 * BED_S, .n = 24};
+    BED_TEXT(s->findings[0].id, "00a1b2c3d4e5f607");
+    BED_TEXT(s->findings[0].hunt, "beacon");
+    BED_TEXT(s->findings[0].severity, "critical");
+    BED_TEXT(s->findings[0].source, "db-1");
+    BED_TEXT(s->findings[0].destination, "evil.example");
+    BED_TEXT(s->findings[0].title, "every 10 s, 24 check-ins");
+    s->findings[1] = (struct snapshot_finding){
+        .score = 0.5, .first = BED_NOW - 130 * BED_S, .last = BED_NOW - 10 * BED_S, .n = 40};
+    BED_TEXT(s->findings[1].id, "00a1b2c3d4e5f608");
+    BED_TEXT(s->findings[1].hunt, "scan");
+    BED_TEXT(s->findings[1].severity, "medium");
+    BED_TEXT(s->findings[1].source, "10.1.2.3");
+    BED_TEXT(s->findings[1].title, "port 22 of 40 hosts in 2 min");
+
     BED_NEW(s->logs, 2);
     s->logs[0] = (struct snapshot_log){"conn", 1200000, 0};
     s->logs[1] = (struct snapshot_log){"dns", 34567, 2};

@@ -225,6 +225,7 @@ static void do_what_is_due(struct watch *w)
     watch_log_measures(w, false);
     if (due(&w->next_show, SHOW_EVERY, ticks)) {
         rotate(w);
+        watch_take_hunts(w);
         watch_show(w);
         log_writer_flush(w->log);
         notify_watchdog(w->options.notify);
@@ -349,6 +350,9 @@ static int start(struct watch *w, struct err *err)
     /* Inputs need workers, workers need rules, rules need the inputs' numbers: first none. */
     struct rules_input none[1] = {{0}};
     w->rules = rules_new(w->config, none, 0, w->host.own, w->host.n_own, NULL, NULL);
+    result = watch_start_hunts(w, err); /* they hear the first line */
+    if (result < 0)
+        return result;
     w->log = log_writer_new(w->options.logs);
     w->canary = w->config->canary.enabled ? make_canary(w->config) : NULL;
     if (!w->rules || !w->log || (w->config->canary.enabled && !w->canary))
@@ -383,8 +387,12 @@ static void stop(struct watch *w)
     watch_stop_workers(w);
     if (has_run)
         watch_log_measures(w, true);
+    watch_stop_hunts(w);
+    if (has_run)
+        watch_show(w);
     watch_stop_serving(w);
     log_writer_free(w->log);
+    watch_free_hunts(w);
     inputs_free(w->inputs);
     machines_free(w->machines);
     canary_free(w->canary);

@@ -51,16 +51,22 @@ static const char *note_of(enum health_state state)
     return "Mirror::All_Clear";
 }
 
-void watch_notice(struct watch *w, int64_t now, const char *machine, const char *note,
-                  const char *text)
+void watch_notice_about(struct watch *w, int64_t now, const char *machine, const char *note,
+                        const char *text, const struct addr *src, const struct addr *dst)
 {
     struct about about = {w, machine};
     struct flow_context context = {
         .log = w->log, .clock = now, .now = now, .extra = put_extra, .owner = &about};
     if (!w->log)
         return;
-    notice(&context, NULL, note, text, str_c(machine));
+    notice_about(&context, note, text, str_c(machine), src, dst);
     log_writer_flush(w->log);
+}
+
+void watch_notice(struct watch *w, int64_t now, const char *machine, const char *note,
+                  const char *text)
+{
+    watch_notice_about(w, now, machine, note, text, NULL, NULL);
 }
 
 void watch_alarm(void *with, const struct snapshot_alarm *alarm)

@@ -1,7 +1,8 @@
 /* Inside of a running watch: shared by watch.c (the loop), watch_records.c
  * (machines that mirrors recorded), watch_show.c (snapshots, and who asks
- * for them), watch_balance.c (what gives way under overload), watch_alarm.c (whom to tell),
- * watch_measures.c (its own measures) and watch_output.c (packets for other tools). */
+ * for them), watch_hunt.c (what hunts found), watch_balance.c (what gives way under overload),
+ * watch_alarm.c (whom to tell), watch_measures.c (its own measures) and watch_output.c (packets for
+ * other tools). */
 #ifndef SENSOR_WATCH_PARTS_H
 #define SENSOR_WATCH_PARTS_H
 
@@ -12,6 +13,7 @@
 #include "log/retention.h"
 #include "sensor/control.h"
 #include "sensor/gate.h"
+#include "sensor/hunter.h"
 #include "sensor/watch.h"
 #include "sensor/watch_measures.h"
 #include "web/http.h"
@@ -30,6 +32,9 @@ struct watch {
     struct log_writer *log; /* the control thread's own */
     struct control *control;
     struct web *web;
+    struct hunter *hunter;              /* NULL: none runs */
+    struct hunt_settings hunt_settings; /* its own, for the whole run */
+    bool has_hunt_settings;
 
     /* Under the lock: what other threads than the control thread read or write. */
     pthread_mutex_t lock;
@@ -88,6 +93,16 @@ void watch_alarm(void *with, const struct snapshot_alarm *alarm);
 /* A line of notice.log about a machine. */
 void watch_notice(struct watch *w, int64_t now, const char *machine, const char *note,
                   const char *text);
+/* The same with addresses; either may be NULL. */
+void watch_notice_about(struct watch *w, int64_t now, const char *machine, const char *note,
+                        const char *text, const struct addr *src, const struct addr *dst);
+
+/* watch_hunt.c: started before the workers, stopped when all they logged is written. */
+int watch_start_hunts(struct watch *w, struct err *err) MUST_CHECK;
+void watch_take_hunts(struct watch *w); /* once a second: tells what is new */
+void watch_stop_hunts(struct watch *w);
+void watch_free_hunts(struct watch *w);
+void watch_show_hunts(struct watch *w, struct snapshot *s, struct hunter_counts *out);
 
 /* watch_measures.c: of an interval that begins now, or ended. */
 void watch_start_measures(struct watch *w);

@@ -118,6 +118,19 @@ static void add_logs(const struct watch *w, struct snapshot *s)
             (struct snapshot_drop){"log", "disk", "log lines could not be written", n_lost, true};
 }
 
+static void add_hunts(struct watch *w, struct snapshot *s)
+{
+    struct hunter_counts counts;
+    watch_show_hunts(w, s, &counts);
+    if (!s->drops)
+        return;
+    add_drop(s, "hunt", "behind", "log lines were not looked at by hunts: they fell behind",
+             counts.n_lost, false);
+    add_drop(s, "hunt", "memory", "things found no room in the hunts' memory", counts.n_refused,
+             false);
+    add_drop(s, "hunt", "safelist", "findings are hidden by a safelist", counts.n_hidden, false);
+}
+
 /* Rates are those since the last snapshot but half a second. */
 static void set_rates(struct watch *w, struct snapshot *s)
 {
@@ -173,6 +186,7 @@ static void fill(struct watch *w, struct snapshot *s)
         add_logs(w, s);
     }
     set_rates(w, s);
+    add_hunts(w, s);
 }
 
 static void say_kept(struct watch *w);

@@ -482,10 +482,11 @@ def json_of(log, line):
 
 # ---- threats: each gives what has to be found ----
 
-def planted(hunt, src, dst=None, name=None, port=None, also=()):
-    """`hunt`: its name in findings; `dst` and `name`: either end that a finding may have; `also`:
-    other hunts that may speak of the same."""
-    return {"hunt": hunt, "src": src, "dst": dst, "name": name, "port": port, "also": tuple(also)}
+def planted(hunt, src, dst=None, name=None, port=None, others=()):
+    """`hunt`: its name in findings; `dst` and `name`: either end that a finding may have; `others`:
+    machines that take part in it, about which there may be findings, too."""
+    return {"hunt": hunt, "src": src, "dst": dst, "name": name, "port": port,
+            "others": tuple(others)}
 
 
 def threat_beacon(o):
@@ -496,7 +497,7 @@ def threat_beacon(o):
     while ts < o.begin + DAY:
         o.tls(ts, src, name, 0.4, 900 + o.random.randrange(40), 1100)
         ts += 60 * o.random.uniform(0.8, 1.2)
-    return planted("beacon", src, dst, name, also=["strobe", "rare-client", "certificate"])
+    return planted("beacon", src, dst, name)
 
 
 def threat_beacon_by_address(o):
@@ -524,7 +525,7 @@ def threat_long_renewed(o):
         last = o.random.uniform(1500, 2100)
         o.conn(ts, src, dst, 8080, duration=last, up=300000, down=200000)
         ts += last + 2
-    return planted("long-connection", src, dst, port=8080, also=["beacon", "wrong-protocol"])
+    return planted("long-connection", src, dst, port=8080)
 
 
 def threat_dns_tunnel(o):
@@ -535,10 +536,10 @@ def threat_dns_tunnel(o):
         labels = ".".join("".join(o.random.choice("abcdefghijklmnopqrstuvwxyz234567")
                                   for _ in range(56)) for _ in range(3))
         answer = "".join(o.random.choice("0123456789abcdef") for _ in range(60))
-        o.ask(ts, src, f"{labels}.t.exfil-relay.example", qtype="TXT", answers=[answer], force=True,
+        o.ask(ts, src, f"{labels}.t.relay.example.org", qtype="TXT", answers=[answer], force=True,
               ttl=0.0)
         ts += o.random.uniform(0.1, 1.0)
-    return planted("dns-tunnel", src, name="exfil-relay.example", also=["beacon"])
+    return planted("dns-tunnel", src, name="example.org", others=[DC])
 
 
 def threat_dga(o):
@@ -551,7 +552,7 @@ def threat_dga(o):
         o.ask(ts, src, name + o.random.choice((".com", ".net", ".info")), rcode="NXDOMAIN",
               answers=[], force=True)
         ts += o.random.uniform(0.2, 1.5)
-    return planted("dga", src)
+    return planted("dga", src, others=[DC])  # which asks for it
 
 
 def threat_scan_horizontal(o):
@@ -606,7 +607,7 @@ def threat_lateral_chain(o):
            down=7000000)
     o.conn(o.begin + 20.4 * 3600, two, three, 3389, service="rdp,ssl", duration=900, up=200000,
            down=5000000)
-    return planted("lateral-movement", two, three, port=3389)
+    return planted("lateral-movement", two, three, port=3389, others=[one])
 
 
 def threat_ssh_logins(o):
@@ -631,7 +632,7 @@ def threat_exfiltration(o):
     for _ in range(12):
         o.tls(ts, src, name, 200, 250000000, 400000)
         ts += 260
-    return planted("exfiltration", src, dst, name, also=["beacon"])
+    return planted("exfiltration", src, dst, name)
 
 
 def threat_strobe(o):
@@ -641,7 +642,7 @@ def threat_strobe(o):
     while ts < o.begin + 9 * 3600 + 1200:
         o.conn(ts, src, dst, 8081, duration=0.05, up=200, down=150)
         ts += o.random.expovariate(3)
-    return planted("strobe", src, dst, also=["beacon"])
+    return planted("strobe", src, dst)
 
 
 THREATS = {name[len("threat_"):].replace("_", "-"): what for name, what in list(globals().items())

@@ -22,8 +22,9 @@ EXPECTED = (
     # The backup server sends gigabytes to a place that nobody else knows. After a week it is known.
     ("exfiltration", make_logs.BACKUP),
 )
-# Low ones that a clean day may have: some for each desktop (its chat is open all day).
-MOST_LOW = 60
+# Low ones that a clean day may have. Each desktop has three: its chat is open all day, it looks for
+# mail every ten minutes, and somebody watches it every quarter of an hour.
+MOST_LOW = 100
 
 
 def hunt(cloudspan, *args):
@@ -69,7 +70,7 @@ def check_found(found, want):
     best = planted[0]
     assert level(best) >= 2, f"found, but {words(best)}"
     for finding in found:
-        if finding["src"] == want["src"]:
+        if finding["src"] == want["src"] or finding["src"] in want["others"]:
             continue
         assert level(finding) < 2 or is_expected(finding), f"nobody planted {words(finding)}"
         assert finding["score"] < best["score"] or is_expected(finding), \

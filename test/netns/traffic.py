@@ -90,9 +90,9 @@ def http_server(lab, ns, address, port=80):
     accept_for_ever(lab, tcp_socket(ns, address, port), answer_http)
 
 
-def http_get(ns, address, path="/", port=80, source=""):
+def http_get(ns, address, path="/", port=80, source="", host="www.example.net"):
     with connect(ns, address, port, source) as sock:
-        sock.sendall(m.http_request("GET", path, host="www.example.net"))
+        sock.sendall(m.http_request("GET", path, host=host))
         n = 0
         while piece := sock.recv(65536):
             n += len(piece)
