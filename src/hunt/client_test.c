@@ -77,7 +77,7 @@ static void test_rare_print(void **state)
             ja3(&bed, 100 + 60 * i, HOST, dst, kind == 2 ? "mail.example.com" : "",
                 "a0e9f5d64349fb13191bc781f81f42e1");
         if (kind == 3)
-            ja3(&bed, 50, "10.0.0.6", dst, "", "a0e9f5d64349fb13191bc781f81f42e1");
+            ja3(&bed, 50, "10.0.0.6", "192.0.2.45", "", "a0e9f5d64349fb13191bc781f81f42e1");
         const struct finding *found = quiet_found(&bed, HUNT, 0);
         assert_int_equal(found != NULL, kind == 0);
         if (found) {
