@@ -107,9 +107,7 @@ static int open_archive(struct hunt_session *s, struct err *err)
     if (s->options->state)
         return result;
     /* Nobody asked for it: the hunt goes on without. */
-    note(NOTE_WARN,
-         "%s; nothing is kept from run to run (--state names another file, --no-state "
-         "says that this is meant)",
+    note(NOTE_WARN, "%s; nothing is kept from run to run (--no-state says that this is meant)",
          err->text);
     return 0;
 }
@@ -227,7 +225,9 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         .n_paths = s->n_paths,
         .n_threads = (unsigned)s->options->threads,
         .logs = hunt_logs_wanted(),
-        .since = s->span.from == HUNT_UNSET ? 0 : s->span.from * MS,
+        /* What is kept for later runs is all of a file, whatever this one looks at. */
+        .since = s->span.from == HUNT_UNSET || s->archive ? 0 : s->span.from * MS,
+        .n_days = s->settings->days,
         .stop = s->stop,
         .marks = s->marks,
         .n_marks = s->n_marks,
@@ -302,6 +302,7 @@ void hunt_session_warn(const struct hunt_session *s)
          "connections could not be put together with their requests: the memory was full"},
         {findings_n_left_out(s->findings), NOTE_WARN, "findings of little weight were left out"},
         {c->n_given_up, NOTE_WARN, "files were given up: too many of their lines are broken"},
+        {c->n_old_files, NOTE_INFO, "files are of days before those that are looked at (--since)"},
         {e.n_early, NOTE_INFO, "records are older than what is looked at (--since)"},
         {e.n_late, NOTE_WARN, "records have times that are too far ahead, and were left out"},
         {e.pairs.n_unjoined, NOTE_INFO, "requests are of connections that have not ended yet"},

@@ -10,8 +10,9 @@
 #include "hunt/world_parts.h"
 
 #define DEFAULT_MEMORY ((uint64_t)1 << 30)
-#define FIRST_ROUND    1700000000 /* s since the epoch; a round a second at most: enough until 2159 \
-                                   */
+#define FIRST_ROUND                                                                                \
+    1700000000 /* s since the epoch; a round a second at most: enough until 2159                   \
+                */
 #define MAX_HUNTS   32
 #define FETCH_AHEAD 5 /* records, between two steps of pairs_fetch */
 

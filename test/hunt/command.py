@@ -364,7 +364,7 @@ def test_refused(r):
     check("letter.txt: " in err and "nothing of it could be read" in err, err)
     if os.geteuid() != 0:
         os.chmod(r.folder + "/logs/conn.log", 0)
-        _, err = r.run("--no-state", "logs")
+        _, err = r.run("--no-state", "logs", code=3)
         check("conn.log: " in err and "Permission denied" in err, err)
 
 
