@@ -134,8 +134,8 @@ int hunt_session_open(struct hunt_session *s, struct err *err)
     result = hunt_engine_new(s->settings, secret, &s->engine, err);
     if (result < 0 || !s->archive)
         return result;
-    int64_t from = s->span.from == HUNT_UNSET ? 0 : s->span.from;
-    result = hunt_archive_load(s->archive, s->settings, from, s->engine, err);
+    /* All days that there is room for: what is older than the span is the history. */
+    result = hunt_archive_load(s->archive, s->settings, 0, s->engine, err);
     if (result > 0)
         note(NOTE_INFO, "%s", err->text);
     int64_t since = hunt_archive_history(s->archive);
@@ -265,6 +265,14 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
     return result;
 }
 
+/* From a given time to the newest record. */
+static void set_window(struct hunt_session *s)
+{
+    int64_t end = s->span.to != HUNT_UNSET ? s->span.to : hunt_engine_newest(s->engine);
+    if (s->span.from != HUNT_UNSET)
+        s->settings->window = end > s->span.from ? end - s->span.from : 1;
+}
+
 int hunt_session_judge(struct hunt_session *s, struct err *err)
 {
     long n_threads =
@@ -274,6 +282,7 @@ int hunt_session_judge(struct hunt_session *s, struct err *err)
     s->findings = findings_new(FINDINGS_MAX);
     if (!s->findings)
         return err_set(err, -ENOMEM, "out of memory");
+    set_window(s);
     int result = hunt_engine_judge(s->engine, s->span.to == HUNT_UNSET ? 0 : s->span.to, false,
                                    n_threads < 1 ? 1 : (unsigned)n_threads, s->findings, err);
     s->seconds += (double)(now_ns() - begun) / 1e9;

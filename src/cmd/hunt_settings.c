@@ -416,8 +416,12 @@ int hunt_options_apply(const struct hunt_options *o, const struct hunt_span *spa
         settings->memory = o->memory;
     if (o->since || o->until)
         settings->window = span->length;
-    /* A window of n days touches n + 1 of the calendar's. */
-    uint32_t days = (uint32_t)(settings->window / DAY_MS) + 2;
+    /* A window of n days touches n + 1 of the calendar's. How long one is that begins at a given
+     * time, only the newest record will say, which is not later than now. */
+    int64_t length = settings->window, now = (int64_t)time(NULL) * 1000;
+    if (span->from != HUNT_UNSET && span->to == HUNT_UNSET && now - span->from > length)
+        length = now - span->from < MAX_DAYS * DAY_MS ? now - span->from : MAX_DAYS * DAY_MS;
+    uint32_t days = (uint32_t)(length / DAY_MS) + 2;
     if (settings->days < days)
         settings->days = days;
     return 0;

@@ -226,6 +226,18 @@ struct books hunt_engine_books(const struct hunt_engine *engine_const)
     return judged(engine.out, &newest, &oldest);
 }
 
+int64_t hunt_engine_newest(const struct hunt_engine *engine)
+{
+    bool is_judged[DAYS_MAX + DAYS_SPARE + 1];
+    unsigned last;
+    int64_t newest = 0;
+    (void)days_judged(&engine->days, is_judged, &last);
+    for (unsigned i = 0; i < engine->days.n; i++)
+        if (is_judged[i] && engine->days.at[i].weight > 0 && engine->days.at[i].max > newest)
+            newest = engine->days.at[i].max;
+    return newest;
+}
+
 /* ---- judging ---- */
 
 int hunt_engine_judge(struct hunt_engine *engine, int64_t to, bool only_changed, unsigned n_threads,
