@@ -105,7 +105,13 @@ def main():
     talk(DTLS, "hello", (0, m.dtls_record(22, 0, 0, hello)),
          (1, m.dtls_record(22, 0, 1, m.dtls_message(m.server_hello(version=0xFEFD), 1))), tcp=False)
 
+    seed("fuzz_feeds", "kinds", b"# list\r\n1.2.3.4\n198.51.100.0/24 scanners\n2001:db8::/32\n"
+         b"203.0.113.7:8080\n[2001:db9::5]:443\n0.0.0.0 hosts.example # x\n"
+         b"hxxps://url[.]example:8443/p\n||a.example^\nco.uk\n*.b.example\n0.0.0.0/0\n"
+         b"6734f37431670b3ab4292b8f60f29984,2018,Trickbot\nt13d1516h2_8daaf6152771_e5627efa2ab1 C\n")
+
     # The order of enum hunt_log.
+    every_log = b""
     ends = b"ts uid id.orig_h id.orig_p id.resp_h id.resp_p"
     for log, name, columns, row in (
             (10, "conn", b"proto service duration orig_bytes conn_state history source agent_uuid",
@@ -122,6 +128,14 @@ def main():
                                 for k, v in pairs) + b',"n":{"a":[1,{}]},"u":"\\u00e9"}\n'
         seed("fuzz_hunt", name, bytes([log]) + tsv * 2 + b"#close\tx\n")
         seed("fuzz_hunt", name + ".json", bytes([log]) + json * 2)
+        # Many at different times, so that there is something to judge.
+        many = tsv + b"".join(
+            row.replace(b"1517336042", b"%d" % (1517336042 + 60 * i)).replace(b"Ca", b"C%d" % i)
+            .replace(b".example", b"%d.example.org" % i).replace(b" ", b"\t") + b"\n"
+            for i in range(60))
+        every_log += pieces(bytes([log]) + many)
+    for first in (0, 1):
+        seed("fuzz_judge", f"every.{first}", bytes([first]) + every_log)
 
     for name, start in (("html", b"<!-- x --> <?xml ?><html>"), ("json", b'{"a": [1, true]}'),
                         ("zip", b"PK\3\4\x14\0\6\0" + bytes(22) + b"[Content_Types].xml"),

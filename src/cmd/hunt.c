@@ -188,6 +188,7 @@ static int pick(const struct hunt_command *c, struct hunt_picks *out, struct err
         .minimum = c->options.explain       ? HUNT_NONE
                    : c->options.has_minimum ? c->options.minimum
                                             : HUNT_LOW,
+        .folds = c->options.output == HUNT_TABLE && !c->options.unfold,
     };
     return hunt_pick(&how, findings, n, out, err);
 }
@@ -238,6 +239,10 @@ static int look(struct hunt_command *c, bool is_first, enum hunt_severity *out_w
 {
     struct hunt_picks picks = {0};
     int result = hunt_session_read(&c->session, err);
+    if (result < 0 && result != -EINTR && !is_first) {
+        note(NOTE_WARN, "%s; it is tried again", err->text); /* a folder that is being moved */
+        return 0;
+    }
     if (result == 0)
         result = hunt_session_judge(&c->session, err);
     if (result == 0)
@@ -345,7 +350,21 @@ static int finish(const struct hunt_command *c, int result, enum hunt_severity w
     }
     enum hunt_severity least = c->options.has_minimum ? c->options.minimum : HUNT_LOW;
     bool bad = c->options.exit_code && worst >= least && worst > HUNT_NONE;
-    return bad ? EXIT_UNHEALTHY : EXIT_DONE;
+    return bad ? EXIT_UNHEALTHY : c->session.counts.n_unreadable ? EXIT_PARTIAL : EXIT_DONE;
+}
+
+/* Comes back at once when a signal does, also one that came just before. */
+static void pause_for(int64_t ns)
+{
+    const struct timespec pause = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    sigset_t signals, before;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &signals, &before);
+    if (!stop)
+        (void)ppoll(NULL, 0, &pause, &before);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static int hunt(struct hunt_command *c)
@@ -356,10 +375,7 @@ static int hunt(struct hunt_command *c)
     if (result == 0)
         result = look(c, true, &worst, &err);
     while (result == 0 && c->options.interval && !stop) {
-        /* Comes back at once when a signal does. */
-        const struct timespec pause = {.tv_sec = c->options.interval / 1000000000,
-                                       .tv_nsec = c->options.interval % 1000000000};
-        (void)nanosleep(&pause, NULL);
+        pause_for(c->options.interval);
         if (!stop)
             result = look(c, false, &once, &err);
         if (once > worst)

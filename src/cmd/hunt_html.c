@@ -24,6 +24,7 @@ static const char style[] =
     "var(--bar)}th[aria-sort=ascending] button::after{content:\" \\25b2\"}"
     "th[aria-sort=descending] button::after{content:\" \\25bc\"}\n"
     "tbody{border-bottom:1px solid var(--line)}td.w{overflow-wrap:anywhere}"
+    "td.end{min-width:9.5rem}td.hunt{white-space:nowrap}"
     "td.num{font-variant-numeric:tabular-nums}"
     ".critical,.high,.medium,.low{font-weight:600}.critical{color:var(--critical)}"
     ".high{color:var(--high)}.medium{color:var(--medium)}.low{color:var(--low)}\n"
@@ -187,11 +188,11 @@ static void put_finding(const struct hunt_show *show, const struct hunt_picked *
     hunt_id_text(f->id, HUNT_ID_MAX - 1, id);
     text_format(out,
                 "<tbody id=\"f%s\"><tr><td class=\"%s\" data-v=\"%d\">%s</td>"
-                "<td class=\"num\">%.2f</td><td>%s</td><td class=\"w\">",
+                "<td class=\"num\">%.2f</td><td class=\"hunt\">%s</td><td class=\"w end\">",
                 id, severity, (int)f->severity, severity, f->score, f->hunt->name);
     hunt_who(f, text);
     put_text(out, text);
-    text_put(out, "</td><td class=\"w\">");
+    text_put(out, "</td><td class=\"w end\">");
     hunt_whom(f, text);
     put_text(out, text);
     text_put(out, "</td><td class=\"w\">");

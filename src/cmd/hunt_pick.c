@@ -41,8 +41,83 @@ static int by_ends(const void *a, const void *b)
     return order;
 }
 
+/* ---- folding: three dozen machines that ask one mail server every ten minutes are one row ---- */
+
+#define FOLD_LEAST 3
+
+static int hunt_order(const struct finding *a, const struct finding *b)
+{
+    return strcmp(a->hunt->name, b->hunt->name);
+}
+
+static int by_destination(const void *a, const void *b)
+{
+    const struct hunt_picked *x = *(struct hunt_picked *const *)a;
+    const struct hunt_picked *y = *(struct hunt_picked *const *)b;
+    int order = hunt_order(x->finding, y->finding);
+    if (order == 0)
+        order = strcasecmp(x->finding->name, y->finding->name);
+    if (order == 0 && x->finding->name[0] == '\0')
+        order = memcmp(&x->finding->dst.addr, &y->finding->dst.addr, sizeof x->finding->dst.addr);
+    return order ? order : x < y ? -1 : x > y;
+}
+
+static int by_source(const void *a, const void *b)
+{
+    const struct hunt_picked *x = *(struct hunt_picked *const *)a;
+    const struct hunt_picked *y = *(struct hunt_picked *const *)b;
+    int order = hunt_order(x->finding, y->finding);
+    if (order == 0)
+        order = memcmp(&x->finding->src.addr, &y->finding->src.addr, sizeof x->finding->src.addr);
+    if (order == 0 && x->finding->src.network != y->finding->src.network)
+        order = x->finding->src.network < y->finding->src.network ? -1 : 1;
+    return order ? order : x < y ? -1 : x > y;
+}
+
+static bool same_destination(const struct finding *a, const struct finding *b)
+{
+    bool has_end = a->name[0] || (a->has_dst && b->has_dst);
+    return has_end && hunt_order(a, b) == 0 && strcasecmp(a->name, b->name) == 0 &&
+           (a->name[0] || memcmp(&a->dst.addr, &b->dst.addr, sizeof a->dst.addr) == 0);
+}
+
+static bool same_source(const struct finding *a, const struct finding *b)
+{
+    return a->has_src && b->has_src && hunt_order(a, b) == 0 && a->src.network == b->src.network &&
+           memcmp(&a->src.addr, &b->src.addr, sizeof a->src.addr) == 0;
+}
+
+/* A row of one finding, not grave, that is shown by itself so far. */
+static bool can_fold(const struct hunt_picked *picked)
+{
+    return picked->is_head && !picked->next && picked->n_folded == 0 &&
+           picked->finding->severity < HUNT_HIGH;
+}
+
+/* `fold` has room for all. The first of each run keeps the row. */
+static void fold_by(struct hunt_picks *picks, struct hunt_picked **fold,
+                    int (*order)(const void *, const void *),
+                    bool (*same)(const struct finding *, const struct finding *), bool folded_src)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < picks->n; i++)
+        if (can_fold(&picks->at[i]))
+            fold[n++] = &picks->at[i];
+    qsort(fold, n, sizeof(struct hunt_picked *), order);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && same(fold[i]->finding, fold[end]->finding); end++)
+            continue;
+        if (end - i < FOLD_LEAST)
+            continue;
+        fold[i]->n_folded = (uint32_t)(end - i - 1);
+        fold[i]->folded_src = folded_src;
+        for (size_t k = i + 1; k < end; k++)
+            fold[k]->is_head = false;
+    }
+}
+
 /* Chains findings about the same ends, and counts the chains in the order of showing. */
-static int number_rows(struct hunt_picks *picks, struct err *err)
+static int number_rows(struct hunt_picks *picks, bool folds, struct err *err)
 {
     struct hunt_picked **sorted = calloc(picks->n + 1, sizeof(struct hunt_picked *));
     if (!sorted)
@@ -56,7 +131,13 @@ static int number_rows(struct hunt_picks *picks, struct err *err)
         if (same)
             sorted[i - 1]->next = sorted[i];
     }
+    if (folds) {
+        fold_by(picks, sorted, by_destination, same_destination, true);
+        fold_by(picks, sorted, by_source, same_source, false);
+    }
     free(sorted);
+    for (size_t i = 0; i < picks->n; i++)
+        picks->at[i].row = SIZE_MAX; /* folded */
     for (size_t i = 0; i < picks->n; i++) {
         if (!picks->at[i].is_head)
             continue;
@@ -112,7 +193,7 @@ int hunt_pick(const struct hunt_pick *pick, const struct finding *findings, size
     }
     free(order);
     if (result == 0)
-        result = number_rows(&picks, err);
+        result = number_rows(&picks, pick->folds, err);
     if (result < 0) {
         hunt_picks_done(&picks);
         return result;

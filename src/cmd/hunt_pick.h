@@ -11,6 +11,7 @@ struct hunt_pick {
     const struct hunt_safelist *safelist; /* NULL: hides nothing */
     bool show_safelisted;
     enum hunt_severity minimum;
+    bool folds; /* rows below high that many sources, or destinations, have alike become one */
 };
 
 struct hunt_picked {
@@ -19,6 +20,8 @@ struct hunt_picked {
     size_t row;               /* of the table: findings about the same ends share one */
     struct hunt_picked *next; /* of the same row; NULL: it is the last */
     bool is_head;             /* the row's first, and gravest */
+    uint32_t n_folded;        /* of a head: so many rows like it that are not shown */
+    bool folded_src;          /* they have other sources; else other destinations */
 };
 
 struct hunt_picks {

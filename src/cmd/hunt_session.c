@@ -107,9 +107,7 @@ static int open_archive(struct hunt_session *s, struct err *err)
     if (s->options->state)
         return result;
     /* Nobody asked for it: the hunt goes on without. */
-    note(NOTE_WARN,
-         "%s; nothing is kept from run to run (--state names another file, --no-state "
-         "says that this is meant)",
+    note(NOTE_WARN, "%s; nothing is kept from run to run (--no-state says that this is meant)",
          err->text);
     return 0;
 }
@@ -136,8 +134,8 @@ int hunt_session_open(struct hunt_session *s, struct err *err)
     result = hunt_engine_new(s->settings, secret, &s->engine, err);
     if (result < 0 || !s->archive)
         return result;
-    int64_t from = s->span.from == HUNT_UNSET ? 0 : s->span.from;
-    result = hunt_archive_load(s->archive, s->settings, from, s->engine, err);
+    /* All days that there is room for: what is older than the span is the history. */
+    result = hunt_archive_load(s->archive, s->settings, 0, s->engine, err);
     if (result > 0)
         note(NOTE_INFO, "%s", err->text);
     int64_t since = hunt_archive_history(s->archive);
@@ -227,7 +225,9 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         .n_paths = s->n_paths,
         .n_threads = (unsigned)s->options->threads,
         .logs = hunt_logs_wanted(),
-        .since = s->span.from == HUNT_UNSET ? 0 : s->span.from * MS,
+        /* What is kept for later runs is all of a file, whatever this one looks at. */
+        .since = s->span.from == HUNT_UNSET || s->archive ? 0 : s->span.from * MS,
+        .n_days = s->settings->days,
         .stop = s->stop,
         .marks = s->marks,
         .n_marks = s->n_marks,
@@ -265,6 +265,14 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
     return result;
 }
 
+/* From a given time to the newest record. */
+static void set_window(struct hunt_session *s)
+{
+    int64_t end = s->span.to != HUNT_UNSET ? s->span.to : hunt_engine_newest(s->engine);
+    if (s->span.from != HUNT_UNSET)
+        s->settings->window = end > s->span.from ? end - s->span.from : 1;
+}
+
 int hunt_session_judge(struct hunt_session *s, struct err *err)
 {
     long n_threads =
@@ -274,6 +282,7 @@ int hunt_session_judge(struct hunt_session *s, struct err *err)
     s->findings = findings_new(FINDINGS_MAX);
     if (!s->findings)
         return err_set(err, -ENOMEM, "out of memory");
+    set_window(s);
     int result = hunt_engine_judge(s->engine, s->span.to == HUNT_UNSET ? 0 : s->span.to, false,
                                    n_threads < 1 ? 1 : (unsigned)n_threads, s->findings, err);
     s->seconds += (double)(now_ns() - begun) / 1e9;
@@ -302,6 +311,7 @@ void hunt_session_warn(const struct hunt_session *s)
          "connections could not be put together with their requests: the memory was full"},
         {findings_n_left_out(s->findings), NOTE_WARN, "findings of little weight were left out"},
         {c->n_given_up, NOTE_WARN, "files were given up: too many of their lines are broken"},
+        {c->n_old_files, NOTE_INFO, "files are of days before those that are looked at (--since)"},
         {e.n_early, NOTE_INFO, "records are older than what is looked at (--since)"},
         {e.n_late, NOTE_WARN, "records have times that are too far ahead, and were left out"},
         {e.pairs.n_unjoined, NOTE_INFO, "requests are of connections that have not ended yet"},

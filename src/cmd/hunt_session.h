@@ -9,7 +9,7 @@
 struct hunt_session {
     /* Filled by the caller; borrowed. */
     const struct hunt_options *options;
-    const struct hunt_settings *settings;
+    struct hunt_settings *settings; /* its window is set before each judging */
     struct hunt_span span;
     const char *const *paths;
     size_t n_paths;

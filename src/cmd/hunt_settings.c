@@ -22,6 +22,7 @@ enum row {
     ROW_FILTER,
     ROW_MINIMUM,
     ROW_LIMIT,
+    ROW_UNFOLD,
     ROW_SINCE,
     ROW_UNTIL,
     ROW_UTC,
@@ -61,6 +62,8 @@ const struct option_row hunt_rows[] = {
     [ROW_MINIMUM] = {0, "minimum", "SEVERITY", false,
                      "from this severity on: none, low (default), medium, high, critical"},
     [ROW_LIMIT] = {'n', "limit", "N", false, "at most N rows (default: all; a table: 100)"},
+    [ROW_UNFOLD] = {0, "unfold", NULL, false,
+                    "a row of the table for each, also of what many machines do alike"},
     [ROW_SINCE] = {0, "since", "TIME|DURATION", false,
                    "what is judged begins there: 24h (default) or 7d before the end,\n"
                    "2026-11-20, 2026-11-20T14:00"},
@@ -187,6 +190,9 @@ int hunt_take(int row, const char *value, void *with, struct err *err)
         if (!options_number(value, 1000000, &o->limit))
             return err_set(err, -EINVAL, "-n: '%s' is not a number from 0 to 1000000", value);
         o->has_limit = true;
+        return 0;
+    case ROW_UNFOLD:
+        o->unfold = true;
         return 0;
     case ROW_SINCE:
         o->since = value;
@@ -410,8 +416,12 @@ int hunt_options_apply(const struct hunt_options *o, const struct hunt_span *spa
         settings->memory = o->memory;
     if (o->since || o->until)
         settings->window = span->length;
-    /* A window of n days touches n + 1 of the calendar's. */
-    uint32_t days = (uint32_t)(settings->window / DAY_MS) + 2;
+    /* A window of n days touches n + 1 of the calendar's. How long one is that begins at a given
+     * time, only the newest record will say, which is not later than now. */
+    int64_t length = settings->window, now = (int64_t)time(NULL) * 1000;
+    if (span->from != HUNT_UNSET && span->to == HUNT_UNSET && now - span->from > length)
+        length = now - span->from < MAX_DAYS * DAY_MS ? now - span->from : MAX_DAYS * DAY_MS;
+    uint32_t days = (uint32_t)(length / DAY_MS) + 2;
     if (settings->days < days)
         settings->days = days;
     return 0;

@@ -29,7 +29,7 @@ struct hunt_options {
     uint64_t memory, threads, limit;
     enum hunt_severity minimum;
     int64_t interval; /* ns between two looks; 0: one look */
-    bool include_inbound, show_safelisted, no_state, alert, exit_code, utc;
+    bool unfold, include_inbound, show_safelisted, no_state, alert, exit_code, utc;
     bool has_minimum, has_limit;
     bool help, version;
     int verbosity;

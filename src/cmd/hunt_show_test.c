@@ -301,6 +301,48 @@ static void test_ids(void **state)
     bed_free(bed);
 }
 
+/* What many machines do alike is one row; what is grave, or has more to it, stays by itself. */
+static void test_fold(void **state)
+{
+    (void)state;
+    struct finding findings[20];
+    char src[20];
+    struct err err;
+    size_t n = 0;
+    findings[n++] = make("long-connection", "10.0.1.1", "mail.example", 0.7);
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(src, sizeof src, "10.0.0.%d", i);
+        findings[n++] = make("long-connection", src, "mail.example", 0.35);
+    }
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(src, sizeof src, "203.0.113.%d", i);
+        findings[n++] = make("long-connection", "10.0.0.9", src, 0.3);
+    }
+    findings[n++] = make("long-connection", "10.0.0.10", "rare.example", 0.3);
+    findings[n++] = make("long-connection", "10.0.0.11", "rare.example", 0.3);
+    findings[n++] = make("exfiltration", "10.0.0.4", "mail.example", 0.3);
+    for (int i = 0; i < 3; i++)
+        findings[n++] = make("dga", "10.0.0.20", "", 0.3);
+    struct bed *bed = bed_new(findings, n, 80, true);
+    struct hunt_pick how = {.minimum = HUNT_NONE, .folds = true};
+    hunt_picks_done(&bed->picks);
+    assert_int_equal(hunt_pick(&how, findings, n, &bed->picks, &err), 0);
+    struct text out;
+    text_init(&out, 1u << 20);
+    hunt_table(&bed->show, &out);
+    check_lines(out.at, 80, true);
+    assert_non_null(strstr(out.at, "high      0.70  10.0.1.1 "));
+    assert_non_null(strstr(out.at, "low       0.35  10.0.0.0 +3 "));
+    assert_non_null(strstr(out.at, "low       0.35  10.0.0.4 ")); /* exfiltration, too */
+    assert_non_null(strstr(out.at, "  10.0.0.9     203.0.113.0 +3 "));
+    assert_non_null(strstr(out.at, "  10.0.0.11 "));
+    assert_null(strstr(out.at, "10.0.0.2 "));
+    assert_int_equal(bed->picks.n, n);
+    assert_int_equal(bed->picks.n_rows, 7);
+    text_done(&out);
+    bed_free(bed);
+}
+
 static void test_pick(void **state)
 {
     (void)state;
@@ -343,7 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table), cmocka_unit_test(test_widths), cmocka_unit_test(test_explain),
         cmocka_unit_test(test_json),  cmocka_unit_test(test_csv),    cmocka_unit_test(test_html),
-        cmocka_unit_test(test_ids),   cmocka_unit_test(test_pick),
+        cmocka_unit_test(test_ids),   cmocka_unit_test(test_pick),   cmocka_unit_test(test_fold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

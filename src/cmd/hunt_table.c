@@ -21,19 +21,30 @@ static unsigned least(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
+/* Who and whom, and how many others there are like this. */
+static void row_ends(const struct hunt_picked *picked, char who[HUNT_END_MAX],
+                     char whom[HUNT_END_MAX])
+{
+    hunt_who(picked->finding, who);
+    hunt_whom(picked->finding, whom);
+    char *many = picked->folded_src ? who : whom;
+    size_t len = strlen(many);
+    if (picked->n_folded)
+        (void)snprintf(many + len, HUNT_END_MAX - len, " +%u", picked->n_folded);
+}
+
 static struct layout make_layout(const struct hunt_show *show, size_t n_rows)
 {
     unsigned who = 3, whom = 4;
     for (size_t i = 0; i < show->picks->n; i++) {
         const struct hunt_picked *picked = &show->picks->at[i];
-        char text[HUNT_END_MAX];
-        if (picked->row >= n_rows)
+        char who_text[HUNT_END_MAX], whom_text[HUNT_END_MAX];
+        if (!picked->is_head || picked->row >= n_rows)
             continue;
-        hunt_who(picked->finding, text);
-        unsigned width = terminal_width(text, sizeof text, show->utf8);
+        row_ends(picked, who_text, whom_text);
+        unsigned width = terminal_width(who_text, sizeof who_text, show->utf8);
         who = width > who ? width : who;
-        hunt_whom(picked->finding, text);
-        width = terminal_width(text, sizeof text, show->utf8);
+        width = terminal_width(whom_text, sizeof whom_text, show->utf8);
         whom = width > whom ? width : whom;
     }
     struct layout layout = {.id = hunt_id_len(show->picks)};
@@ -110,8 +121,9 @@ static void put_row(const struct hunt_show *show, struct line *line, const struc
 {
     const struct finding *f = picked->finding;
     enum style style = picked->hidden_by ? STYLE_DIM : hunt_style(f->severity);
-    char text[HUNT_END_MAX];
+    char text[HUNT_END_MAX], who[HUNT_END_MAX], whom[HUNT_END_MAX];
     struct text what;
+    row_ends(picked, who, whom);
     text_init(&what, 4096);
     put_what(&what, picked);
     line_field(line, style, hunt_severity_name(f->severity), SEVERITY_WIDTH, false);
@@ -119,11 +131,9 @@ static void put_row(const struct hunt_show *show, struct line *line, const struc
     (void)snprintf(text, sizeof text, "%.2f", f->score);
     line_field(line, style, text, SCORE_WIDTH, true);
     line_space(line, 2);
-    hunt_who(f, text);
-    line_field(line, STYLE_PLAIN, text[0] ? text : "-", l->who, false);
+    line_field(line, STYLE_PLAIN, who[0] ? who : "-", l->who, false);
     line_space(line, 2);
-    hunt_whom(f, text);
-    line_field(line, STYLE_PLAIN, text[0] ? text : "-", l->whom, false);
+    line_field(line, STYLE_PLAIN, whom[0] ? whom : "-", l->whom, false);
     line_space(line, 1);
     if (l->what) {
         line_space(line, 1);

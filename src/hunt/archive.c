@@ -264,7 +264,7 @@ static int put_aside(const struct hunt_archive *a, struct err *err)
 int archive_renew(struct hunt_archive *a, struct err *err)
 {
     close_file(a);
-    a->n_days = 0;
+    a->stored.n = a->learned.n = 0;
     a->is_void = false;
     if (a->read_only)
         return open_file(a, ":memory:", err);

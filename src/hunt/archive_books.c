@@ -64,27 +64,36 @@ static int64_t fingerprint(const struct hunt_settings *settings)
 
 /* ---- loading ---- */
 
-static void remember(struct hunt_archive *a, const struct book *book)
+void archive_days_note(struct archive_days *days, const struct book *book)
 {
     size_t i = 0;
-    while (i < a->n_days && a->days[i].day != book_day(book))
+    while (i < days->n && days->at[i].day != book_day(book))
         i++;
-    if (i == ARCHIVE_DAYS) { /* the oldest is forgotten: it is not saved any more either */
-        size_t oldest = 0;
-        for (size_t k = 1; k < a->n_days; k++)
-            oldest = a->days[k].day < a->days[oldest].day ? k : oldest;
-        i = oldest;
+    if (i == ARCHIVE_DAYS) { /* the oldest is forgotten: it will hardly change any more */
+        i = 0;
+        for (size_t k = 1; k < days->n; k++)
+            i = days->at[k].day < days->at[i].day ? k : i;
     }
-    a->n_days += i == a->n_days;
-    a->days[i] = (struct archive_day){book_day(book), book, book_changes(book)};
+    days->n += i == days->n;
+    days->at[i].day = book_day(book);
+    days->at[i].book = book;
+    days->at[i].n_changes = book_changes(book);
 }
 
-static const struct archive_day *known_day(const struct hunt_archive *a, int64_t day)
+bool archive_days_has(const struct archive_days *days, const struct book *book)
 {
-    for (size_t i = 0; i < a->n_days; i++)
-        if (a->days[i].day == day)
-            return &a->days[i];
-    return NULL;
+    for (size_t i = 0; i < days->n; i++)
+        if (days->at[i].day == book_day(book))
+            return days->at[i].book == book && days->at[i].n_changes == book_changes(book);
+    return false;
+}
+
+bool archive_days_knows(const struct archive_days *days, int64_t day)
+{
+    for (size_t i = 0; i < days->n; i++)
+        if (days->at[i].day == day)
+            return true;
+    return false;
 }
 
 static int load_day(struct hunt_archive *a, int64_t day, size_t memory, struct book **out,
@@ -200,13 +209,18 @@ int hunt_archive_load(struct hunt_archive *archive, const struct hunt_settings *
             return result;
         return err_set(err, 1, "%s: %s; the logs are read again", archive->path, why.text);
     }
+    int64_t due = 0;
+    struct err unused;
+    bool is_due = result >= 0 && archive_get_meta(archive, "due", &due, &unused) == 0 && due != 0;
     while (n > 0) { /* the oldest first */
         n--;
         if (result < 0) {
             book_free(books[n]);
             continue;
         }
-        remember(archive, books[n]);
+        archive_days_note(&archive->stored, books[n]);
+        if (!is_due)
+            archive_days_note(&archive->learned, books[n]);
         hunt_engine_add_book(engine, books[n]);
     }
     return result == 0 ? 0 : err_set(err, result, "%s", why.text);
@@ -329,7 +343,7 @@ static int save_book(struct hunt_archive *a, const struct book *book, struct err
 static bool is_foreign(struct hunt_archive *a, int64_t day)
 {
     sqlite3_stmt *ask = NULL;
-    bool found = !known_day(a, day) &&
+    bool found = !archive_days_knows(&a->stored, day) &&
                  sqlite3_prepare_v2(a->db, "SELECT 1 FROM book WHERE day = ? LIMIT 1", -1, &ask,
                                     NULL) == SQLITE_OK &&
                  sqlite3_bind_int64(ask, 1, day) == SQLITE_OK && sqlite3_step(ask) == SQLITE_ROW;
@@ -337,17 +351,12 @@ static bool is_foreign(struct hunt_archive *a, int64_t day)
     return found;
 }
 
-static bool has_changed(const struct hunt_archive *a, const struct book *book)
-{
-    const struct archive_day *day = known_day(a, book_day(book));
-    return !day || day->book != book || day->n_changes != book_changes(book);
-}
-
 /* A book that changed, and the one of the day before it: a connection that goes over midnight is
  * taken out of it when it ends, which no change of its own shows. */
 static bool is_to_be_saved(const struct hunt_archive *a, const struct books *books, size_t i)
 {
-    return has_changed(a, books->at[i]) || (i + 1 < books->n && has_changed(a, books->at[i + 1]));
+    return !archive_days_has(&a->stored, books->at[i]) ||
+           (i + 1 < books->n && !archive_days_has(&a->stored, books->at[i + 1]));
 }
 
 static int drop_old(struct hunt_archive *a, struct err *err)
@@ -370,12 +379,16 @@ int hunt_archive_save(struct hunt_archive *a, const struct hunt_settings *settin
     int result = archive_begin(a, err);
     if (result < 0)
         return result;
-    bool saved[ARCHIVE_DAYS] = {false};
+    bool saved[ARCHIVE_DAYS] = {false}, is_due = false;
     for (size_t i = 0; result == 0 && i < books.n && i < ARCHIVE_DAYS; i++) {
         saved[i] = is_to_be_saved(a, &books, i) && !is_foreign(a, book_day(books.at[i]));
-        if (saved[i])
-            result = save_book(a, books.at[i], err);
+        if (!saved[i])
+            continue;
+        result = save_book(a, books.at[i], err);
+        is_due = is_due || !archive_days_has(&a->learned, books.at[i]);
     }
+    if (result == 0 && is_due) /* a kill before they are learned must not leave them unlearned */
+        result = archive_set_meta(a, "due", 1, err);
     if (result == 0)
         result = drop_old(a, err);
     if (result == 0)
@@ -385,7 +398,7 @@ int hunt_archive_save(struct hunt_archive *a, const struct hunt_settings *settin
     result = archive_end(a, result, err);
     for (size_t i = 0; result == 0 && i < books.n && i < ARCHIVE_DAYS; i++)
         if (saved[i])
-            remember(a, books.at[i]);
+            archive_days_note(&a->stored, books.at[i]);
     if (result == 0)
         a->is_void = false;
     return result;

@@ -10,12 +10,19 @@
 #define ARCHIVE_ID      0x63736875 /* of SQLite's application_id: "cshu" */
 #define ARCHIVE_DAYS    64         /* of books that are kept, the newest ones */
 
-/* What the file has of a day, as far as this run knows. */
-struct archive_day {
-    int64_t day;
-    const struct book *book; /* that it was loaded into, or saved from; to compare, never read */
-    uint64_t n_changes;
+/* Days' books as they were when something was done with them. */
+struct archive_days {
+    struct {
+        int64_t day;
+        const struct book *book; /* to compare, never read */
+        uint64_t n_changes;
+    } at[ARCHIVE_DAYS];
+    size_t n;
 };
+void archive_days_note(struct archive_days *days, const struct book *book);
+/* The book is the one that was noted, and did not change since. */
+bool archive_days_has(const struct archive_days *days, const struct book *book);
+bool archive_days_knows(const struct archive_days *days, int64_t day);
 
 struct hunt_archive {
     sqlite3 *db;
@@ -27,8 +34,8 @@ struct hunt_archive {
     uint64_t secret;
     int64_t expired, told_expired; /* s: when it was last looked for what is old */
     sqlite3_stmt *ask_seen;        /* kept, since it is asked for each candidate; NULL: not yet */
-    struct archive_day days[ARCHIVE_DAYS];
-    size_t n_days;
+    struct archive_days stored;    /* loaded or saved: as they are in the file */
+    struct archive_days learned;   /* whose names and addresses are in the file */
 };
 
 int archive_open(const char *path, bool read_only, int patience_ms, struct hunt_archive **out,

@@ -129,6 +129,8 @@ int hunt_archive_learn(struct hunt_archive *a, const struct hunt_engine *engine,
     if (result < 0)
         return result;
     for (size_t i = 0; result == 0 && i < books.n; i++) {
+        if (archive_days_has(&a->learned, books.at[i]))
+            continue;
         struct books one = {.at = &books.at[i], .n = 1};
         struct all_seen all = {.secret = a->secret};
         books_each(&one, &asked_table, 1, add_name, &all);
@@ -149,8 +151,13 @@ int hunt_archive_learn(struct hunt_archive *a, const struct hunt_engine *engine,
             result = archive_set_meta(a, "since", oldest, err);
         if (result == 0)
             result = forget_seen(a, newest, err);
+        if (result == 0)
+            result = archive_set_meta(a, "due", 0, err);
     }
-    return archive_end(a, result, err);
+    result = archive_end(a, result, err);
+    for (size_t i = 0; result == 0 && i < books.n; i++)
+        archive_days_note(&a->learned, books.at[i]);
+    return result;
 }
 
 int64_t hunt_archive_first_seen(struct hunt_archive *a, uint64_t key)

@@ -77,6 +77,46 @@ static void test_first_seen(void **state)
     hunt_settings_done(&settings);
 }
 
+/* Books that did not change are not gone through again; those that were saved but not learned are.
+ */
+static void test_learned_once(void **state)
+{
+    (void)state;
+    struct hunt_settings settings;
+    struct err err = {""};
+    hunt_settings_init(&settings);
+    struct hunt_archive *a = open_it(false);
+    struct hunt_engine *engine = new_engine(&settings, a);
+    take_name(engine, 5, "10.0.0.7", "one.example.com");
+    save(a, &settings, engine, 1);
+    hunt_engine_free(engine);
+    hunt_archive_close(a); /* killed before it learned */
+
+    a = open_it(false);
+    engine = new_engine(&settings, a);
+    good(hunt_archive_load(a, &settings, 0, engine, &err), &err);
+    good(hunt_archive_learn(a, engine, &err), &err);
+    assert_int_equal(first_of(a, "one.example.com"), (BED_T0 + 5) * 1000);
+    for (unsigned round = 0; round < 2; round++) {
+        good(archive_do(a, "DELETE FROM seen", &err), &err);
+        good(hunt_archive_learn(a, engine, &err), &err);
+        save(a, &settings, engine, 2);
+        assert_int_equal(first_of(a, "one.example.com"), HUNT_UNSET);
+        hunt_engine_free(engine);
+        hunt_archive_close(a);
+        a = open_it(false);
+        engine = new_engine(&settings, a);
+        good(hunt_archive_load(a, &settings, 0, engine, &err), &err);
+    }
+    take_name(engine, 6, "10.0.0.7", "two.example.com");
+    good(hunt_archive_learn(a, engine, &err), &err);
+    assert_int_equal(first_of(a, "two.example.com"), (BED_T0 + 6) * 1000);
+    assert_int_equal(first_of(a, "one.example.com"), (BED_T0 + 5) * 1000);
+    hunt_engine_free(engine);
+    hunt_archive_close(a);
+    hunt_settings_done(&settings);
+}
+
 /* A line of another century does not make everything old. */
 static void test_far_future(void **state)
 {
@@ -184,10 +224,8 @@ static void test_in_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_first_seen),
-        TEST(test_far_future),
-        TEST(test_tell),
-        TEST(test_in_memory),
+        TEST(test_first_seen), TEST(test_far_future), TEST(test_learned_once),
+        TEST(test_tell),       TEST(test_in_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@
 #define RECENT     64 /* domains that are remembered */
 #define EXAMPLES   5
 #define WINDOW_S   300
+#define BEGINS     4 /* domains within five minutes that may become a burst */
 #define MIN_RANDOM 3 /* names long enough to say how they look */
 
 struct settings {
@@ -64,6 +65,9 @@ struct value {
     book_name examples[EXAMPLES];
     book_name found; /* one that looked alike, in a burst, and exists */
     struct recent recent[RECENT];
+    /* Of a resolver: who asked it in vain in a burst, and for how many domains it was asked so. */
+    struct hunt_host asker;
+    uint32_t n_asked;
     uint32_t touched;
     uint32_t unused;
 };
@@ -88,6 +92,9 @@ static void merge(void *at, const void *other)
     }
     if (from->found)
         into->found = from->found;
+    if (from->n_asked > into->n_asked)
+        into->asker = from->asker;
+    into->n_asked += from->n_asked;
     into->touched = into->touched > from->touched ? into->touched : from->touched;
 }
 
@@ -125,7 +132,8 @@ static uint32_t count_recent(const struct value *value, uint32_t now, uint32_t *
     return n;
 }
 
-static void take_missing(const struct hunt_take *take, struct value *value, struct str domain,
+/* True: it is a new one, of what begins to be a burst. */
+static bool take_missing(const struct hunt_take *take, struct value *value, struct str domain,
                          uint32_t now)
 {
     uint32_t hash = (uint32_t)book_hash(take->book, domain);
@@ -133,7 +141,7 @@ static void take_missing(const struct hunt_take *take, struct value *value, stru
         struct recent *at = &value->recent[i];
         if (at->s != 0 && at->hash == hash && now - at->s <= WINDOW_S) {
             at->s = now;
-            return;
+            return false;
         }
     }
     value->recent[value->next % RECENT] =
@@ -146,16 +154,17 @@ static void take_missing(const struct hunt_take *take, struct value *value, stru
     uint32_t random, n_random;
     uint32_t n = count_recent(value, now, &random, &n_random);
     if (n <= value->best)
-        return;
+        return n >= BEGINS;
     value->best = n;
     value->best_at = (int64_t)now * 1000;
     value->best_random = random;
     value->n_best_random = n_random;
     /* Names are kept only of what begins to be a burst: most clients never have one. */
-    if (n >= 4) {
+    if (n >= BEGINS) {
         value->examples[value->n_examples % EXAMPLES] = book_text(take->book, domain);
         value->n_examples++;
     }
+    return n >= BEGINS;
 }
 
 static void take(const struct hunt_take *take, const struct hunt_record *record)
@@ -186,7 +195,16 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
         tell_see(&value->first, &value->last, value->n_missing, ms);
         value->n_missing++;
         value->touched = take->round;
-        take_missing(take, value, domain, now);
+        if (!take_missing(take, value, domain, now) ||
+            !hunt_is_internal(take->scope, &record->resp.addr))
+            return;
+        /* The resolver will ask on: it is not the one. */
+        key.client = record->resp;
+        value = book_at(take->book, &table, &key, NULL);
+        if (value) {
+            value->asker = record->orig;
+            value->n_asked++;
+        }
         return;
     }
     uint32_t random = random_of(domain);
@@ -230,8 +248,8 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
     struct finding finding;
     finding_init(&finding, judge->hunt);
     finding.confidence = is_random ? 0.9 : 0.5;
-    finding_because(&finding, "%u different domains that do not exist, within five minutes",
-                    value->best);
+    finding_because(&finding, "%s%u different domains that do not exist, within five minutes",
+                    value->best >= RECENT ? "at least " : "", value->best);
     tell_examples(judge, value, &finding);
     double score = 0.3;
     if (is_random) {
@@ -249,6 +267,11 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
     } else {
         finding_because(&finding,
                         "but the names look ordinary: a filter that denies them does so too");
+    }
+    if (value->n_asked * 2 >= value->best) {
+        score = fmin(score, 0.3);
+        finding_because(&finding, "but it asks for others: %s asked it for such names",
+                        tell_addr(&value->asker.addr).at);
     }
     finding.score = fmin(score, 1);
     tell_source(judge, &finding, &key->client);

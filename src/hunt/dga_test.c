@@ -123,12 +123,41 @@ static void test_resolver(void **state)
     quiet_end(&bed);
 }
 
+/* It asks on for a client, who is the one. */
+static void test_asks_on(void **state)
+{
+    (void)state;
+    struct quiet_bed bed;
+    quiet_begin(&bed, NULL);
+    uint64_t chance = 4;
+    for (unsigned i = 0; i < 40; i++) {
+        char label[64], name[96];
+        quiet_label(&chance, 14, label);
+        (void)snprintf(name, sizeof name, "%s.com", label);
+        ask(&bed, i * 5, CLIENT, name, false);
+        struct hunt_record record = bed_dns(i * 5 + 0.01, RESOLVER, "203.0.113.53", name, "");
+        record.dns.qtype = 1;
+        record.dns.rcode = 3;
+        quiet_put(&bed, record);
+    }
+    const struct finding *client = quiet_found(&bed, HUNT, 0),
+                         *resolver = quiet_found(&bed, HUNT, 1);
+    assert_non_null(client);
+    assert_non_null(resolver);
+    struct hunt_host host = bed_host(CLIENT);
+    assert_memory_equal(&client->src.addr, &host.addr, 16);
+    assert_true(client->score >= 0.6);
+    assert_true(resolver->score <= 0.3);
+    assert_true(quiet_says(resolver, "10.0.0.5 asked it"));
+    quiet_end(&bed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_burst),    cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_words),    cmocka_unit_test(test_ordinary),
-        cmocka_unit_test(test_resolver),
+        cmocka_unit_test(test_resolver), cmocka_unit_test(test_asks_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

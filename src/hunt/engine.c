@@ -10,8 +10,9 @@
 #include "hunt/world_parts.h"
 
 #define DEFAULT_MEMORY ((uint64_t)1 << 30)
-#define FIRST_ROUND    1700000000 /* s since the epoch; a round a second at most: enough until 2159 \
-                                   */
+#define FIRST_ROUND                                                                                \
+    1700000000 /* s since the epoch; a round a second at most: enough until 2159                   \
+                */
 #define MAX_HUNTS   32
 #define FETCH_AHEAD 5 /* records, between two steps of pairs_fetch */
 
@@ -223,6 +224,18 @@ struct books hunt_engine_books(const struct hunt_engine *engine_const)
     pairs_keep_waiting(engine.out->pairs);
     days_note(&engine.out->days);
     return judged(engine.out, &newest, &oldest);
+}
+
+int64_t hunt_engine_newest(const struct hunt_engine *engine)
+{
+    bool is_judged[DAYS_MAX + DAYS_SPARE + 1];
+    unsigned last;
+    int64_t newest = 0;
+    (void)days_judged(&engine->days, is_judged, &last);
+    for (unsigned i = 0; i < engine->days.n; i++)
+        if (is_judged[i] && engine->days.at[i].weight > 0 && engine->days.at[i].max > newest)
+            newest = engine->days.at[i].max;
+    return newest;
 }
 
 /* ---- judging ---- */

@@ -41,6 +41,8 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
 /* The days that are judged and kept, with all that was joined so far put in; until the next
  * hunt_engine_take. */
 struct books hunt_engine_books(const struct hunt_engine *engine);
+/* Of all records, ms; what the window ends with. 0: there are none. */
+int64_t hunt_engine_newest(const struct hunt_engine *engine);
 /* Whom to ask when a name or an external address was seen first (ms, HUNT_UNSET: never before);
  * called by one thread at a time. `since`: ms, how far back its memory goes. */
 void hunt_engine_history(struct hunt_engine *engine, int64_t since,

@@ -27,7 +27,7 @@ const struct book_table day_table = {
     .merge = merge_day,
 };
 
-#define SIZE_EVERY 4096
+#define SIZE_EVERY 16
 
 void days_init(struct days *days, unsigned max, size_t memory, uint64_t secret)
 {

@@ -29,7 +29,7 @@ struct days {
     unsigned n, max;                          /* `max`: that are judged */
     uint64_t secret;
     size_t memory;       /* of all */
-    unsigned until_size; /* records until sizes are looked at again */
+    unsigned until_size; /* calls of days_at until sizes are looked at again */
     uint64_t n_early, n_late, n_dropped;
     /* Far days for which there was no room: of the last ones, how many records came. */
     struct {

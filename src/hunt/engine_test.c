@@ -178,6 +178,34 @@ static void test_memory(void **state)
     hunt_settings_done(&settings);
 }
 
+/* Two days that grow by turns, in large batches: together they stay within the memory. */
+static void test_memory_of_two_days(void **state)
+{
+    (void)state;
+    static struct hunt_record records[4096];
+    struct hunt_settings settings;
+    struct hunt_engine *engine;
+    struct hunt_engine_counts counts;
+    struct err err;
+    hunt_settings_init(&settings);
+    settings.memory = 16 << 20;
+    assert_int_equal(hunt_engine_new(&settings, 7, &engine, &err), 0);
+    for (uint32_t i = 0; i < 50 * 4096; i++) {
+        struct hunt_record *record = &records[i % 4096];
+        *record = bed_conn(i / 64 % 2 * DAY_S + 1, 0, US, WEB, 443, NULL);
+        uint32_t to = __builtin_bswap32(0x2d000000u + i * 7);
+        memcpy(record->resp.addr.b + 12, &to, 4);
+        if (i % 4096 != 4095)
+            continue;
+        hunt_engine_take(engine, records, 4096);
+        hunt_engine_count(engine, &counts);
+        assert_true(counts.memory_used <= 16 << 20);
+    }
+    assert_true(counts.refused.n_keys > 0);
+    hunt_engine_free(engine);
+    hunt_settings_done(&settings);
+}
+
 static void test_unknown_hunt(void **state)
 {
     (void)state;
@@ -256,6 +284,7 @@ int main(void)
         TEST(test_gaps),
         TEST(test_rounds),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_of_two_days),
         cmocka_unit_test(test_unknown_hunt),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_findings),

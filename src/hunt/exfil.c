@@ -478,7 +478,7 @@ static void exfil_judge(const struct hunt_judge *judge)
         while (end < walk.targets.n &&
                gather_order_host(&targets[end].pair.src, &sources[i].key.src) == 0)
             end++;
-        exfil_judge_source(&walk, &sources[i], end > at ? &targets[at] : NULL, end - at);
+        exfil_judge_source(&walk, &sources[i], targets ? targets + at : NULL, end - at);
         at = end;
     }
     gather_done(&walk.sources);

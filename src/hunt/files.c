@@ -364,6 +364,26 @@ static void drop_archived(struct files *files)
     files->n = n;
 }
 
+/* Of files in the order of time: those of days long before the newest one go. */
+static void drop_old(struct files *files, uint32_t n_days)
+{
+    int64_t newest = INT64_MIN;
+    size_t n = 0;
+    for (size_t i = 0; i < files->n; i++)
+        if (files->at[i].name.day != FILES_NO_DAY)
+            newest = files->at[i].name.day;
+    for (size_t i = 0; i < files->n; i++) {
+        int64_t day = files->at[i].name.day;
+        if (day != FILES_NO_DAY && day <= newest - (int64_t)n_days) {
+            drop(&files->at[i]);
+            files->n_old++;
+        } else {
+            files->at[n++] = files->at[i];
+        }
+    }
+    files->n = n;
+}
+
 int files_find(const struct files_want *want, struct files *out, struct err *err)
 {
     struct walk walk = {.want = want, .out = out};
@@ -389,6 +409,8 @@ int files_find(const struct files_want *want, struct files *out, struct err *err
     drop_archived(out);
     if (out->n)
         qsort(out->at, out->n, sizeof *out->at, by_time);
+    if (want->n_days)
+        drop_old(out, want->n_days);
     return 0;
 }
 

@@ -44,6 +44,7 @@ struct files {
     uint64_t n_unreadable; /* folders and files, each said */
     uint64_t n_other;      /* not logs of ours */
     uint64_t n_odd;        /* named like logs, but neither files nor folders */
+    uint64_t n_old;        /* of days before those that are wanted */
     uint64_t n_same;       /* files that were there under another name too */
     bool full;
 };
@@ -53,6 +54,7 @@ struct files_want {
     size_t n_paths;
     uint32_t logs;
     int64_t since;
+    uint32_t n_days; /* the newest day's and so many before it, less one; 0: all */
     void *with;
     void (*say)(void *with, const char *text); /* may be NULL */
 };

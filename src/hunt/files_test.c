@@ -153,6 +153,17 @@ static void test_order(void **state)
     b.reading.since = INT64_C(19925) * 86400 * 1000000000 + INT64_C(86400) * 3000000000;
     read_bed_run_anew(&b);
     assert_int_equal(b.counts.n_files, 4);
+    /* The newest day alone, and what does not say its day. */
+    b.reading.since = 0;
+    b.reading.n_days = 1;
+    read_bed_run_anew(&b);
+    assert_int_equal(b.counts.n_old_files, 1);
+    assert_int_equal(b.counts.n_files, 8);
+    assert_null(strstr(b.files, "2024-07-21"));
+    b.reading.n_days = 2;
+    read_bed_run_anew(&b);
+    assert_int_equal(b.counts.n_old_files, 0);
+    assert_int_equal(b.counts.n_files, 9);
     read_bed_done(&b);
 }
 

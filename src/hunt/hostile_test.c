@@ -4,7 +4,7 @@
 #include "hunt/book_bed.h"
 #include "hunt/pairs_bed.h"
 
-enum { N_ROUNDS = 60, N_KEYS = 40 };
+enum { N_ROUNDS = 50, N_KEYS = 40 };
 
 /* Words like counts, like times, like nothing. What would be the upper half of a number of 64 bits
  * stays small, or is all ones: times of which no difference can be had are not looked for here. */

@@ -183,7 +183,7 @@ static double long_weigh_bytes(struct finding *finding, const struct twin *twin,
     uint64_t up = twin->sum.bytes_up, down = twin->sum.bytes_down;
     double an_hour = hours > 0 ? ((double)up + (double)down) / hours : 0;
     char text[32];
-    gather_bytes_text((uint64_t)an_hour, text);
+    gather_bytes_text(an_hour < 1e18 ? (uint64_t)an_hour : (uint64_t)1e18, text);
     finding_number(finding, "bytes_an_hour", an_hour);
     if (an_hour < 20000) {
         finding_because(finding, "hardly used: %s an hour, no more than keep-alives", text);

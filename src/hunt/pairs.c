@@ -246,7 +246,7 @@ static bool take_conn(struct pairs *pairs, struct book *book, const struct hunt_
             pairs_open_ends(pairs, other, record->uid);
     }
     /* A uid that comes twice is one that was given twice: it is counted as it is written. */
-    if (entry && entry->has_conn)
+    if (entry && entry->conn)
         return true;
     if (!entry && may)
         entry = join_at(pairs->join, record->uid);

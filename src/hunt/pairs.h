@@ -173,15 +173,18 @@ struct resolved_value {
 };
 extern const struct book_table resolved_table;
 
-/* What was lost: of capture_loss.log (machine 0), and of what watch says of a machine. */
+/* What was lost. Of the whole capture (machine 0; capture_loss.log): `sum` of the lines' shares, in
+ * millionths. Of a machine (watch's notices about its mirror): `sum` of shares times milliseconds
+ * of the troubles that are over, and what goes on. */
 struct loss_key {
     book_name machine;
 };
 struct loss_value {
     uint64_t n;          /* lines */
-    uint64_t sum;        /* of the lines' shares, in millionths */
-    uint64_t worst;      /* in millionths */
-    int64_t first, last; /* ms */
+    uint64_t sum;        /* see above */
+    uint64_t share;      /* since `since`, in millionths */
+    int64_t since;       /* ms */
+    int64_t first, last; /* ms: of the lines */
 };
 extern const struct book_table loss_table;
 

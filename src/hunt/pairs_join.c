@@ -18,6 +18,9 @@ struct join {
     uint32_t mask;
     uint32_t n_entries, max_entries, free_entry; /* so many were ever used; a list of free ones */
     uint32_t n_names, max_names, free_name;
+    struct conn_facts *conns; /* as many as may be joined */
+    uint32_t *free_conns;     /* a stack */
+    uint32_t n_conns, max_conns, n_free_conns;
     struct join_list waiting, joined;
     uint64_t n_waiting_names;
     uint64_t n_forgotten, n_forgotten_names;
@@ -25,8 +28,10 @@ struct join {
 
 struct join *join_new(size_t memory, join_forget_fn *forget, void *with)
 {
-    /* A name or two for each entry, and its place in the index. */
-    size_t n = memory / (sizeof(struct join_entry) + 2 * sizeof(struct join_name) + 8);
+    /* For each entry a name or two, a quarter of a connection, and its place in the index. */
+    size_t size = sizeof(struct join_entry) + 3 * sizeof(struct join_name) / 2 +
+                  (sizeof(struct conn_facts) + sizeof(uint32_t)) / 4 + 8;
+    size_t n = memory / size;
     if (n < 64)
         n = 64;
     if (n > 1u << 30)
@@ -40,13 +45,16 @@ struct join *join_new(size_t memory, join_forget_fn *forget, void *with)
     join->forget = forget;
     join->with = with;
     join->max_entries = (uint32_t)n;
-    join->max_names = (uint32_t)(2 * n);
+    join->max_names = (uint32_t)(n + n / 2);
+    join->max_conns = (uint32_t)(n / 4);
     join->mask = n_heads - 1;
     /* Zeroed memory of this size is not there before it is touched. */
     join->entries = calloc(n, sizeof *join->entries);
-    join->names = calloc(2 * n, sizeof *join->names);
+    join->names = calloc(join->max_names, sizeof *join->names);
+    join->conns = calloc(join->max_conns, sizeof *join->conns);
+    join->free_conns = calloc(join->max_conns, sizeof *join->free_conns);
     join->heads = calloc(n_heads, sizeof *join->heads);
-    if (join->entries && join->names && join->heads)
+    if (join->entries && join->names && join->heads && join->conns && join->free_conns)
         return join;
     join_free(join);
     return NULL;
@@ -59,6 +67,8 @@ void join_free(struct join *join)
     free(join->entries);
     free(join->names);
     free(join->heads);
+    free(join->conns);
+    free(join->free_conns);
     free(join);
 }
 
@@ -118,14 +128,14 @@ void join_fetch(const struct join *join, uint64_t uid, unsigned step)
 static void forget(struct join *join, struct join_entry *entry)
 {
     join->forget(join->with, entry);
-    if (!entry->has_conn) {
+    if (!entry->conn) {
         join->n_waiting_names -= entry->n_names;
         join->n_forgotten_names += entry->n_names;
         join->n_forgotten++;
     }
     if (entry->newer) /* the next to go */
         __builtin_prefetch(head_of(join, join->entries[entry->newer - 1].uid));
-    list_drop(join, entry->has_conn ? &join->joined : &join->waiting, entry);
+    list_drop(join, entry->conn ? &join->joined : &join->waiting, entry);
     uint32_t *link = head_of(join, entry->uid), at = index_of(join, entry);
     while (*link != at)
         link = &join->entries[*link - 1].chain;
@@ -136,13 +146,15 @@ static void forget(struct join *join, struct join_entry *entry)
         join->free_name = name;
         name = next;
     }
+    if (entry->conn)
+        join->free_conns[join->n_free_conns++] = entry->conn;
     entry->chain = join->free_entry;
     join->free_entry = at;
 }
 
 static void forget_oldest(struct join *join)
 {
-    bool joined = join->joined.n > join->max_entries / 4 || join->waiting.n == 0;
+    bool joined = join->waiting.n == 0;
     uint32_t oldest = joined ? join->joined.oldest : join->waiting.oldest;
     forget(join, &join->entries[oldest - 1]);
 }
@@ -170,15 +182,20 @@ struct join_entry *join_at(struct join *join, uint64_t uid)
 
 void join_set_conn(struct join *join, struct join_entry *entry, const struct conn_facts *conn)
 {
-    if (!entry->has_conn) {
+    if (!entry->conn) {
+        if (join->n_free_conns == 0 && join->n_conns == join->max_conns)
+            forget(join, &join->entries[join->joined.oldest - 1]);
         list_drop(join, &join->waiting, entry);
-        entry->has_conn = true;
+        entry->conn = join->n_free_conns ? join->free_conns[--join->n_free_conns] : ++join->n_conns;
         list_add(join, &join->joined, entry);
         join->n_waiting_names -= entry->n_names;
     }
-    entry->conn = *conn;
-    if (join->joined.n > join->max_entries / 4)
-        forget(join, &join->entries[join->joined.oldest - 1]);
+    *join_conn(join, entry) = *conn;
+}
+
+struct conn_facts *join_conn(const struct join *join, const struct join_entry *entry)
+{
+    return &join->conns[entry->conn - 1];
 }
 
 struct join_name *join_name_at(struct join *join, struct join_entry *entry, book_name name,
@@ -210,7 +227,7 @@ struct join_name *join_name_at(struct join *join, struct join_entry *entry, book
     entry->names = at;
     entry->n_names++;
     entry->is_settled = false;
-    if (!entry->has_conn)
+    if (!entry->conn)
         join->n_waiting_names++;
     return out;
 }

@@ -41,12 +41,11 @@ struct join_entry {
     uint32_t chain, older, newer; /* index + 1 */
     uint32_t names;               /* index + 1 of the first */
     uint8_t n_names;
-    bool has_conn;
     bool has_open;   /* it is in open_table of the day of open_day */
     bool carried[2]; /* by kind: a name has the connection's sums */
     bool is_settled; /* all that is known is in the books */
     int32_t open_day;
-    struct conn_facts conn;
+    uint32_t conn; /* index + 1 of join_conn's; 0: it has none */
 };
 
 struct join;
@@ -60,6 +59,7 @@ void join_fetch(const struct join *join, uint64_t uid, unsigned step); /* as pai
 struct join_entry *join_at(struct join *join, uint64_t uid);
 /* Its conn came: it waits no more, and is forgotten sooner. */
 void join_set_conn(struct join *join, struct join_entry *entry, const struct conn_facts *conn);
+struct conn_facts *join_conn(const struct join *join, const struct join_entry *entry);
 /* Found or made, its `ts` 0; NULL: there is no room. */
 struct join_name *join_name_at(struct join *join, struct join_entry *entry, book_name name,
                                enum join_kind kind);

@@ -16,8 +16,10 @@ void *pairs_named_at(struct pairs *pairs, struct book *book, book_name name, int
     struct named_key key = {.name = name, .src = *src};
     bool is_new;
     struct named_value *value = book_at(book, &named_table, &key, &is_new);
-    if (value && is_new) {
+    /* A name that is asked of a proxy and of a server inside as well is one outside. */
+    if (value && (is_new || way < value->sum.way))
         value->sum.way = way;
+    if (value && is_new) {
         struct book *other = text_day == book_day(book) ? NULL : pairs_book(pairs, text_day);
         struct str text = other ? book_name_text(other, name) : (struct str){0};
         if (str_set(text))
@@ -59,9 +61,10 @@ static void put_named(struct pairs *pairs, struct book *book, const struct conn_
 void pairs_settle_one(void *with, struct join_entry *entry)
 {
     struct pairs *pairs = with;
-    if (!entry->has_conn || entry->is_settled || entry->n_names == 0)
+    if (!entry->conn || entry->is_settled || entry->n_names == 0)
         return;
-    struct book *book = pairs_book(pairs, pairs_day(entry->conn.ts));
+    const struct conn_facts *conn = join_conn(pairs->join, entry);
+    struct book *book = pairs_book(pairs, pairs_day(conn->ts));
     if (!book)
         return;
     struct join_name *newest[2] = {NULL, NULL};
@@ -72,7 +75,7 @@ void pairs_settle_one(void *with, struct join_entry *entry)
             (name->ts == (*best)->ts && name->name > (*best)->name))
             *best = name;
         if (name->name && !name->same)
-            put_same(book, &entry->conn, name);
+            put_same(book, conn, name);
     }
     book_name carried = 0;
     for (int kind = 0; kind < 2; kind++) {
@@ -80,7 +83,7 @@ void pairs_settle_one(void *with, struct join_entry *entry)
             continue;
         entry->carried[kind] = true;
         if (newest[kind]->name && newest[kind]->name != carried)
-            put_named(pairs, book, &entry->conn, newest[kind]);
+            put_named(pairs, book, conn, newest[kind]);
         carried = newest[kind]->name;
     }
     entry->is_settled = true;
@@ -108,7 +111,7 @@ static void join_to(struct pairs *pairs, const struct book *book, const struct h
     name->day = (int32_t)book_day(book);
     name->way = said->way;
     name->proxied |= said->proxied;
-    if (entry->has_open && !entry->has_conn)
+    if (entry->has_open && !entry->conn)
         pairs_open_renames(pairs, entry);
 }
 

@@ -69,6 +69,7 @@ void pairs_see(struct pairs *pairs, struct book *book, const struct hunt_record 
 void pairs_see_name(struct pairs *pairs, struct book *book, book_name name, struct str text,
                     const struct hunt_host *src, int64_t ts);
 void pairs_see_dns(struct pairs *pairs, struct book *book, const struct hunt_record *record);
+book_name pairs_machine(struct pairs *pairs, struct book *book, struct str machine);
 void pairs_see_loss(struct pairs *pairs, struct book *book, const struct hunt_record *record);
 void pairs_see_flush(struct pairs *pairs);
 /* In lower case and cut to what a book keeps, in `room`. */

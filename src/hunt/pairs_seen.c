@@ -1,9 +1,5 @@
-/* Who is there: machines, networks, who asked for which name, what addresses are called, and what
- * was lost on the way to us. */
+/* Who is there: machines, networks, who asked for which name, what addresses are called. */
 #include "hunt/pairs_parts.h"
-
-#include <math.h>
-#include <stdlib.h>
 
 /* ---- machines and networks ---- */
 
@@ -50,7 +46,7 @@ static void see_machine(struct pairs *pairs, book_name machine, const struct hun
     pairs->n_seen += slot->n++ == 0;
 }
 
-static book_name machine_of(struct pairs *pairs, struct book *book, struct str machine)
+book_name pairs_machine(struct pairs *pairs, struct book *book, struct str machine)
 {
     if (pairs->machine_len && pairs->machine_len == machine.len &&
         memcmp(pairs->machine, machine.at, machine.len) == 0)
@@ -82,7 +78,7 @@ void pairs_see(struct pairs *pairs, struct book *book, const struct hunt_record 
     see_network(pairs, book, record);
     if (record->machine.len == 0)
         return;
-    book_name machine = machine_of(pairs, book, record->machine);
+    book_name machine = pairs_machine(pairs, book, record->machine);
     if (machine == 0)
         return;
     if (hunt_is_internal(pairs->scope, &record->orig.addr))
@@ -200,66 +196,4 @@ void pairs_see_dns(struct pairs *pairs, struct book *book, const struct hunt_rec
         return;
     add_asked(value, pairs_ms(record->ts));
     see_answers(book, record->dns.answers, key.name);
-}
-
-/* ---- losses ---- */
-
-/* What watch says of a machine's mirror; the share is in the words of the message. */
-static double share_of(const struct hunt_record *record)
-{
-    static const struct {
-        struct str note;
-        double least;
-    } notes[] = {
-        {{.at = "Mirror::Dropping", .len = 16}, 0.01},
-        {{.at = "Mirror::One_Sided", .len = 17}, 0.5},
-        {{.at = "Mirror::Muted", .len = 13}, 1},
-        {{.at = "Mirror::Silent", .len = 14}, 1},
-    };
-    if (record->log == HUNT_CAPTURE_LOSS)
-        return record->capture_loss.percent_lost / 100;
-    for (size_t i = 0; i < sizeof notes / sizeof notes[0]; i++) {
-        if (!str_eq(record->notice.note, notes[i].note))
-            continue;
-        const char *percent = record->notice.msg.len
-                                  ? memchr(record->notice.msg.at, '%', record->notice.msg.len)
-                                  : NULL;
-        const char *open = percent;
-        while (open && open > record->notice.msg.at && *open != '(')
-            open--;
-        if (!open || *open != '(' || percent - open > 16)
-            return notes[i].least;
-        char number[24] = "";
-        memcpy(number, open + 1, (size_t)(percent - open - 1));
-        double share = strtod(number, NULL) / 100;
-        return share > 0 && share <= 1 ? share : notes[i].least;
-    }
-    return NAN;
-}
-
-void pairs_see_loss(struct pairs *pairs, struct book *book, const struct hunt_record *record)
-{
-    double share = share_of(record);
-    int64_t ts = pairs_ms(record->ts);
-    if (!(share >= 0))
-        return;
-    struct loss_key key = {0};
-    struct str machine = record->machine;
-    if (machine.len == 0 && record->log == HUNT_NOTICE)
-        machine = record->notice.sub;
-    if (machine.len && record->log == HUNT_NOTICE)
-        key.machine = machine_of(pairs, book, machine);
-    bool is_new;
-    struct loss_value *value = book_at(book, &loss_table, &key, &is_new);
-    if (!value)
-        return;
-    uint64_t millionths = share >= 1 ? 1000000 : (uint64_t)(share * 1e6 + 0.5);
-    value->n++;
-    value->sum += millionths;
-    if (millionths > value->worst)
-        value->worst = millionths;
-    if (is_new || ts < value->first)
-        value->first = ts;
-    if (is_new || ts > value->last)
-        value->last = ts;
 }

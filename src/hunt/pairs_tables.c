@@ -60,7 +60,7 @@ static void merge_sum(struct pair_sum *into, const struct pair_sum *from)
     into->n_proxied += from->n_proxied;
     if (from->touched > into->touched)
         into->touched = from->touched;
-    if (is_new)
+    if (is_new || from->way < into->way)
         into->way = from->way;
     for (unsigned i = 0; i < PAIR_PORTS; i++)
         merge_port(into, from->ports[i]);
@@ -159,8 +159,10 @@ static void merge_loss(void *into_value, const void *from_value)
     const struct loss_value *from = from_value;
     into->n += from->n;
     into->sum += from->sum;
-    if (from->worst > into->worst)
-        into->worst = from->worst;
+    if (from->since > into->since) {
+        into->since = from->since;
+        into->share = from->share;
+    }
     merge_times(&into->first, &into->last, from->first, from->last);
 }
 

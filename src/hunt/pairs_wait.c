@@ -61,9 +61,9 @@ static void take_back(void *with, const void *key_bytes, const void *value_bytes
     if (value->gone || key->uid == 0 || pairs_was_closed(taking->pairs, key->uid))
         return;
     struct join_entry *entry = join_at(taking->pairs->join, key->uid);
-    struct join_name *name = entry->has_conn ? NULL
-                                             : join_name_at(taking->pairs->join, entry, key->name,
-                                                            (enum join_kind)key->kind);
+    struct join_name *name = entry->conn ? NULL
+                                         : join_name_at(taking->pairs->join, entry, key->name,
+                                                        (enum join_kind)key->kind);
     if (!name)
         return;
     name->ts = value->ts;

@@ -273,11 +273,13 @@ int hunt_read(const struct hunt_reading *reading, struct hunt_read_counts *out_c
                               .n_paths = reading->n_paths,
                               .logs = reading->logs ? reading->logs : UINT32_MAX,
                               .since = reading->since,
+                              .n_days = reading->n_days,
                               .with = reading->with,
                               .say = reading->say};
     int result = files_find(&want, &files, err);
     if (result < 0)
         return result;
+    r.counts.n_old_files = files.n_old;
     const struct files_one **todo = calloc(files.n + 1, sizeof *todo);
     size_t n_todo = 0;
     int64_t newest = 0;

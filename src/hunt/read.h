@@ -38,6 +38,7 @@ struct hunt_read_counts {
     uint64_t n_files, n_bytes; /* of text */
     uint64_t n_lines, n_records;
     uint64_t n_skipped_files; /* read before and not changed */
+    uint64_t n_old_files;     /* of days before the last `n_days` */
     uint64_t n_foreign_files; /* not a Zeek log, or another than the name says */
     uint64_t n_bad_lines;     /* wrong number of columns, not JSON, no good time or address */
     uint64_t n_long_lines;    /* above HUNT_LINE_MAX; skipped to the next line's end */
@@ -54,6 +55,8 @@ struct hunt_reading {
     unsigned n_threads; /* 0: as many as there are processors */
     uint32_t logs;      /* HUNT_LOG_BIT of those that are wanted; 0: all */
     int64_t since;      /* ns: older records are not given, files of earlier days not opened */
+    uint32_t n_days;    /* of files whose names say their day: the newest day's, and of the days
+                         * before it; 0: all */
     const volatile sig_atomic_t *stop; /* set: ends early, with -EINTR; may be NULL */
 
     /* Of a run before; may be NULL. */

@@ -18,7 +18,7 @@ static const char *const severities[] = {[HUNT_NONE] = "None",
                                          [HUNT_HIGH] = "High",
                                          [HUNT_CRITICAL] = "Critical"};
 
-/* Bytes below a space would be lines and worse; a leading '=' or '@' is a formula to some. */
+/* Bytes below a space would be lines and worse. */
 static void put_quoted(struct text *out, const char *field)
 {
     text_put(out, "\"");
@@ -36,7 +36,9 @@ static void put_quoted(struct text *out, const char *field)
 
 static void put_field(struct text *out, const char *field)
 {
-    bool is_plain = strchr("=+-@", field[0]) == NULL || field[0] == '\0';
+    bool is_plain = true;
+    if (field[0] != '\0' && strchr("=+-@", field[0]) != NULL)
+        text_put(out, "'"); /* to some it would be a formula */
     for (const char *at = field; *at && is_plain; at++)
         is_plain = (unsigned char)*at > ' ' && *at != 0x7f && *at != ',' && *at != '"';
     if (is_plain)

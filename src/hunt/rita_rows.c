@@ -245,7 +245,83 @@ static const char *feed_of_name(const struct rita_run *run, struct str name)
     return colon || (above.len > 0 && hunt_feed_of_name(run->judge, above)) ? NULL : feed;
 }
 
+/* ---- the same connections in two tables ---- */
+
+static int compare_events(const void *left, const void *right)
+{
+    const struct book_event *a = left, *b = right;
+    if (a->ts != b->ts)
+        return a->ts < b->ts ? -1 : 1;
+    if (a->duration != b->duration)
+        return a->duration < b->duration ? -1 : 1;
+    if (a->up != b->up)
+        return a->up < b->up ? -1 : 1;
+    return (a->down > b->down) - (a->down < b->down);
+}
+
+/* Takes out of the view's connections those that another pair has as well: its events are the same.
+ */
+static bool without(struct pair_view *view, const struct book_table *table, const void *key,
+                    unsigned series)
+{
+    struct book_event *others;
+    size_t n_others, k = 0, n = 0;
+    if (!books_events(&view->run->recent, table, key, series, INT64_MIN, INT64_MAX, &others,
+                      &n_others))
+        return false;
+    for (size_t i = 0; i < view->n_events; i++) {
+        const struct book_event *event = &view->events[i];
+        while (k < n_others && compare_events(&others[k], event) < 0)
+            k++;
+        if (k < n_others && compare_events(&others[k], event) == 0) {
+            k++;
+            view->n--;
+            view->bytes -= (uint64_t)event->up + event->down;
+            view->duration -= event->duration;
+        } else {
+            view->events[n++] = *event;
+        }
+    }
+    view->n_events = n;
+    if (n > 0)
+        view->first = view->events[0].ts;
+    free(others);
+    return true;
+}
+
 /* ---- by name ---- */
+
+/* Of servers that are not looked at (ours, to RITA), the name has nothing but what was asked of a
+ * proxy. */
+static bool is_left_out(const struct pair_view *view, const struct hunt_host *src,
+                        const struct hunt_host *server)
+{
+    return !hunt_keeps_conn(view->run->judge->scope, &src->addr, &server->addr);
+}
+
+static unsigned count_left_out(const struct pair_view *view, const struct hunt_host *src,
+                               const struct named_value *value)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < value->n_servers && i < NAMED_SERVERS; i++)
+        n += is_left_out(view, src, &value->servers[i]);
+    return n;
+}
+
+static void leave_out_servers(struct pair_view *view, const struct hunt_host *src,
+                              const struct named_value *value)
+{
+    for (unsigned i = 0; i < value->n_servers && i < NAMED_SERVERS; i++) {
+        const struct hunt_host *server = &value->servers[i];
+        const struct pair_key key = {.src = *src, .dst = *server};
+        bool is_proxy = false;
+        for (unsigned k = 0; k < value->n_proxies && k < NAMED_SERVERS; k++)
+            is_proxy |= memcmp(&value->proxies[k], server, sizeof *server) == 0;
+        if (is_left_out(view, src, server) && !is_proxy &&
+            !without(view, &pair_table, &key, PAIR_CONNS))
+            view->run->failed = true;
+    }
+}
 
 static void make_named(struct rita_run *run, const struct named_key *key,
                        const struct named_value *value)
@@ -259,9 +335,13 @@ static void make_named(struct rita_run *run, const struct named_key *key,
     if (run->options->exact && n_opens == 0 && value->sum.n < UNIQUE_MIN &&
         value->sum.duration < LONG_US)
         return;
-    bool wants_events = value->sum.n >= UNIQUE_MIN;
-    if (!view_init(&view, wants_events))
+    unsigned n_left_out = count_left_out(&view, &key->src, value);
+    if (n_left_out > 0 && n_left_out == value->n_servers && value->n_proxies == 0 && n_opens == 0)
+        return;
+    if (!view_init(&view, value->sum.n >= UNIQUE_MIN || n_left_out > 0))
         run->failed = true;
+    if (n_left_out > 0)
+        leave_out_servers(&view, &key->src, value);
     view_add_opens(&view, opens, n_opens, false);
     struct str text = books_text(&run->all, key->name);
 
@@ -322,45 +402,6 @@ void rita_named_rows(struct rita_run *run)
 
 /* ---- by address ---- */
 
-static int compare_events(const void *left, const void *right)
-{
-    const struct book_event *a = left, *b = right;
-    if (a->ts != b->ts)
-        return a->ts < b->ts ? -1 : 1;
-    if (a->duration != b->duration)
-        return a->duration < b->duration ? -1 : 1;
-    if (a->up != b->up)
-        return a->up < b->up ? -1 : 1;
-    return (a->down > b->down) - (a->down < b->down);
-}
-
-/* Takes out of the pair's connections those of one name, which are the same events. */
-static bool without_name(struct pair_view *view, const struct hunt_host *src, book_name name)
-{
-    const struct named_key key = {.name = name, .src = *src};
-    struct book_event *named;
-    size_t n_named, k = 0, n = 0;
-    if (!books_events(&view->run->recent, &named_table, &key, NAMED_CONNS, INT64_MIN, INT64_MAX,
-                      &named, &n_named))
-        return false;
-    for (size_t i = 0; i < view->n_events; i++) {
-        const struct book_event *event = &view->events[i];
-        while (k < n_named && compare_events(&named[k], event) < 0)
-            k++;
-        if (k < n_named && compare_events(&named[k], event) == 0) {
-            k++;
-            view->n--;
-            view->bytes -= (uint64_t)event->up + event->down;
-            view->duration -= event->duration;
-        } else {
-            view->events[n++] = *event;
-        }
-    }
-    view->n_events = n;
-    free(named);
-    return true;
-}
-
 /* Ours: what is there by name is taken out of the pair. RITA leaves out the whole pair. False: the
  * pair is left out. */
 static bool leave_out_named(struct pair_view *view, const struct pair_key *key, uint64_t id,
@@ -376,9 +417,11 @@ static bool leave_out_named(struct pair_view *view, const struct pair_key *key, 
         return true;
     if (is_exact || view->n_events < view->n) /* not all of its events are there to tell */
         return false;
-    for (size_t i = 0; i < n_names; i++)
-        if (!without_name(view, &key->src, run->by_pair.at[first + i].b))
+    for (size_t i = 0; i < n_names; i++) {
+        const struct named_key named = {.name = run->by_pair.at[first + i].b, .src = key->src};
+        if (!without(view, &named_table, &named, NAMED_CONNS))
             run->failed = true;
+    }
     return view->n > 0 || n_opens > 0;
 }
 

@@ -141,7 +141,7 @@ static void check_golden_row(const struct rows *rows, char *line)
 }
 
 struct below {
-    struct book_name_count {
+    struct {
         book_name domain;
         size_t n;
     } at[4096];
@@ -159,8 +159,10 @@ static void count_below(void *with, const void *key, const void *value)
     while (i < below->n && below->at[i].domain != domain)
         i++;
     assert_true(i < N(below->at));
-    if (i == below->n)
-        below->at[below->n++] = (struct book_name_count){.domain = domain};
+    if (i == below->n) {
+        below->at[below->n].n = 0;
+        below->at[below->n++].domain = domain;
+    }
     below->at[i].n++;
 }
 
@@ -247,6 +249,60 @@ static void test_open_conns(void **state)
     assert_int_equal(check_golden("json_with_all_fields", "open_conns_open"), 3);
 }
 
+struct agents {
+    struct hunt_host src;
+    struct book_name_count {
+        book_name agent;
+        size_t n;
+    } at[64];
+    size_t n;
+};
+
+static void count_agent(void *with, const void *key_bytes, const void *value)
+{
+    (void)value;
+    struct agents *agents = with;
+    const struct rita_signature_key *key = key_bytes;
+    size_t i = 0;
+    if (key->kind != RITA_TO_NAME || memcmp(&key->src, &agents->src, sizeof key->src) != 0)
+        return;
+    while (i < agents->n && agents->at[i].agent != key->signature)
+        i++;
+    assert_true(i < N(agents->at));
+    if (i == agents->n)
+        agents->at[agents->n++] = (struct book_name_count){.agent = key->signature};
+    agents->at[i].n++;
+}
+
+/* How many names one host asked with each of its user agents. */
+static void check_agents(struct hunt_engine *engine)
+{
+    static const struct {
+        const char *agent;
+        size_t n;
+    } rows[] = {
+        {"Microsoft-CryptoAPI/10.0", 24},
+        {"Microsoft-Delivery-Optimization/10.0", 4},
+        {"Microsoft-WNS/10.0", 1},
+        {"Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko", 145},
+        {"Mozilla/5.0 (Windows NT 10.0; Win64; x64; Trident/7.0; rv:11.0) like Gecko", 3},
+        {"Windows-Update-Agent/10.0.10011.16384 Client-Protocol/1.70", 1},
+    };
+    static struct agents agents;
+    agents = (struct agents){.src = bed_host("10.55.100.104")};
+    struct books books = hunt_engine_books(engine);
+    books_each(&books, &rita_signature_table, 1, count_agent, &agents);
+    for (size_t i = 0; i < N(rows); i++) {
+        book_name agent = bed_name(engine, rows[i].agent);
+        size_t k = 0;
+        while (k < agents.n && agents.at[k].agent != agent)
+            k++;
+        if (k == agents.n || agents.at[k].n != rows[i].n)
+            fail_msg("%s: %zu instead of %zu", rows[i].agent, k < agents.n ? agents.at[k].n : 0,
+                     rows[i].n);
+    }
+}
+
 /* Responses whose type does not go with the URI, from http.log alone. */
 static void test_mime_of_set(void **state)
 {
@@ -278,6 +334,7 @@ static void test_mime_of_set(void **state)
         if (n < sets[i].least)
             fail_msg("%s: %zu instead of %zu", sets[i].name, n, sets[i].least);
     }
+    check_agents(engine);
     hunt_engine_free(engine);
     hunt_settings_done(&settings);
 }
@@ -486,7 +543,7 @@ static void test_csv(void **state)
         "Critical,10.0.0.1,::,\"a,b\"\"c\\x0ad\",0.98,false,14737.06115,0.4046814049,0,0,false,"
         "0.6666666667,3 days ago,false,357,18446744073709551615,\"3128:tcp:http,ssl\","
         "\"rare_signature:x\"\"y\"\n"
-        "None,::,::,\"=1+1\",0,false,0,0,1300,0.8,true,0,,false,0,0,\"\",\"\"\n"
+        "None,::,::,'=1+1,0,false,0,0,1300,0.8,true,0,,false,0,0,\"\",\"\"\n"
         "Low,fd00::1,198.51.100.1,,0,true,0,0,0,0,false,0.06666666667,2022-01-08T00:00:00Z,true,0,"
         "0,\"\",\"\"\n");
     text_done(&out);

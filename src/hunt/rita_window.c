@@ -167,7 +167,8 @@ static void take_open(void *with, const void *key, const void *value)
         .has_name = from->names[0] != 0 || from->names[1] != 0,
         .port = {.service = from->service, .port = from->port, .proto = from->proto, .n = 1},
     };
-    if (from->in_pairs && hunt_keeps_conn(run->judge->scope, &from->src.addr, &from->dst.addr))
+    bool kept = hunt_keeps_conn(run->judge->scope, &from->src.addr, &from->dst.addr);
+    if (from->in_pairs && kept)
         add_open(finding, &open);
     open.has_name = true;
     for (unsigned i = 0; i < 2; i++) {
@@ -175,7 +176,8 @@ static void take_open(void *with, const void *key, const void *value)
             continue;
         open.name = from->names[i];
         open.proxied = i == 0 && from->proxied;
-        add_open(finding, &open);
+        if (open.proxied || kept)
+            add_open(finding, &open);
     }
 }
 

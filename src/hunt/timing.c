@@ -33,6 +33,7 @@ struct judging {
     double *start; /* of check-ins */
     double *x;     /* intervals, sorted */
     struct timing_event *sorted;
+    bool rests; /* all of it is explained by random times after a rest */
 };
 
 /* One way to look at the events. */
@@ -209,8 +210,14 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
     if (regular) {
         /* What is worse than the least that chance explains needs no better look. */
         out->chance = least;
-        if (out->fit.likelihood > least && !timing_fit_chance(&in, &out->chance))
+        double rest = -INFINITY;
+        if (out->fit.likelihood > least &&
+            (!timing_fit_chance(&in, &out->chance) || !timing_fit_rest(&in, &rest)))
             return false;
+        /* What would be a timer otherwise. Parts of it, and other ways to look at it, have too few
+         * check-ins to show that it rests. */
+        j->rests = j->rests || (out->fit.likelihood > out->chance && out->fit.likelihood < rest);
+        out->chance = fmax(out->chance, rest);
         out->evidence = evidence_of(out->fit.likelihood - out->chance, in.n) - look->price;
     }
     if (!thorough || out->evidence > EVIDENCE_SURE)
@@ -312,7 +319,8 @@ static bool judge_merges(struct judging *j, struct look look, bool thorough, str
             return false;
         if (verdict.evidence > out->evidence)
             *out = verdict;
-        if (out->evidence > EVIDENCE_SURE && out->fit.n_core * 10 > out->n_checkins * 9)
+        if (j->rests ||
+            (out->evidence > EVIDENCE_SURE && out->fit.n_core * 10 > out->n_checkins * 9))
             break;
     }
     return true;
@@ -547,7 +555,8 @@ void timing_judge(const struct timing_event *events, size_t n, int64_t from, int
     struct look whole = {.end = n, .price = 0.1};
     if (!judge_merges(&j, whole, true, &best))
         goto out;
-    if (best.evidence < EVIDENCE_EVEN + 6 && n >= 2 * SLICE_LEAST && !judge_slices(&j, &best))
+    if (!j.rests && best.evidence < EVIDENCE_EVEN + 6 && n >= 2 * SLICE_LEAST &&
+        !judge_slices(&j, &best))
         goto out;
     if (best.evidence > 0 && best.ramp <= 0 && is_back_off(&j))
         best.evidence = 0;

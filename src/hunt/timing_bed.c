@@ -441,6 +441,18 @@ static void make_video(struct bed *bed)
     }
 }
 
+/* A kept connection takes all requests until it was idle for a while; then the next one opens
+ * another: a least time, and a random rest. `jitter` is the mean of the rest in least times. */
+static void make_rest(struct bed *bed)
+{
+    double t = 0;
+    for (size_t n = 0; !enough(bed, n); n++) {
+        if (!put(bed, t, some_size(bed), some_size(bed)))
+            return;
+        t += bed->period + exponential(bed, bed->period * kind_of(bed)->jitter);
+    }
+}
+
 #define H 3600.0
 
 const struct bed_kind bed_kinds[] = {
@@ -486,6 +498,9 @@ const struct bed_kind bed_kinds[] = {
     {"back-off", false, make_back_off, 0},
     {"batch jobs", false, make_batch, 0},
     {"video", false, make_video, 0, .borderline = true},
+    {"kept 60 s, then random, mean 240 s", false, make_rest, 4, 60, .borderline = true},
+    {"kept 60 s, then random, mean 120 s", false, make_rest, 2, 60, .borderline = true},
+    {"kept 60 s, then random, mean 60 s", false, make_rest, 1, 60, .borderline = true},
     {0},
 };
 

@@ -10,11 +10,17 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define CHANCE_BIN           0.1 /* of ln x: far narrower than any of the laws */
-#define CHANCE_STEP          0.7 /* of ln x between the laws of one kind */
-#define CHANCE_MAX           80  /* laws */
-#define CHANCE_ITERATIONS    12
-#define CHANCE_POINTS        512
+#define CHANCE_BIN        0.1 /* of ln x: far narrower than any of the laws */
+#define CHANCE_STEP       0.7 /* of ln x between the laws of one kind */
+#define CHANCE_MAX        80  /* laws */
+#define CHANCE_ITERATIONS 12
+#define CHANCE_POINTS     512
+/* Random times after a rest of at least this share of it: with less, the rest is a timer, and what
+ * follows a delay. With few intervals the two are not told apart, and a timer is the surer guess.
+ */
+#define REST_SHARE           0.4
+#define REST_PRICE 12.0 /* nats */
+#define REST_LEAST 96   /* intervals */
 #define CHANCE_MIXTURE_PRICE 1.0 /* nats: for its weights */
 
 struct chance {
@@ -79,6 +85,13 @@ static double chance_density(double mean, double mu, double y)
     return exp(-z * z / 2) / (y * root_two_pi);
 }
 
+static void chance_densities(const struct chance *c, double *out)
+{
+    for (size_t i = 0; i < c->n_points; i++)
+        for (size_t k = 0; k < c->n_laws; k++)
+            out[i * c->n_laws + k] = chance_density(c->mean[k], c->mu[k], c->y[i]);
+}
+
 static double chance_maximise(const struct chance *c, double *densities, double *weights)
 {
     double total = 0;
@@ -137,9 +150,7 @@ bool timing_fit_chance(const struct timing_intervals *in, double *out_likelihood
     densities = malloc(c->n_points * c->n_laws * sizeof(*densities));
     if (!densities)
         goto out;
-    for (size_t i = 0; i < c->n_points; i++)
-        for (size_t k = 0; k < c->n_laws; k++)
-            densities[i * c->n_laws + k] = chance_density(c->mean[k], c->mu[k], c->y[i]);
+    chance_densities(c, densities);
     double weights[CHANCE_MAX];
     double best = chance_maximise(c, densities, weights) - CHANCE_MIXTURE_PRICE;
     best = fmax(best, chance_of_one(c, densities, 0));
@@ -148,6 +159,42 @@ bool timing_fit_chance(const struct timing_intervals *in, double *out_likelihood
     *out_likelihood = best - 0.5 * log(fmax((double)in->n, 7) / 6.28);
     done = true;
 out:
+    free(densities);
+    free(c);
+    return done;
+}
+
+bool timing_fit_rest(const struct timing_intervals *in, double *out_likelihood)
+{
+    *out_likelihood = -INFINITY;
+    if (in->n < REST_LEAST)
+        return true;
+    /* A few may be shorter: of connections that broke. */
+    double least = in->x[in->n / 50] * (1 - 1 / (double)in->n);
+    double sum = 0;
+    for (size_t i = 0; i < in->n; i++)
+        sum += fmax(in->x[i] - least, 0);
+    if (least <= in->floor || sum / (double)in->n < REST_SHARE * least)
+        return true;
+    struct chance *c = calloc(1, sizeof(*c));
+    if (!c)
+        return false;
+    struct timing_intervals rest = *in;
+    rest.floor = least;
+    chance_points(c, &rest);
+    /* Exponential laws alone, none of them sharp: any law could be put together of sharp ones. */
+    c->mean[c->n_laws++] = sum / (double)in->n;
+    for (double mean = REST_SHARE * least; mean < 2 * in->x[in->n - 1] && c->n_laws < CHANCE_MAX;
+         mean *= 2)
+        c->mean[c->n_laws++] = mean;
+    double *densities = malloc(c->n_points * c->n_laws * sizeof(*densities));
+    double weights[CHANCE_MAX];
+    bool done = densities != NULL;
+    if (done) {
+        chance_densities(c, densities);
+        *out_likelihood =
+            chance_maximise(c, densities, weights) - REST_PRICE - 0.5 * log((double)in->n);
+    }
     free(densities);
     free(c);
     return done;

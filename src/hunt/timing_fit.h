@@ -32,6 +32,10 @@ struct timing_fit {
  * laws, whatever their number. False: no memory. */
 bool timing_fit_chance(const struct timing_intervals *in, double *out_likelihood);
 
+/* The same after a least time: a kept connection takes what comes for a minute, then the next one
+ * is opened when something comes. -INFINITY: it does not apply. False: no memory. */
+bool timing_fit_rest(const struct timing_intervals *in, double *out_likelihood);
+
 /* What timing_fit_chance gives at least, for a hundredth of its cost. */
 double timing_chance_least(const struct timing_intervals *in);
 

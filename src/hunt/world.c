@@ -120,7 +120,7 @@ static void see_pair(void *with, const void *key_bytes, const void *value_bytes)
     struct making *making = with;
     const struct pair_key *key = key_bytes;
     const struct pair_sum *sum = &((const struct pair_value *)value_bytes)->sum;
-    bool now = in_window(making, sum->first, sum->last);
+    bool now = sum->n_open > 0 || in_window(making, sum->first, sum->last);
     const struct hunt_host *known = sum->way == HUNT_IN ? &key->src : &key->dst;
     const struct hunt_host *knows = sum->way == HUNT_IN ? &key->dst : &key->src;
     uint64_t hash = world_host_hash(known);
@@ -215,14 +215,47 @@ static void copy_text(char *out, size_t size, struct str text)
     out[n] = '\0';
 }
 
-static double lost_of(const struct hunt_judge *judge, book_name machine)
+/* Of the days that the window touches. */
+static double capture_lost(const struct hunt_judge *judge)
+{
+    struct loss_key key = {.machine = 0};
+    uint64_t sum = 0, n = 0;
+    for (size_t i = 0; i < judge->books.n; i++) {
+        const struct loss_value *value = book_find(judge->books.at[i], &loss_table, &key);
+        if (!value || value->last < judge->from || value->first > judge->to)
+            continue;
+        sum += value->sum;
+        n += value->n;
+    }
+    return n ? (double)sum / (double)n / 1e6 : 0;
+}
+
+static double times_share(const struct hunt_judge *judge, int64_t from, int64_t to, uint64_t share)
+{
+    from = from > judge->from ? from : judge->from;
+    to = to < judge->to ? to : judge->to;
+    return to > from ? (double)(to - from) * (double)share : 0;
+}
+
+/* A trouble that a day leaves goes on until the next day's first word, or until now. */
+static double machine_lost(const struct hunt_judge *judge, book_name machine)
 {
     struct loss_key key = {.machine = machine};
-    struct loss_value value;
-    if (!books_find(&judge->books, &loss_table, &key, &value) || value.n == 0 ||
-        value.last < judge->from || value.first > judge->to)
-        return 0;
-    return (double)value.sum / (double)value.n / 1e6;
+    double sum = 0, of = (double)(judge->to - judge->from) * 1e6;
+    uint64_t share = 0;
+    int64_t since = 0;
+    for (size_t i = 0; i < judge->books.n; i++) {
+        const struct loss_value *value = book_find(judge->books.at[i], &loss_table, &key);
+        if (!value || value->first > judge->to)
+            continue;
+        sum += times_share(judge, since, value->first, share);
+        if (value->last >= judge->from)
+            sum += (double)value->sum;
+        share = value->share;
+        since = value->since;
+    }
+    sum += times_share(judge, since, judge->to, share);
+    return !(of > 0) ? 0 : sum < of ? sum / of : 1;
 }
 
 /* The name goes to the host that most of its records are about. Records of one machine are about
@@ -255,7 +288,7 @@ static bool make_machines(struct hunt_world *world, const struct hunt_judge *jud
             continue;
         machine->host = all[i].key.host;
         machine->n = all[i].n;
-        machine->lost = lost_of(judge, all[i].key.machine);
+        machine->lost = machine_lost(judge, all[i].key.machine);
         copy_text(machine->name, sizeof machine->name,
                   books_text(&judge->books, all[i].key.machine));
     }
@@ -308,7 +341,7 @@ struct hunt_world *hunt_world_new(const struct hunt_judge *judge)
     books_each(&judge->books, &pair_table, 1, see_pair, &making);
     world->n_hosts = (uint32_t)making.hosts.n;
     world->n_looking_outside = making.n_looking_outside;
-    world->lost = lost_of(judge, 0);
+    world->lost = capture_lost(judge);
     bool ok = !making.hosts.failed && !world->names.failed && !world->addresses.failed &&
               make_machines(world, judge) && make_networks(world, judge);
     free(making.hosts.at);

@@ -124,9 +124,10 @@ static void test_machines(void **state)
     assert_string_equal(hunt_network_of(bed->view, 78), "");
 }
 
-static struct hunt_record notice(const char *note, const char *machine, const char *text)
+static struct hunt_record notice(double s, const char *note, const char *machine, const char *text)
 {
-    struct hunt_record record = {.log = HUNT_NOTICE, .ts = (BED_T0 + 1) * SECOND};
+    struct hunt_record record = {.log = HUNT_NOTICE};
+    record.ts = BED_T0 * SECOND + (int64_t)(s * 1e9);
     record.notice.note = str_c(note);
     record.notice.msg = str_c(text);
     record.machine = str_c(machine);
@@ -143,35 +144,46 @@ static void test_loss(void **state)
 {
     struct bed *bed = *state;
     struct hunt_record loss = {.log = HUNT_CAPTURE_LOSS, .ts = BED_T0 * SECOND};
-    loss.capture_loss.percent_lost = 2;
-    bed_take(bed->engine, loss);
-    loss.capture_loss.percent_lost = NAN;
-    bed_take(bed->engine, loss);
-    loss.capture_loss.percent_lost = -4;
-    bed_take(bed->engine, loss);
-    bed_take(bed->engine, notice("Mirror::Dropping", "web-3",
+    static const double lost[] = {2, NAN, -4, 0, -INFINITY};
+    for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) {
+        loss.capture_loss.percent_lost = lost[i];
+        bed_take(bed->engine, loss);
+    }
+    /* An eighth for six of 24 hours, over midnight; another day's is not of the window. */
+    bed_take(bed->engine, notice(-3 * DAY_S, "Mirror::Silent", "web-3", ""));
+    bed_take(bed->engine, notice(-3 * DAY_S + 9000, "Mirror::All_Clear", "web-3", ""));
+    bed_take(bed->engine, notice(-7200, "Mirror::Dropping", "web-3",
                                  "17 packets (12.5 %) of the last minute were lost in this host"));
-    bed_take(bed->engine, notice("Mirror::All_Clear", "web-3", "again"));
-    bed_take(bed->engine, notice("Mirror::Dropping", "db-1", "% ("));
-    bed_take(bed->engine, notice("Mirror::Dropping", "db-1", "1 packets (1e9 %) of"));
-    struct hunt_record conn = bed_conn(1, 0, "10.0.1.3", WEB, 443, "ssl");
-    conn.machine = STR("web-3");
-    bed_take(bed->engine, conn);
-    bed_take(bed->engine, bed_conn(2, 0, US, WEB, 443, "ssl"));
+    bed_take(bed->engine, notice(4 * 3600, "Mirror::All_Clear", "web-3", "again"));
+    /* Since an hour, and still. */
+    bed_take(bed->engine, notice(13 * 3600, "Mirror::Silent", "db-1", "% ("));
+    bed_take(bed->engine, notice(14 * 3600, "Mirror::Dropping", "db-1", "1 packets (1e9 %) of"));
+    bed_take(bed->engine, notice(1, "Mirror::Silent", "", "of nobody"));
+    bed_take(bed->engine, notice(1, "Scan::Port_Scan", "db-1", "another notice (50 %)"));
+    static const char *const machines[][2] = {{"web-3", "10.0.1.3"}, {"db-1", "10.0.1.4"}};
+    for (int i = 0; i < 2; i++) {
+        struct hunt_record conn = bed_conn(1, 0, machines[i][1], WEB, 443, "ssl");
+        conn.machine = str_c(machines[i][0]);
+        bed_take(bed->engine, conn);
+    }
+    bed_take(bed->engine, bed_conn(-4 * DAY_S, 0, US, WEB, 443, "ssl"));
+    bed_take(bed->engine, bed_conn(14 * 3600, 0, US, WEB, 443, "ssl"));
     judge(bed);
-    struct hunt_host host = bed_host("10.0.1.3"), other = bed_host(US);
-    check_near(hunt_loss_of(bed->view, &host), 0.125);
-    check_near(hunt_loss_of(bed->view, &other), 0.02);
+    struct hunt_host host = bed_host("10.0.1.3"), still = bed_host("10.0.1.4");
+    struct hunt_host other = bed_host(US);
+    check_near(hunt_loss_of(bed->view, &host), 0.125 * 6 / 24);
+    check_near(hunt_loss_of(bed->view, &still), 1.0 / 24);
+    check_near(hunt_loss_of(bed->view, &other), 0.01);
 
     struct finding finding;
-    struct pair_key key = {.src = host, .dst = bed_host(WEB)};
-    struct pair_value value = bed_pair(bed->engine, "10.0.1.3", WEB);
+    struct pair_key key = {.src = still, .dst = bed_host(WEB)};
+    struct pair_value value = bed_pair(bed->engine, "10.0.1.4", WEB);
     finding_init(&finding, hunts[0]);
     finding_of_pair(bed->view, &finding, &key, &value);
-    check_near(finding.confidence, 0.875);
+    check_near(finding.confidence, 1 - 1.0 / 24);
     assert_int_equal(finding.n_reasons, 1);
-    assert_non_null(strstr(finding.reasons[0], "12.5 % of the packets of web-3 were lost"));
-    assert_string_equal(finding.src_machine, "web-3");
+    assert_non_null(strstr(finding.reasons[0], "4.2 % of the packets of db-1 were lost"));
+    assert_string_equal(finding.src_machine, "db-1");
 }
 
 static int64_t first_seen(void *with, uint64_t key)

@@ -364,7 +364,7 @@ def test_refused(r):
     check("letter.txt: " in err and "nothing of it could be read" in err, err)
     if os.geteuid() != 0:
         os.chmod(r.folder + "/logs/conn.log", 0)
-        _, err = r.run("--no-state", "logs")
+        _, err = r.run("--no-state", "logs", code=3)
         check("conn.log: " in err and "Permission denied" in err, err)
 
 
@@ -401,6 +401,12 @@ def test_since(r):
     check(sources("--since", "11h") == {"10.0.0.6"}, sources("--since", "11h"))
     check(sources("--since", "2026-11-20T12:00") == {"10.0.0.6"}, "a time")
     check(sources("--until", "2026-11-20T11:00", "--since", "11h") == {"10.0.0.5"}, "until")
+    # What a run with --since keeps is whole: the next one finds what was before.
+
+    def kept(*args):
+        return {f["src"] for f in r.objects("--filter", "hunt:beacon", *args, "logs")}
+    check(kept("--since", "2026-11-20T12:00") == {"10.0.0.6"}, "a time, and an archive")
+    check(kept() == {"10.0.0.5", "10.0.0.6"}, "what was before it is lost")
 
 
 def test_exit_code(r):
@@ -509,6 +515,8 @@ def test_week(r):
     found = beacons("--since", "3d")
     check([f["src_machine"] for f in found] == ["slow-1"], found)
     check(30 <= found[0]["count"] <= 40, found[0]["count"])
+    far = beacons("--no-state", "--since", "2026-11-20T00:00")
+    check([f["count"] for f in far] == [found[0]["count"]], "a time three days ago")
     again = beacons("--since", "3d")
     check([f["count"] for f in again] == [found[0]["count"]], "another number from what was kept")
     _, err = r.run("-v", "--since", "3d", "logs")

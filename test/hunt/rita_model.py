@@ -69,10 +69,10 @@ def mime_types(record):
 # ---- what is looked at ----
 
 class Scope:
-    def __init__(self, inbound):
+    def __init__(self, inbound, internal=()):
         self.inbound = inbound
         self.never = [ipaddress.ip_network(n) for n in MANDATORY]
-        self.internal = [ipaddress.ip_network(n) for n in INTERNAL]
+        self.internal = [ipaddress.ip_network(n) for n in INTERNAL + list(internal)]
         self.known = {}
 
     def kind(self, text):
@@ -234,8 +234,8 @@ def newest_opens(list_of_opens):
 
 
 class Model:
-    def __init__(self, folder, shipped=False, inbound=False, feed=(), strobe=DAY):
-        self.scope = Scope(inbound)
+    def __init__(self, folder, shipped=False, inbound=False, feed=(), strobe=DAY, internal=()):
+        self.scope = Scope(inbound, internal)
         self.shipped, self.feed, self.strobe = shipped, set(feed), strobe
         self.logs = {log: records(folder, log) for log in
                      ("conn", "open_conn", "http", "open_http", "ssl", "open_ssl", "dns")}
