@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,15 +66,19 @@ static int print(struct text *out, struct err *err)
     return result < 0 ? err_set(err, result, "standard output: %s", strerror(-result)) : 0;
 }
 
-/* Beside its place first: a disk that is full leaves no half report, nor takes the last one. */
-static int write_report(const char *path, struct text *page, struct err *err)
+/* A pipe or a device is written to, and stays. */
+static int write_through(const char *path, const struct text *page)
 {
-    char part[4096];
-    int n = snprintf(part, sizeof part, "%s.part", path);
-    if (n < 0 || (size_t)n >= sizeof part)
-        return err_set(err, -ENAMETOOLONG, "--html: the name is too long");
-    if (page->failed)
-        return err_set(err, -ENOMEM, "%s: the report is too large; -n N makes it smaller", path);
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    int result = fd < 0 ? -errno : write_all(fd, page->at, page->size);
+    if (fd >= 0 && close(fd) < 0 && result == 0)
+        result = -errno;
+    return result;
+}
+
+/* Beside its place first: a disk that is full leaves no half report, nor takes the last one. */
+static int write_beside(const char *path, const char *part, const struct text *page)
+{
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
     int result = fd < 0 ? -errno : write_all(fd, page->at, page->size);
     if (fd >= 0 && close(fd) < 0 && result == 0)
@@ -82,6 +87,20 @@ static int write_report(const char *path, struct text *page, struct err *err)
         result = -errno;
     if (result < 0 && fd >= 0)
         (void)unlink(part);
+    return result;
+}
+
+static int write_report(const char *path, struct text *page, struct err *err)
+{
+    char part[4096];
+    struct stat st;
+    int n = snprintf(part, sizeof part, "%s.part", path);
+    if (n < 0 || (size_t)n >= sizeof part)
+        return err_set(err, -ENAMETOOLONG, "--html: the name is too long");
+    if (page->failed)
+        return err_set(err, -ENOMEM, "%s: the report is too large; -n N makes it smaller", path);
+    bool is_file = stat(path, &st) < 0 || S_ISREG(st.st_mode);
+    int result = is_file ? write_beside(path, part, page) : write_through(path, page);
     return result < 0 ? err_set(err, result, "--html %s: %s", path, strerror(-result)) : 0;
 }
 

@@ -365,15 +365,23 @@ static int open_archive(struct hunter *h, struct err *err)
     return result < 0 ? result : 0;
 }
 
-/* Eight days of what was seen before. */
+static int64_t first_seen(void *with, uint64_t key)
+{
+    return hunt_archive_first_seen(with, key);
+}
+
+/* The last days of what was seen before. */
 static void load_archive(struct hunter *h)
 {
     struct err err;
-    int64_t day = clock_now() / SECOND / 86400;
-    if (h->options.archive &&
-        hunt_archive_load(h->archive, h->options.settings,
-                          day - (int64_t)h->options.settings->days + 1, h->engine, &err) < 0)
+    int64_t day = clock_now() / SECOND / 86400 - (int64_t)h->options.settings->days + 1;
+    if (!h->options.archive)
+        return;
+    if (hunt_archive_load(h->archive, h->options.settings, day * 86400000, h->engine, &err) < 0)
         (void)snprintf(h->note, sizeof h->note, "hunts: %s", err.text);
+    int64_t since = hunt_archive_history(h->archive);
+    if (since != HUNT_UNSET)
+        hunt_engine_history(h->engine, since, first_seen, h->archive);
 }
 
 static int start(struct hunter *h, struct err *err)
