@@ -283,8 +283,13 @@ int hunt_session_judge(struct hunt_session *s, struct err *err)
     if (!s->findings)
         return err_set(err, -ENOMEM, "out of memory");
     set_window(s);
+    if (isatty(STDERR_FILENO) && s->options->verbosity >= 0) {
+        fprintf(stderr, "\r\033[Kjudging");
+        s->shown = true;
+    }
     int result = hunt_engine_judge(s->engine, s->span.to == HUNT_UNSET ? 0 : s->span.to, false,
                                    n_threads < 1 ? 1 : (unsigned)n_threads, s->findings, err);
+    clear_progress(s);
     s->seconds += (double)(now_ns() - begun) / 1e9;
     return result < 0 ? result : 0;
 }

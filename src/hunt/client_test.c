@@ -49,7 +49,9 @@ static void test_tool(void **state)
             quiet_neighbours(&bed, 0, 30);
         if (kind != 2)
             agent(&bed, 1, HOST, "198.18.0.2", "news.example.com", browser);
-        agent(&bed, 2, HOST, "192.0.2.1", "stage.example.org", "python-requests/2.31.0");
+        agent(&bed, 2, HOST, "192.0.2.1", "stage.example.org",
+              kind == 2 ? "Mozilla/5.0 (Windows NT 10.0; en-US) WindowsPowerShell/5.1"
+                        : "python-requests/2.31.0");
         const struct finding *found = quiet_found(&bed, HUNT, 0);
         if (kind == 0) {
             assert_non_null(found);
@@ -77,7 +79,7 @@ static void test_rare_print(void **state)
             ja3(&bed, 100 + 60 * i, HOST, dst, kind == 2 ? "mail.example.com" : "",
                 "a0e9f5d64349fb13191bc781f81f42e1");
         if (kind == 3)
-            ja3(&bed, 50, "10.0.0.6", dst, "", "a0e9f5d64349fb13191bc781f81f42e1");
+            ja3(&bed, 50, "10.0.0.6", "192.0.2.45", "", "a0e9f5d64349fb13191bc781f81f42e1");
         const struct finding *found = quiet_found(&bed, HUNT, 0);
         assert_int_equal(found != NULL, kind == 0);
         if (found) {

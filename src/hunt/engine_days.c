@@ -5,9 +5,10 @@
 
 #define MS_PER_DAY 86400000
 
-/* In each book one entry: when its records were, ms. */
+/* In each book one entry: when its records were, ms, and how many. */
 struct day_value {
     int64_t min, max;
+    uint64_t weight;
 };
 static const uint64_t the_key = 1;
 
@@ -17,14 +18,23 @@ static void merge_day(void *into, const void *from)
     const struct day_value *b = from;
     a->min = b->min < a->min ? b->min : a->min;
     a->max = b->max > a->max ? b->max : a->max;
+    a->weight += b->weight;
+}
+
+static bool good_day(const void *key, const void *value)
+{
+    const struct day_value *day = value;
+    (void)key;
+    return day->min <= day->max && day->weight > 0 && day->weight < (uint64_t)1 << 48;
 }
 
 const struct book_table day_table = {
     .name = "day",
-    .version = 1,
+    .version = 2,
     .key_size = sizeof the_key,
     .value_size = sizeof(struct day_value),
     .merge = merge_day,
+    .good = good_day,
 };
 
 #define SIZE_EVERY 16
@@ -74,22 +84,35 @@ static uint64_t share_of(const struct days *days)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < days->n; i++)
-        total += days->at[i].weight;
+        total += days->at[i].n;
     return total < 400 ? 4 : total > 25600 ? 256 : total / 100;
 }
 
-/* The newest that is judged, by index. */
+/* Whether the next day is one of the logs', too: it has a thousandth of the bulk, or is at least a
+ * hundredth as dense, as when it has just begun. Wrong times are few, and anywhere in the day. */
+static bool goes_on(const struct day *bulk, const struct day *before, const struct day *next)
+{
+    return next->n > 0 && next->day == before->day + 1 &&
+           (next->n * 1000 >= bulk->n || (double)next->n * 100 * MS_PER_DAY >=
+                                             (double)bulk->n * (double)(next->max - next->min));
+}
+
+/* The newest that is judged, by index. Only what this run read is weighed: days of an archive were
+ * judged before, and of the day that goes on an hourly run has but a little. */
 static unsigned newest(const struct days *days, uint64_t share)
 {
-    unsigned at = 0;
+    unsigned bulk = 0;
     for (unsigned i = 0; i < days->n; i++)
-        if (days->at[i].weight > days->at[at].weight)
-            at = i;
+        if (days->at[i].n > days->at[bulk].n)
+            bulk = i;
+    unsigned at = bulk;
     for (unsigned i = at + 1; i < days->n; i++) {
-        uint64_t together = days->at[i].weight;
+        const struct day *day = &days->at[i];
+        uint64_t together = day->n;
         for (unsigned k = i + 1; k < days->n && days->at[k].day == days->at[k - 1].day + 1; k++)
-            together += days->at[k].weight;
-        if (days->at[i].day == days->at[at].day + 1 || together >= share)
+            together += days->at[k].n;
+        if (day->weight > day->n || together >= share ||
+            goes_on(&days->at[bulk], &days->at[at], day))
             at = i;
     }
     return at;
@@ -258,9 +281,12 @@ void days_add(struct days *days, struct book *book)
     make_place(days);
     struct day *day = insert(days, book);
     const struct day_value *value = book_find(book, &day_table, &the_key);
-    day->min = value ? value->min : day->day * MS_PER_DAY;
-    day->max = value ? value->max : day->min;
-    day->weight = 1000; /* only days that were judged are in an archive */
+    day->min = day->max = day->day * MS_PER_DAY;
+    if (value && value->min >= day->min && value->max < day->min + MS_PER_DAY) {
+        day->min = value->min;
+        day->max = value->max;
+    }
+    day->weight = value ? value->weight : 1000; /* only days that were judged are in an archive */
 }
 
 void days_note(struct days *days)
@@ -268,11 +294,11 @@ void days_note(struct days *days)
     for (unsigned i = 0; i < days->n; i++) {
         const struct day *day = &days->at[i];
         struct day_value *value = book_find(day->book, &day_table, &the_key);
-        if (day->weight == 0 || (value && value->min == day->min && value->max == day->max))
+        if (day->weight == 0 || (value && value->weight == day->weight))
             continue; /* a book without change stays so */
         value = book_at(day->book, &day_table, &the_key, NULL);
         if (value)
-            *value = (struct day_value){day->min, day->max};
+            *value = (struct day_value){day->min, day->max, day->weight};
     }
 }
 

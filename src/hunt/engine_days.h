@@ -2,8 +2,9 @@
  * push out the days that all the others are of.
  *
  * Any day of which a record comes gets a book, a few more of them than are kept. The newest day is
- * found from the day with the most records on: the next day follows by itself, one after a gap only
- * when it has its share (a hundredth of all records, from 4 to 256 of them are enough). The days
+ * found from the day with the most records on: another follows when it has its share (a hundredth
+ * of all records, from 4 to 256 of them are enough), and the next when it is as dense, as after
+ * midnight. The days
  * that are judged are so many up to the newest; those that are further away from it than their
  * number only when they have their share. The others' records are counted as early or late, and
  * their books go, the smallest first, when there is no room for another. */

@@ -110,6 +110,38 @@ static void test_wrong_clocks(void **state)
     findings_free(findings);
 }
 
+/* A file full of wrong times, read first: of all days, those next to the good ones as well. */
+static void test_wrong_times_near(void **state)
+{
+    struct bed *bed = *state;
+    struct err err;
+    struct findings *findings = findings_new(10);
+    uint32_t random = 1;
+    for (int i = 0; i < 3000; i++) {
+        random = random * 1103515245 + 12345;
+        double s = (double)(random >> 8) / (1 << 24) * 1000 - 500;
+        bed_take(bed->engine, bed_conn(s * DAY_S, 0, US, "8.8.8.8", 1, NULL));
+    }
+    take_day(bed->engine, 0, 80000);
+    take_day(bed->engine, 1, 40000);
+    assert_int_equal(hunt_engine_judge(bed->engine, 0, false, 1, findings, &err), 0);
+    int64_t newest = hunt_engine_view(bed->engine)->newest;
+    /* A wrong time within the good days is as good as theirs. */
+    assert_true(newest >= (BED_T0 + DAY_S + 39999) * 1000 && newest < (BED_T0 + 2 * DAY_S) * 1000);
+    findings_free(findings);
+}
+
+static void test_midnight(void **state)
+{
+    struct bed *bed = *state;
+    for (int i = 0; i < 20000; i++)
+        bed_take(bed->engine, bed_conn(i * 4.3, 0, US, WEB, 443, "ssl"));
+    check_days(bed->engine, 0, 1);
+    bed_take(bed->engine, bed_conn(DAY_S + 0.5, 0, US, WEB, 443, "ssl"));
+    check_days(bed->engine, 0, 2);
+    check_strays(bed->engine, 0, 0);
+}
+
 /* Four days of few records, a weekend between them: that is no wrong clock. */
 static void test_gaps(void **state)
 {
@@ -281,6 +313,8 @@ int main(void)
         TEST(test_days_in_order),
         TEST(test_days_in_no_order),
         TEST(test_wrong_clocks),
+        TEST(test_wrong_times_near),
+        TEST(test_midnight),
         TEST(test_gaps),
         TEST(test_rounds),
         cmocka_unit_test(test_memory),

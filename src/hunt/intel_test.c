@@ -86,20 +86,29 @@ static void test_prints(void **state)
     quiet_end(&bed);
 }
 
+/* Scanners are told only where something answered them. */
 static void test_inbound(void **state)
 {
     (void)state;
-    struct quiet_bed bed;
-    quiet_begin(&bed, feed);
-    /* Scanners are not told, whether RITA's filter drops them or not. */
-    for (unsigned i = 0; i < 50; i++) {
-        struct hunt_record record =
-            bed_conn(i, 100 + i, "198.51.100.9", HOST, (uint16_t)(20 + i), "");
-        record.conn.state = HUNT_S0;
-        quiet_put(&bed, record);
+    for (unsigned answered = 0; answered < 2; answered++) {
+        struct quiet_bed bed;
+        quiet_begin(&bed, feed);
+        bed.settings.scope.include_inbound = true;
+        for (unsigned i = 0; i < 50; i++) {
+            struct hunt_record record =
+                bed_conn(i, 100 + i, "198.51.100.9", HOST, (uint16_t)(20 + i), "");
+            record.conn.state = answered && i == 2 ? HUNT_SF : HUNT_S0;
+            quiet_put(&bed, record);
+        }
+        const struct finding *found = quiet_found(&bed, HUNT, 0);
+        assert_int_equal(found != NULL, answered);
+        if (found) {
+            assert_true(found->score > 0.3 && found->score < 0.5);
+            assert_true(quiet_says(found, "it began the connections"));
+            assert_true(quiet_says(found, "1 of 50 connections"));
+        }
+        quiet_end(&bed);
     }
-    assert_null(quiet_found(&bed, HUNT, 0));
-    quiet_end(&bed);
 }
 
 static void test_clean(void **state)

@@ -95,7 +95,9 @@ uint64_t print_about(struct str print)
 
 static bool is_browser(struct str agent)
 {
-    return str_starts(agent, STR("Mozilla/")) || str_starts(agent, STR("Opera/"));
+    /* PowerShell calls itself Mozilla, too. */
+    return (str_starts(agent, STR("Mozilla/")) || str_starts(agent, STR("Opera/"))) &&
+           !memmem(agent.at, agent.len, "PowerShell", 10);
 }
 
 static void take_one(const struct hunt_take *take, const struct hunt_record *record,

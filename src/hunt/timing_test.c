@@ -40,6 +40,7 @@ static const struct {
 } harder[] = {
     /* 24 check-ins of this cannot be told from chance better: see doc/beacons.md. */
     {"sleep, jitter 90 %", 26},
+    {"3 hours of 60 s, browsed all day", 6},
     {"two timers, 60 and 300 s, 20 %", 26}, /* 14 check-ins of both */
     {0},
 };
