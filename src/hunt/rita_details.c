@@ -11,6 +11,12 @@ struct use {
     bool many_dsts, by_address;
 };
 
+/* A signature that a row is to show. */
+struct rare {
+    size_t row;
+    struct str text;
+};
+
 struct other_port {
     size_t row;
     struct pair_port port;
@@ -22,6 +28,8 @@ struct detailing {
     struct rita_set sources; /* of rows */
     struct use *uses;
     size_t n_uses, max_uses;
+    struct rare *rare;
+    size_t n_rare, max_rare;
     struct other_port *ports;
     size_t n_ports, max_ports;
     pthread_mutex_t lock;
@@ -90,14 +98,43 @@ static int compare_uses(const void *left, const void *right)
     return (a->to > b->to) - (a->to < b->to);
 }
 
-static void put_signature(struct rita_run *run, struct rita_row *row, book_name signature)
+static void note_rare(struct detailing *detailing, size_t row, book_name signature)
 {
-    struct str text = books_text(&run->all, signature);
-    size_t used = strlen(row->rare_signatures), size = sizeof row->rare_signatures;
-    if (!str_set(text) || used + 4 >= size)
-        return;
-    (void)snprintf(row->rare_signatures + used, size - used, "%s%.*s", used ? " | " : "",
-                   (int)(text.len < size ? text.len : size), text.at);
+    struct str text = books_text(&detailing->run->all, signature);
+    void *list = detailing->rare;
+    struct rare *rare =
+        grow(detailing, &list, detailing->n_rare, &detailing->max_rare, sizeof *rare);
+    detailing->rare = list;
+    if (rare && str_set(text)) {
+        *rare = (struct rare){.row = row, .text = text};
+        detailing->n_rare++;
+    }
+}
+
+/* By row, then by text: the same order in each run, which that of hashes is not. */
+static int compare_rare(const void *left, const void *right)
+{
+    const struct rare *a = left, *b = right;
+    if (a->row != b->row)
+        return a->row < b->row ? -1 : 1;
+    uint32_t len = a->text.len < b->text.len ? a->text.len : b->text.len;
+    int order = memcmp(a->text.at, b->text.at, len);
+    return order ? order : (a->text.len > b->text.len) - (a->text.len < b->text.len);
+}
+
+static void put_rare(struct detailing *detailing)
+{
+    if (detailing->n_rare > 0)
+        qsort(detailing->rare, detailing->n_rare, sizeof *detailing->rare, compare_rare);
+    for (size_t i = 0; i < detailing->n_rare; i++) {
+        const struct rare *rare = &detailing->rare[i];
+        struct rita_row *row = &detailing->run->rows[rare->row];
+        size_t used = strlen(row->rare_signatures), size = sizeof row->rare_signatures;
+        if (used + 4 >= size)
+            continue;
+        (void)snprintf(row->rare_signatures + used, size - used, "%s%.*s", used ? " | " : "",
+                       (int)(rare->text.len < size ? rare->text.len : size), rare->text.at);
+    }
 }
 
 /* All uses of one signature by one host. */
@@ -118,7 +155,7 @@ static void judge_uses(struct detailing *detailing, const struct use *uses, size
             run->rows[row].n_missing_host = n_missing > 0 ? n_missing : 1;
         }
         if (uses[i].signature != 0 && (uses[i].by_address ? one_dst : n_names == 1))
-            put_signature(run, &run->rows[row], uses[i].signature);
+            note_rare(detailing, row, uses[i].signature);
     }
 }
 
@@ -138,6 +175,7 @@ static void find_uses(struct detailing *detailing)
         judge_uses(detailing, first, n);
         i += n;
     }
+    put_rare(detailing);
 }
 
 /* ---- ports ---- */
@@ -235,5 +273,6 @@ void rita_find_details(struct rita_run *run)
     rita_set_done(&detailing.rows);
     rita_set_done(&detailing.sources);
     free(detailing.uses);
+    free(detailing.rare);
     free(detailing.ports);
 }
