@@ -12,7 +12,7 @@
 /* The evidence at which a pair is as likely a timer as not, and how fast that changes; from the
  * curves of bench/hunt_curves. */
 #define EVIDENCE_EVEN  3.7
-#define FEW            24    /* check-ins; each one less has its price */
+#define FEW            28    /* check-ins; each one less has its price */
 #define FEW_PRICE      0.1   /* nats */
 #define EVIDENCE_FOUND 5     /* what fewer than one of ten thousand others reach */
 #define FALSE_AT_ZERO  0.015 /* share of pairs without a timer that reach an evidence of 0 */
