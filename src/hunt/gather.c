@@ -67,7 +67,8 @@ static size_t gather_first_of_window(const struct hunt_judge *judge)
 struct books gather_window(const struct hunt_judge *judge)
 {
     size_t i = gather_first_of_window(judge);
-    return (struct books){.at = judge->books.at + i, .n = judge->books.n - i};
+    return (struct books){.at = i < judge->books.n ? judge->books.at + i : NULL,
+                          .n = judge->books.n - i};
 }
 
 struct books gather_history(const struct hunt_judge *judge)

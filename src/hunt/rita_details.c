@@ -34,7 +34,7 @@ static void *grow(struct detailing *detailing, void **list, size_t n, size_t *ma
         size_t wanted = *max ? 2 * *max : 1024;
         void *at = realloc(*list, wanted * size);
         if (at == NULL) {
-            detailing->run->failed = true;
+            rita_fail(detailing->run);
             return NULL;
         }
         *list = at;
@@ -207,7 +207,7 @@ static void find_types(struct rita_run *run)
         size_t n;
         if (!books_events(&run->all, &rita_mime_table, &key, 0, run->floor_all, INT64_MAX, &events,
                           &n)) {
-            run->failed = true;
+            rita_fail(run);
             return;
         }
         run->rows[i].n_mime_mismatches = (uint32_t)n;

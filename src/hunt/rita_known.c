@@ -245,7 +245,7 @@ void rita_find_prevalence(struct rita_run *run)
 {
     struct knowing *knowing = calloc(1, sizeof *knowing);
     if (knowing == NULL) {
-        run->failed = true;
+        rita_fail(run);
         return;
     }
     struct rita_set *sets[] = {&knowing->wanted,   &knowing->of_dns,    &knowing->hosts,

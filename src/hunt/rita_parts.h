@@ -176,6 +176,12 @@ static inline uint64_t rita_pair_id(uint64_t src, uint64_t dst)
     return src * 0x9e3779b97f4a7c15u ^ (dst + 0x7f4a7c15u) * 0xff51afd7ed558ccdu;
 }
 
+/* Out of memory; any thread may say so. */
+static inline void rita_fail(struct rita_run *run)
+{
+    __atomic_store_n(&run->failed, true, __ATOMIC_RELAXED);
+}
+
 /* rita_window.c */
 void rita_find_window(struct rita_run *run);
 void rita_find_opens(struct rita_run *run);

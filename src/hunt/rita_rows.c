@@ -23,7 +23,8 @@ struct pair_view {
     uint64_t n, bytes, duration;
     uint64_t open_n, open_bytes, open_duration;
     uint32_t n_proxied;
-    int64_t first; /* ms */
+    uint32_t n_open_proxied; /* that are in the sum's */
+    int64_t first;           /* ms */
 };
 
 void rita_run_add(struct rita_run *run, const struct rita_row *row, const struct rita_mark *mark)
@@ -44,7 +45,7 @@ void rita_run_add(struct rita_run *run, const struct rita_row *row, const struct
         run->rows[run->n] = *row;
         run->marks[run->n++] = *mark;
     } else {
-        run->failed = true;
+        rita_fail(run);
     }
     (void)pthread_mutex_unlock(&run->lock);
 }
@@ -109,7 +110,7 @@ static bool view_init(struct pair_view *view, bool wants_events)
     view->bytes = sum->bytes_up + sum->bytes_down - sum->open_bytes;
     view->duration = sum->duration - sum->open_duration;
     view->first = sum->first;
-    view->n_proxied = sum->n_proxied;
+    view->n_proxied = sum->n_proxied - view->n_open_proxied;
     bool is_partial = sum->first < run->floor || run->is_cut;
     if (sum->n == 0 || (!is_partial && !wants_events))
         return true;
@@ -319,8 +320,13 @@ static void leave_out_servers(struct pair_view *view, const struct hunt_host *sr
             is_proxy |= memcmp(&value->proxies[k], server, sizeof *server) == 0;
         if (is_left_out(view, src, server) && !is_proxy &&
             !without(view, &pair_table, &key, PAIR_CONNS))
-            view->run->failed = true;
+            rita_fail(view->run);
     }
+}
+
+static bool is_recent(const struct rita_run *run, int64_t ms)
+{
+    return run->recent.n > 0 && ms >= book_day(run->recent.at[0]) * 86400000;
 }
 
 static void make_named(struct rita_run *run, const struct named_key *key,
@@ -338,8 +344,10 @@ static void make_named(struct rita_run *run, const struct named_key *key,
     unsigned n_left_out = count_left_out(&view, &key->src, value);
     if (n_left_out > 0 && n_left_out == value->n_servers && value->n_proxies == 0 && n_opens == 0)
         return;
+    for (size_t i = 0; i < n_opens; i++)
+        view.n_open_proxied += opens[i].proxied && is_recent(run, opens[i].first);
     if (!view_init(&view, value->sum.n >= UNIQUE_MIN || n_left_out > 0))
-        run->failed = true;
+        rita_fail(run);
     if (n_left_out > 0)
         leave_out_servers(&view, &key->src, value);
     view_add_opens(&view, opens, n_opens, false);
@@ -420,7 +428,7 @@ static bool leave_out_named(struct pair_view *view, const struct pair_key *key, 
     for (size_t i = 0; i < n_names; i++) {
         const struct named_key named = {.name = run->by_pair.at[first + i].b, .src = key->src};
         if (!without(view, &named_table, &named, NAMED_CONNS))
-            run->failed = true;
+            rita_fail(run);
     }
     return view->n > 0 || n_opens > 0;
 }
@@ -449,7 +457,7 @@ static void make_pair(struct rita_run *run, const struct pair_key *key,
         .run = run, .table = &pair_table, .key = key, .series = PAIR_CONNS, .sum = &value->sum};
     bool is_covered = rita_set_count(&run->by_pair, id, NULL) > 0;
     if (!view_init(&view, value->sum.n >= UNIQUE_MIN || is_covered))
-        run->failed = true;
+        rita_fail(run);
     bool stays = leave_out_named(&view, key, id, opens, n_opens);
     view_add_opens(&view, opens, n_opens, !run->options->exact);
     struct rita_row row = {

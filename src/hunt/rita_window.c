@@ -138,7 +138,7 @@ static void add_open(struct finding_opens *finding, const struct rita_open *open
         size_t capacity = finding->capacity ? 2 * finding->capacity : 256;
         struct rita_open *opens = realloc(run->opens, capacity * sizeof *opens);
         if (opens == NULL) {
-            run->failed = true;
+            rita_fail(run);
             return;
         }
         run->opens = opens;
