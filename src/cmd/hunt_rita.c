@@ -38,7 +38,14 @@ void hunt_rita_table(const struct hunt_show *show, const struct rita_row *rows, 
     struct line line = {
         .out = out, .width = show->columns, .color = show->color, .utf8 = show->utf8};
     unsigned room = show->columns > 50 + 20 ? show->columns - 50 : 20;
-    unsigned src = room / 2 > 15 ? 15 : room / 2, dst = room - src;
+    unsigned src = 6; /* "Source" */
+    for (size_t i = 0; i < n && i < show->limit; i++) {
+        char addr[ADDR_TEXT_MAX + 1];
+        hunt_address(rows[i].type != RITA_DNS, &rows[i].src, addr);
+        src = strlen(addr) > src ? (unsigned)strlen(addr) : src;
+    }
+    src = src > room / 2 ? room / 2 : src;
+    unsigned dst = room - src;
     static const struct {
         const char *name;
         unsigned width;
