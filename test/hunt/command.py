@@ -244,6 +244,10 @@ def test_html(r):
     check("\x1b" not in text, "a control character")
     check(oct(os.stat(r.folder + "/report.html").st_mode & 0o7) == "0o0", "others may read it")
     check(not os.path.exists(r.folder + "/report.html.part"), "a part is left")
+    # What is no file is written to, and stays. (A link, so that a mistake here takes nothing away.)
+    os.symlink("/dev/full", r.folder + "/full.html")
+    r.refused("--html full.html: No space left", "--no-state", "--html", "full.html", "logs")
+    check(os.path.islink(r.folder + "/full.html"), "the device's name is taken away")
     r.refused("--html none/report.html: No such file", "--no-state", "--html", "none/report.html",
               "logs")
 
