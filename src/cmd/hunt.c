@@ -180,7 +180,9 @@ static int print_rita(const struct hunt_command *c, struct err *err)
     struct hunt_picks none = {0};
     struct hunt_show show = make_show(c, &none);
     struct text out;
-    rita_options_init(&options);
+    for (size_t i = 0; hunts[i]; i++)
+        if (hunts[i] == &hunt_rita)
+            rita_options_of(&options, c->settings.blob[i]);
     options.exact = true;
     int result = rita_rows(show.view, &options, &rows, &n, err);
     if (result < 0)

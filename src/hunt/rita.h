@@ -20,6 +20,13 @@ struct rita_options {
 void rita_options_init(struct rita_options *options); /* the shipped default_config.hjson */
 void rita_options_code(struct rita_options *options); /* the defaults in its code: golden tables */
 
+/* hunts: rita: config: which of the two. */
+enum { RITA_CONFIG_CODE, RITA_CONFIG_SHIPPED };
+struct rita_settings {
+    int config;
+};
+void rita_options_of(struct rita_options *options, const void *settings);
+
 struct rita_row {
     enum rita_type type;
     struct hunt_host src, dst;

@@ -1,6 +1,7 @@
 /* What only RITA's rows need of the records: user agents and JA3 by source and name, responses of
  * an odd type, and the names below each domain. */
 #include <libpsl.h>
+#include <stddef.h>
 
 #include "hunt/rita_mime.h"
 #include "hunt/rita_parts.h"
@@ -361,11 +362,37 @@ static void rita_take(const struct hunt_take *take, const struct hunt_record *re
         take_dns(take, record);
 }
 
+/* ---- settings ---- */
+
+static const char *const configs[] = {"code", "shipped", NULL};
+
+static const struct yaml_row rows[] = {
+    {.key = "config",
+     .help = "values of its modifiers and thresholds: those in its code, or those of\n"
+             "the configuration file that it ships (prevalence and rare signatures\n"
+             "count 0.15 there, and beacons are medium from 70 on)",
+     .kind = YAML_WORD,
+     .at = offsetof(struct rita_settings, config),
+     .words = configs},
+    {.key = NULL},
+};
+
+void rita_options_of(struct rita_options *options, const void *settings)
+{
+    const struct rita_settings *given = settings;
+    if (given && given->config == RITA_CONFIG_SHIPPED)
+        rita_options_init(options);
+    else
+        rita_options_code(options);
+}
+
 const struct hunt hunt_rita = {
     .name = "rita",
     .title = "RITA's rows",
     .summary = "Scores connections, names and domains as RITA does",
     .logs = HUNT_LOG_BIT(HUNT_HTTP) | HUNT_LOG_BIT(HUNT_SSL) | HUNT_LOG_BIT(HUNT_DNS),
     .tables = tables,
+    .settings = rows,
+    .settings_size = sizeof(struct rita_settings),
     .take = rita_take,
 };

@@ -262,8 +262,8 @@ def compare(told, row, hours, internal):
     return out
 
 
-def run(program, folder, inbound, feed, internal):
-    command = [program, "hunt", folder, "--scores", "rita", "--csv", "--no-state", "-q"]
+def run(program, folder, inbound, feed, internal, config):
+    command = [program, "hunt", folder, "--scores", "rita", "--csv", "--no-state", "-q", "-c", config]
     if inbound:
         command.append("--include-inbound")
     for network in internal:
@@ -295,8 +295,12 @@ def check(program, seed):
         entries = ["198.51.100.3", "198.51.100.4", "host1.example.com", "half.co.uk"]
         with open(feed, "w") as out:
             out.write("\n".join(entries) + "\n")
-        model = rita_model.Model(folder, True, inbound, entries, internal=internal).rows()
-        told = run(program, folder, inbound, feed, internal)
+        shipped = seed % 4 < 2
+        config = os.path.join(top, "cloudspan.yaml")
+        with open(config, "w") as out:
+            out.write("hunts: {rita: {config: shipped}}\n" if shipped else "hunts: {}\n")
+        model = rita_model.Model(folder, shipped, inbound, entries, internal=internal).rows()
+        told = run(program, folder, inbound, feed, internal, config)
     wrong = 0
     for row in model:
         key = row["src"], row["dst"], row["name"]
