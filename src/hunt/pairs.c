@@ -3,6 +3,7 @@
  * A connection by address is put into the day's book at once. By name it waits in the memory of
  * uids (pairs_join.h) until all that is said of it came in whatever order, and is put into the book
  * when it is forgotten there, or when the books are to be looked at. */
+#include "base/large.h"
 #include "hunt/pairs_parts.h"
 
 #include <stdlib.h>
@@ -26,9 +27,9 @@ struct pairs *pairs_new(const struct hunt_scope *scope, size_t memory)
     while (n_lines < CLOSED_MAX_LINES && n_lines * sizeof *pairs->closed < memory / 16)
         n_lines *= 2;
     pairs->closed_mask = n_lines - 1;
-    pairs->closed = calloc(n_lines, sizeof *pairs->closed);
-    pairs->under = calloc(UNDER_SLOTS, sizeof *pairs->under);
-    pairs->hosts = calloc(UNDER_SLOTS, sizeof *pairs->hosts);
+    pairs->closed = large_calloc(n_lines, sizeof *pairs->closed);
+    pairs->under = large_calloc(UNDER_SLOTS, sizeof *pairs->under);
+    pairs->hosts = large_calloc(UNDER_SLOTS, sizeof *pairs->hosts);
     pairs->join = join_new(memory - memory / 8, pairs_settle_one, pairs);
     if (pairs->closed && pairs->under && pairs->hosts && pairs->join)
         return pairs;

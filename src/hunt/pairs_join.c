@@ -1,6 +1,7 @@
 /* The memory of uids: see pairs_join.h. Two lists by age: of entries that wait for their conn, and
  * of those that have it, which only late names need and which may fill a quarter of the room. */
 #include "hunt/pairs_join.h"
+#include "base/large.h"
 
 #include <stdlib.h>
 
@@ -49,11 +50,11 @@ struct join *join_new(size_t memory, join_forget_fn *forget, void *with)
     join->max_conns = (uint32_t)(n / 4);
     join->mask = n_heads - 1;
     /* Zeroed memory of this size is not there before it is touched. */
-    join->entries = calloc(n, sizeof *join->entries);
+    join->entries = large_calloc(n, sizeof *join->entries);
     join->names = calloc(join->max_names, sizeof *join->names);
-    join->conns = calloc(join->max_conns, sizeof *join->conns);
+    join->conns = large_calloc(join->max_conns, sizeof *join->conns);
     join->free_conns = calloc(join->max_conns, sizeof *join->free_conns);
-    join->heads = calloc(n_heads, sizeof *join->heads);
+    join->heads = large_calloc(n_heads, sizeof *join->heads);
     if (join->entries && join->names && join->heads && join->conns && join->free_conns)
         return join;
     join_free(join);
