@@ -57,7 +57,7 @@ static struct glyph glyph_at(const char *at, size_t left, bool utf8)
 
 unsigned terminal_width(const char *text, size_t max, bool utf8)
 {
-    size_t len = strnlen(text, max);
+    size_t len = max == TERMINAL_WHOLE ? strlen(text) : strnlen(text, max);
     unsigned width = 0;
     for (size_t at = 0; at < len;) {
         struct glyph glyph = glyph_at(text + at, len - at, utf8);
