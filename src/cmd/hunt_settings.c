@@ -98,7 +98,9 @@ const struct option_row hunt_rows[] = {
     [ROW_CONFIG] = {'c', "config", "FILE", false,
                     "the configuration, of which `hunts:` counts here (default:\n"
                     "/etc/cloudspan/cloudspan.yaml, where it is there)"},
-    [ROW_MEMORY] = {0, "memory", "SIZE", false, "stay within SIZE bytes, K, M or G (default: 1G)"},
+    [ROW_MEMORY] = {0, "memory", "SIZE", false,
+                    "stay within SIZE bytes, K, M or G (default: 2G,\n"
+                    "at most half of the machine's)"},
     [ROW_JOBS] = {'j', "jobs", "N", false, "use N threads (default: one a core)"},
     [ROW_COLOR] = {0, "color", "WHEN", false, "auto (default), always or never"},
     [ROW_VERBOSE] = {'v', "verbose", NULL, false, "say more; twice: even more"},

@@ -12,7 +12,6 @@
 #include <xxhash.h>
 
 #define MS_PER_DAY     86400000
-#define DEFAULT_MEMORY ((uint64_t)1 << 30)
 #define PATH_SIZE_MAX  4096
 #define MARKS_MAX      10000000
 
@@ -157,7 +156,7 @@ static int load_all(struct hunt_archive *a, const struct hunt_settings *settings
 {
     int64_t days[ARCHIVE_DAYS], was = 0;
     size_t n = 0;
-    uint64_t memory = settings->memory ? settings->memory : DEFAULT_MEMORY, used = 0;
+    uint64_t memory = hunt_settings_memory(settings), used = 0;
     memory -= memory / 4; /* for what else the engine has, and for what comes */
     int result = archive_get_meta(a, "settings", &was, err);
     if (result == -ENOENT)

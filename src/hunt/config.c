@@ -92,8 +92,8 @@ static const struct yaml_row common_rows[] = {
      .min = 2,
      .max = 92},
     {.key = "memory",
-     .help = "for what hunts keep; auto: 1G, of a running watch at most half of\n"
-             "limits: memory",
+     .help = "for what hunts keep; auto: 2G, at most half of the machine's; of a\n"
+             "running watch 1G, at most half of limits: memory",
      .kind = YAML_SIZE,
      .at = offsetof(struct hunt_config, common.memory),
      .min = 64ull << 20,

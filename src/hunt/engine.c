@@ -9,10 +9,7 @@
 #include "hunt/feeds.h"
 #include "hunt/world_parts.h"
 
-#define DEFAULT_MEMORY ((uint64_t)1 << 30)
-#define FIRST_ROUND                                                                                \
-    1700000000 /* s since the epoch; a round a second at most: enough until 2159                   \
-                */
+#define FIRST_ROUND 1700000000 /* s since the epoch; a round a second: enough until 2159 */
 #define MAX_HUNTS   32
 #define FETCH_AHEAD 5 /* records, between two steps of pairs_fetch */
 
@@ -88,7 +85,7 @@ static int set_hunts(struct hunt_engine *engine, struct err *err)
 int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struct hunt_engine **out,
                     struct err *err)
 {
-    size_t memory = (size_t)(settings->memory ? settings->memory : DEFAULT_MEMORY);
+    size_t memory = (size_t)hunt_settings_memory(settings);
     struct hunt_engine *engine = calloc(1, sizeof *engine);
     if (!engine)
         return err_set(err, -ENOMEM, "hunting: out of memory");

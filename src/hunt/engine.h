@@ -10,7 +10,7 @@ struct hunt_world;
 /* Of the configuration's `hunts:` and the command line. Owned strings; hunt_settings_done. */
 struct hunt_settings {
     struct hunt_scope scope;
-    uint64_t memory; /* bytes; 0: 1 GiB */
+    uint64_t memory; /* bytes; 0: hunt_settings_memory */
     int64_t window;  /* ms judged: 24 h; 1 h and 7 d are tried by the hunts themselves */
     uint32_t days;   /* that are kept in memory: 8 */
     char **feeds;    /* files and folders of *.txt */
@@ -26,6 +26,8 @@ struct hunt_settings {
 };
 void hunt_settings_init(struct hunt_settings *settings);
 void hunt_settings_done(struct hunt_settings *settings);
+/* What is given, or else 2 GiB, but at most half of the machine's. */
+uint64_t hunt_settings_memory(const struct hunt_settings *settings);
 
 struct hunt_engine;
 /* The feeds are read; what is wrong with them is an error. `settings` must outlive the engine. */

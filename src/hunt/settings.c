@@ -1,8 +1,11 @@
 /* Settings of the hunts and their defaults; and the list of hunts. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "hunt/engine.h"
 #include "hunt/engine_days.h"
+
+#define DEFAULT_MEMORY ((uint64_t)2 << 30)
 
 #define HUNT(name) &hunt_##name,
 const struct hunt *const hunts[] = {
@@ -42,6 +45,15 @@ void hunt_settings_init(struct hunt_settings *settings)
         if (settings->blob[i] && hunts[i]->defaults)
             hunts[i]->defaults(settings->blob[i]);
     }
+}
+
+uint64_t hunt_settings_memory(const struct hunt_settings *settings)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    uint64_t half = pages > 0 && size > 0 ? (uint64_t)pages / 2 * (uint64_t)size : DEFAULT_MEMORY;
+    if (settings->memory)
+        return settings->memory;
+    return half < DEFAULT_MEMORY ? half : DEFAULT_MEMORY;
 }
 
 static void free_texts(char **texts, size_t n)
