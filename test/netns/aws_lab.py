@@ -184,7 +184,7 @@ class Aws:
 
     def remove(self, *arguments, codes=(DONE,), **how):
         answer = self.call("remove", *arguments, **how).must(*codes)
-        kept = [name for name in os.listdir(self.state) if name.startswith("aws-")]
+        kept = [name for name in os.listdir(self.state) if name.startswith(f"aws-{self.name}.")]
         if codes == (DONE,) and kept:
             raise Failed(f"after remove there is still {kept}")
         return answer
