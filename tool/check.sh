@@ -14,7 +14,7 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$top" || exit 1
 
-fuzz_seconds=8
+fuzz_seconds=6
 soak_minutes=2
 quick=0
 thorough=0
