@@ -262,11 +262,11 @@ static void test_ctrl_c_comes_once(void **state)
         if (pid == 0) {
             (void)sigprocmask(SIG_UNBLOCK, &mask, NULL);
             pid_t program = start(&bed, counts_signals);
+            (void)signal(SIGINT, SIG_IGN); /* before anybody knows that it can be sent */
             char line[32];
             int n = snprintf(line, sizeof line, "%08d\n", (int)program);
             if (write(bed.words[1], line, (size_t)n) != n)
                 _exit(98);
-            (void)signal(SIGINT, SIG_IGN);
             int status;
             (void)waitpid(program, &status, 0);
             _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 97);
