@@ -37,5 +37,7 @@ void text_shell(struct text *text, const char *word);
 
 /* How many bytes the well-formed UTF-8 character has that begins here; 0: none does. */
 size_t text_utf8(const char *at, size_t left, uint32_t *out_code);
+/* The character as UTF-8; gives its bytes. `code` is at most 0x10ffff. */
+size_t text_put_utf8(uint32_t code, char out[4]);
 
 #endif

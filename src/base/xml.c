@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 static bool is_space(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -228,30 +230,6 @@ bool xml_is_at(const struct xml *xml, size_t depth, const char *names)
 
 /* ---- values ---- */
 
-static size_t put_utf8(uint32_t code, char out[4])
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xc0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xe0 | code >> 12);
-        out[1] = (char)(0x80 | (code >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | code >> 18);
-    out[1] = (char)(0x80 | (code >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (code >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (code & 0x3f));
-    return 4;
-}
-
 static bool read_number(struct reader name, uint32_t *out)
 {
     uint32_t base = 10, code = 0;
@@ -288,7 +266,7 @@ static size_t read_entity(struct reader *r, char out[4])
         return 0;
     if (rd_peek_u8(&name, 0) == '#') {
         rd_skip(&name, 1);
-        return read_number(name, &code) ? put_utf8(code, out) : 0;
+        return read_number(name, &code) ? text_put_utf8(code, out) : 0;
     }
     for (size_t i = 0; i < sizeof entities / sizeof *entities; i++) {
         if (is_text(&name, entities[i].name, strlen(entities[i].name))) {

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/note.h"
 #include "base/state.h"
@@ -20,13 +21,6 @@
 #define FINDINGS_MAX 100000
 #define SAID_MAX     20               /* broken files */
 #define MS           INT64_C(1000000) /* ns */
-
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static void clear_progress(struct hunt_session *s)
 {
@@ -190,7 +184,7 @@ static void show_progress(void *with, uint64_t done, uint64_t total)
 {
     struct hunt_session *s = with;
     char bytes[16], whole[16], rate[16], left[16] = "?";
-    double seconds = (double)(now_ns() - s->begun) / 1e9;
+    double seconds = (double)(clock_ticks() - s->begun) / 1e9;
     double per_second = seconds > 0 ? (double)done / seconds : 0;
     terminal_number((double)done, bytes);
     terminal_number((double)total, whole);
@@ -237,7 +231,7 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         .say = say,
         .progress = terminal ? show_progress : NULL,
     };
-    s->begun = now_ns();
+    s->begun = clock_ticks();
     s->n_said = 0;
     int result = hunt_read(&reading, &s->counts, &marks, &n_marks, err);
     clear_progress(s);
@@ -261,7 +255,7 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
                        "nothing of it could be read as a log: is it the right folder?");
     struct err kept;
     (void)keep(s, &kept); /* it says itself what is wrong */
-    s->seconds = (double)(now_ns() - s->begun) / 1e9;
+    s->seconds = (double)(clock_ticks() - s->begun) / 1e9;
     return result;
 }
 
@@ -277,7 +271,7 @@ int hunt_session_judge(struct hunt_session *s, struct err *err)
 {
     long n_threads =
         s->options->threads ? (long)s->options->threads : sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t begun = now_ns();
+    int64_t begun = clock_ticks();
     findings_free(s->findings);
     s->findings = findings_new(FINDINGS_MAX);
     if (!s->findings)
@@ -290,7 +284,7 @@ int hunt_session_judge(struct hunt_session *s, struct err *err)
     int result = hunt_engine_judge(s->engine, s->span.to == HUNT_UNSET ? 0 : s->span.to, false,
                                    n_threads < 1 ? 1 : (unsigned)n_threads, s->findings, err);
     clear_progress(s);
-    s->seconds += (double)(now_ns() - begun) / 1e9;
+    s->seconds += (double)(clock_ticks() - begun) / 1e9;
     return result < 0 ? result : 0;
 }
 

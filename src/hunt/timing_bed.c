@@ -1,3 +1,4 @@
+/* Made-up check-ins: see timing_bed.h. */
 #include "hunt/timing_bed.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* The values of log columns from their text. */
 #include "hunt/value.h"
+#include "base/text.h"
 
 #define NS_PER_S 1000000000
 
@@ -362,30 +363,6 @@ static int take_code(struct str text, uint32_t at)
     return code;
 }
 
-static size_t put_utf8(int code, char *out)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xc0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xe0 | code >> 12);
-        out[1] = (char)(0x80 | (code >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | code >> 18);
-    out[1] = (char)(0x80 | (code >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (code >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (code & 0x3f));
-    return 4;
-}
-
 size_t value_unescape_json(struct str text, char *out)
 {
     static const char plain[256] = {['b'] = '\b', ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r',
@@ -410,7 +387,7 @@ size_t value_unescape_json(struct str text, char *out)
                 code = 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
                 i += 6;
             }
-            n += put_utf8(code, out + n);
+            n += text_put_utf8((uint32_t)code, out + n);
         } else if (plain[(uint8_t)next]) {
             out[n++] = plain[(uint8_t)next];
             i += 2;
