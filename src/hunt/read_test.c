@@ -401,6 +401,46 @@ static void test_since(void **state)
     read_bed_done(&b);
 }
 
+/* Those of RITA's data sets, if they are at hand. */
+static bool data_of_rita(const char *name, char path[4096])
+{
+    const char *folder = getenv("CLOUDSPAN_CONFORMANCE");
+    snprintf(path, 4096, "%s/../data/rita/%s", folder ? folder : "", name);
+    if (folder && access(path, R_OK) == 0)
+        return true;
+    print_message("skipped: CLOUDSPAN_CONFORMANCE has no ../data/rita/%s\n", name);
+    return false;
+}
+
+/* A field that nobody knows, and a last line without its end: as one of RITA's sets has both. It is
+ * a line in a file that has been left alone, and may be half of one in a file that was written to
+ * lately, as all files of a fresh copy are. */
+static void test_last_line_of_rita(void **state)
+{
+    static char text[8192];
+    char path[4096];
+    if (!data_of_rita("has_unknown_field/http.log", path))
+        skip();
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof text, file);
+    assert_true(size > 0 && size < sizeof text && text[size - 1] != '\n');
+    fclose(file);
+    struct read_bed b;
+    read_bed_init(&b);
+    read_bed_put(&b, "http.log", "w", text, size, 7200);
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_records, 5);
+    assert_int_equal(b.counts.n_cut_files, 0);
+    assert_int_equal(b.counts.n_bad_lines, 0);
+    read_bed_put(&b, "http.log", "w", text, size, 60);
+    read_bed_run_anew(&b);
+    assert_int_equal(b.counts.n_records, 4);
+    assert_int_equal(b.counts.n_cut_files, 1);
+    assert_int_equal(b.counts.n_bad_lines, 0);
+    read_bed_done(&b);
+}
+
 /* RITA's data sets, where they are: as many records as RITA's own tests see in them. */
 static void test_data_of_rita(void **state)
 {
@@ -413,26 +453,20 @@ static void test_data_of_rita(void **state)
         {"open_conns/open", 29 + 34 + 10 + 10 + 59 + 20 + 20, 0, 0},
         {"open_conns/closed", 59 + 20 + 20, 0, 0},
         {"json_with_all_fields", 29 + 34 + 10 + 10 + 59 + 20 + 20, 0, 0},
-        {"has_unknown_field", 5, 0, 0},
         {"truncated/conn.log", 58, 1, 0},
         {"truncated/conn_top.log", 0, 0, 1},
         {"truncated/conn_json.log", 3, 1, 0},
         {"text_file", 0, 0, 1},
         {"valid_tsv", 27204, 0, 0},
     };
-    const char *folder = getenv("CLOUDSPAN_CONFORMANCE");
-    char path[4096] = "";
-    if (folder)
-        snprintf(path, sizeof path, "%s/../data/rita", folder);
-    if (access(path, R_OK) != 0) {
-        print_message("skipped: CLOUDSPAN_CONFORMANCE has no ../data/rita\n");
+    char path[4096];
+    if (!data_of_rita("", path))
         skip();
-    }
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
         struct read_bed b;
         const char *paths[1] = {path};
         read_bed_init(&b);
-        snprintf(path, sizeof path, "%s/../data/rita/%s", folder, facts[i].path);
+        assert_true(data_of_rita(facts[i].path, path));
         b.reading.paths = paths;
         b.reading.n_paths = 1;
         read_bed_run(&b);
@@ -465,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_since),
+        cmocka_unit_test(test_last_line_of_rita),
         cmocka_unit_test(test_data_of_rita),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

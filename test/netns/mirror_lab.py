@@ -336,6 +336,8 @@ def same_frames(what, live, home):
 COUNTERS = re.compile(r"\[\d+:\d+\]|counter packets \d+ bytes \d+")
 # Whose values pass by themselves.
 PASSING = re.compile(r" (?:valid_lft|preferred_lft|age|expires) \S+| \w+_timer\s+\S+")
+# What the kernel says of a link's carrier up to a second late; that it is to be up stays.
+LINK_STATE = re.compile(r"NO-CARRIER,|,LOWER_UP|,M-DOWN| state \S+")
 
 
 def host_state(ns):
@@ -356,6 +358,7 @@ def host_state(ns):
         ["qdisc show", *[f"filter show dev {device} {hook}" for device in devices
                          for hook in ("ingress", "egress")]]))
     ask("links", "ip", "-d", "link")
+    state["links"] = LINK_STATE.sub("", state["links"])
     for family in ("-4", "-6"):
         ask(f"addresses, routes {family}", "ip", family, "-batch", "-", asked="addr\nrule\n"
             "route show table all\nneigh show nud permanent")
