@@ -92,7 +92,7 @@ class Bench(Vswitch):
 
     def rows(self, table, *columns):
         """[{column: value}] of the database, sorted by name."""
-        said = self.host.run(need("ovs-vsctl"), "--timeout=20", "--db=unix:" + self.socket,
+        said = self.host.run(need("ovs-vsctl"), "--timeout=60", "--db=unix:" + self.socket,
                              "--format=json", "--columns=" + ",".join(("name",) + columns), "list",
                              table)
         answer = json.loads(said)
