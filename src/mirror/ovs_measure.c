@@ -159,6 +159,19 @@ static void put_title(const json_t *is, const char *bridge, char *out, size_t si
     (void)snprintf(out, size, "%.15s%s%s%s", bridge, ports, more, in);
 }
 
+/* Whether the interface by which a tunnel's packets leave has no carrier. Open vSwitch writes that
+ * down when routes change: of a bridge that it makes after the tunnel, when it starts, it stays
+ * "down". What it says of such an interface itself is newer. */
+static bool has_no_carrier(const struct ovs *ovs, const json_t *tunnel)
+{
+    const json_t *status = ovs_get(tunnel, "status");
+    const char *carrier = ovsdb_map_text(status, "tunnel_egress_iface_carrier");
+    const char *by = ovsdb_map_text(status, "tunnel_egress_iface");
+    const char *link =
+        ovsdb_text(ovs_get(ovs_by_name(ovs, OVS_INTERFACE, by ? by : ""), "link_state"));
+    return carrier && strcmp(carrier, "up") != 0 && !(link && strcmp(link, "up") == 0);
+}
+
 /* What is wrong with the mirror as it is configured; "" nothing. True: it may pass by itself, as
  * it does when something was just made. */
 static bool judge_rows(const struct ovs *ovs, const json_t *mirror, const json_t *is, char *out,
@@ -185,8 +198,6 @@ static bool judge_rows(const struct ovs *ovs, const json_t *mirror, const json_t
     const json_t *interface = ovs_by_name(ovs, OVS_INTERFACE, output ? output : "");
     const char *error = ovsdb_text(ovs_get(interface, "error"));
     const char *link = ovsdb_text(ovs_get(interface, "link_state"));
-    const char *carrier =
-        ovsdb_map_text(ovs_get(interface, "status"), "tunnel_egress_iface_carrier");
     bool known = ovsdb_number(ovs_get(interface, "ofport"), &number);
     (void)ovsdb_number(ovs_get(ovs_row(ovs, OVS_ROOT, 0), "cur_cfg"), &current);
     (void)ovsdb_number(ovs_get(ovs_row(ovs, OVS_ROOT, 0), "next_cfg"), &next);
@@ -195,7 +206,7 @@ static bool judge_rows(const struct ovs *ovs, const json_t *mirror, const json_t
                        error ? error : "it has no number");
         return false;
     }
-    if (type && type[0] && carrier && strcmp(carrier, "up") != 0)
+    if (type && type[0] && has_no_carrier(ovs, interface))
         (void)snprintf(out, size, "the interface by which the copies leave has no carrier");
     else if (link && strcmp(link, "up") != 0)
         (void)snprintf(out, size, "its output port %.15s is down", output);
