@@ -22,6 +22,22 @@ struct circle {
     float x[CLOCK_ANGLES], y[CLOCK_ANGLES];
 };
 
+/* Each by turning the one before: a call for each would cost more than what is done with them. */
+static void circle_init(struct circle *circle)
+{
+    static const double turn_x = 0.99879545620517239271; /* of one 128th */
+    static const double turn_y = 0.04906767432741801426;
+    double x = 1;
+    double y = 0;
+    for (int i = 0; i < CLOCK_ANGLES; i++) {
+        circle->x[i] = (float)x;
+        circle->y[i] = (float)y;
+        double next = x * turn_x - y * turn_y;
+        y = x * turn_y + y * turn_x;
+        x = next;
+    }
+}
+
 static double clock_evidence(const struct circle *circle, const double *t, size_t n, double period)
 {
     double x = 0;
@@ -29,22 +45,24 @@ static double clock_evidence(const struct circle *circle, const double *t, size_
     double turn_x = 0;
     double turn_y = 0;
     double n_turns = 0;
-    double turn = -1;
+    double each = 1 / period;
+    int64_t turn = -1;
     for (size_t i = 0; i <= n; i++) {
-        double now = i < n ? floor(t[i] / period) : -2;
+        double phase = i < n ? t[i] * each : 0;
+        int64_t now = i < n ? (int64_t)phase : -2;
         if (now != turn) {
             double length = sqrt(turn_x * turn_x + turn_y * turn_y);
             if (length > 0) {
                 /* A turn full of check-ins points nowhere, and says nothing. */
-                x += turn_x / fmax(length, 1);
-                y += turn_y / fmax(length, 1);
+                x += length > 1 ? turn_x / length : turn_x;
+                y += length > 1 ? turn_y / length : turn_y;
                 n_turns++;
             }
             turn = now;
             turn_x = turn_y = 0;
         }
         if (i < n) {
-            size_t angle = (size_t)((t[i] / period - now) * CLOCK_ANGLES) % CLOCK_ANGLES;
+            size_t angle = (size_t)((phase - (double)now) * CLOCK_ANGLES) % CLOCK_ANGLES;
             turn_x += (double)circle->x[angle];
             turn_y += (double)circle->y[angle];
         }
@@ -65,10 +83,7 @@ double timing_fit_clock(const double *t, size_t n, double resolution, double *ou
     if (n > CLOCK_POINTS)
         n = CLOCK_POINTS;
     struct circle circle;
-    for (int i = 0; i < CLOCK_ANGLES; i++) {
-        circle.x[i] = (float)cos(6.283185307179586 * i / CLOCK_ANGLES);
-        circle.y[i] = (float)sin(6.283185307179586 * i / CLOCK_ANGLES);
-    }
+    circle_init(&circle);
     for (size_t k = 0; k < N_PERIODS; k++) {
         if (periods[k] < 20 * resolution || t[n - 1] - t[0] < CLOCK_LEAST * periods[k])
             continue;

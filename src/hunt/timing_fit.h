@@ -28,6 +28,9 @@ struct timing_fit {
     double extra_rate; /* foreign check-ins for each of the timer's */
 };
 
+/* Ascending; `spare` is room for n. */
+void timing_sort(double *x, size_t n, double *spare);
+
 /* The best of what makes intervals without a timer: mixtures of exponential and of wide lognormal
  * laws, whatever their number. False: no memory. */
 bool timing_fit_chance(const struct timing_intervals *in, double *out_likelihood);

@@ -199,17 +199,10 @@ static size_t left_over(const double *t, size_t n, double low, double high, doub
     return n_left;
 }
 
-static int compare_double(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 bool timing_fit_second(const double *t, size_t n, double resolution, struct timing_fit *inout)
 {
     double slack = 0.02 * (inout->high - inout->low) + 2 * resolution;
-    double *left = malloc(n * sizeof(*left));
+    double *left = malloc(2 * n * sizeof(*left));
     if (!left)
         return false;
     size_t n_left = left_over(t, n, inout->low - slack, inout->high + slack, left);
@@ -217,7 +210,7 @@ bool timing_fit_second(const double *t, size_t n, double resolution, struct timi
     if (n_left >= SECOND_LEAST) {
         for (size_t i = 0; i + 1 < n_left; i++)
             left[i] = fmax(left[i + 1] - left[i], resolution);
-        qsort(left, n_left - 1, sizeof(*left), compare_double);
+        timing_sort(left, n_left - 1, left + n);
         struct timing_intervals in = {.x = left, .n = n_left - 1, .resolution = resolution};
         in.span = t[n - 1] - t[0] + 1;
         struct timing_fit fit;

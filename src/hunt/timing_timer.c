@@ -72,22 +72,31 @@ static unsigned best_multiple(double x, double low, double high, double *out_den
     return best;
 }
 
-static double assignment_prior(const double counts[N_KINDS], double n)
+/* What all assignments of n intervals have in common. */
+static double assignment_base(double n)
 {
     double sum = 0;
     double value = 0;
     for (int k = 0; k < N_KINDS; k++) {
         sum += expected[k];
-        value += lgamma(expected[k] + counts[k]) - lgamma(expected[k]);
+        value -= lgamma(expected[k]);
     }
+    return value + lgamma(sum) - lgamma(sum + n);
+}
+
+static double assignment_prior(const double counts[N_KINDS], double n, double base)
+{
+    double value = base;
+    for (int k = 0; k < N_KINDS; k++)
+        value += lgamma(expected[k] + counts[k]);
     /* Two in three timers are alone and undisturbed. */
-    double disturbed = value + lgamma(sum) - lgamma(sum + n) + log(1.0 / 3);
+    double disturbed = value + log(1.0 / 3);
     return counts[KIND_CORE] >= n ? fmax(disturbed, log(2.0 / 3)) : disturbed;
 }
 
 /* All intervals, of which [first, first + n_core) are undisturbed ones. */
 static void whole_likelihood(const struct timing_intervals *in, size_t first, size_t n_core,
-                             double ratio, struct timing_fit *out)
+                             double ratio, double base, struct timing_fit *out)
 {
     double low = fmax(in->x[first] - in->resolution / 2, in->x[first] * 0.5);
     double high = in->x[first + n_core - 1] + in->resolution / 2;
@@ -99,8 +108,9 @@ static void whole_likelihood(const struct timing_intervals *in, size_t first, si
     double shortest = fmax(in->floor, in->resolution / 4);
     double room_below = fmax(log(low / shortest), 1);
     double room_above = fmax(log(in->span / high), 1);
+    out->coverage -= (double)first * log(room_below);
     for (size_t i = 0; i < first; i++)
-        out->coverage -= log(in->x[i]) + log(room_below);
+        out->coverage -= log(in->x[i]);
     counts[KIND_EXTRA] = (double)first;
     out->n_extra = first;
     for (size_t i = first + n_core; i < in->n; i++) {
@@ -119,7 +129,7 @@ static void whole_likelihood(const struct timing_intervals *in, size_t first, si
             counts[KIND_PAUSE]++;
         }
     }
-    out->price = assignment_prior(counts, (double)in->n);
+    out->price = assignment_prior(counts, (double)in->n, base);
     out->likelihood = out->core + out->coverage + out->price;
 }
 
@@ -127,14 +137,15 @@ static void whole_likelihood(const struct timing_intervals *in, size_t first, si
 static size_t fullest_window(const struct timing_intervals *in, double ratio, size_t *out_first)
 {
     size_t best = 0;
-    size_t end = 0;
+    double half = in->resolution / 2;
+    double each = 1 / ratio;
     *out_first = 0;
-    for (size_t i = 0; i < in->n; i++) {
-        double limit = (in->x[i] - in->resolution / 2) / ratio - in->resolution / 2;
-        limit = fmax(limit, in->x[i]);
-        if (end < i + 1)
-            end = i + 1;
-        while (end < in->n && in->x[end] <= limit)
+    /* Only a fuller one is looked for, so that its end never goes back. */
+    for (size_t i = 0; i + best < in->n; i++) {
+        double x = in->x[i];
+        double limit = (x - half) * each - half;
+        size_t end = i + best;
+        while (end < in->n && (in->x[end] <= limit || in->x[end] <= x))
             end++;
         if (end - i > best) {
             best = end - i;
@@ -146,29 +157,36 @@ static size_t fullest_window(const struct timing_intervals *in, double ratio, si
 
 void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out)
 {
-    struct timing_fit fits[N_WIDTHS];
+    double likelihoods[N_WIDTHS];
     double best = -INFINITY;
     double best_with_prior = -INFINITY;
+    double base = 0;
+    size_t least = N_WIDTHS;
     *out = (struct timing_fit){.likelihood = -INFINITY};
-    for (size_t k = 0; k < N_WIDTHS; k++) {
+    /* From the widest on: where that has too few of the intervals, a narrower one has no more. */
+    for (size_t k = N_WIDTHS; k > 0; k--) {
         size_t first;
-        double ratio = 1 - widths[k].width;
+        struct timing_fit fit;
+        double ratio = 1 - widths[k - 1].width;
         size_t n_core = fullest_window(in, ratio, &first);
-        fits[k].likelihood = -INFINITY;
         if (n_core * 2 < in->n)
-            continue;
-        whole_likelihood(in, first, n_core, ratio, &fits[k]);
-        if (fits[k].likelihood + log(widths[k].prior) > best_with_prior) {
-            best_with_prior = fits[k].likelihood + log(widths[k].prior);
-            best = fits[k].likelihood;
-            *out = fits[k];
+            break;
+        if (k == N_WIDTHS)
+            base = assignment_base((double)in->n);
+        whole_likelihood(in, first, n_core, ratio, base, &fit);
+        least = k - 1;
+        likelihoods[least] = fit.likelihood;
+        if (fit.likelihood + log(widths[least].prior) > best_with_prior) {
+            best_with_prior = fit.likelihood + log(widths[least].prior);
+            best = fit.likelihood;
+            *out = fit;
         }
     }
     if (best == -INFINITY)
         return;
     double sum = 0;
-    for (size_t k = 0; k < N_WIDTHS; k++)
-        sum += widths[k].prior * exp(fits[k].likelihood - best);
+    for (size_t k = least; k < N_WIDTHS; k++)
+        sum += widths[k].prior * exp(likelihoods[k] - best);
     double prior = log(sum);
     out->price += prior;
     out->likelihood += prior;
