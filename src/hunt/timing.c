@@ -16,6 +16,7 @@
 #define FEW_PRICE      0.1   /* nats */
 #define EVIDENCE_FOUND 5     /* what fewer than one of ten thousand others reach */
 #define FALSE_AT_ZERO  0.015 /* share of pairs without a timer that reach an evidence of 0 */
+#define EVIDENCE_LEAST 1     /* with less it is none: a score below 0.07 */
 #define EVIDENCE_SURE  25    /* no better explanation is looked for */
 
 #define MERGES_MAX    6
@@ -37,7 +38,7 @@ struct judging {
     size_t begin, end; /* whose check-ins are in start and x, with `merge` */
     double merge;
     size_t n_checkins; /* 0: none are */
-    bool rests; /* all of it is explained by random times after a rest */
+    bool rests;        /* all of it is explained by random times after a rest */
 };
 
 /* One way to look at the events. */
@@ -209,22 +210,19 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
     struct timing_intervals in = look_intervals(j, look, n);
     timing_fit_timer(&in, &out->fit);
     double least = timing_chance_least(&in);
+    double needed = least + look->price + EVIDENCE_LEAST;
     bool regular = fit_is_regular(&out->fit, in.n);
     struct timing_fit mixed;
     if (thorough && !(regular && out->fit.likelihood - least > 3 * EVIDENCE_SURE) &&
-        timing_fit_mixed(&in, &mixed)) {
-        if (fit_is_regular(&mixed, in.n) &&
-            (!regular || mixed.likelihood > out->fit.likelihood + 1)) {
+        timing_fit_mixed(&in, regular ? fmax(needed, out->fit.likelihood + 1) : needed, &mixed)) {
+        if (fit_is_regular(&mixed, in.n)) {
             out->fit = mixed;
             regular = true;
         }
     }
-    if (regular) {
-        /* What is worse than the least that chance explains needs no better look. */
-        out->chance = least;
+    if (regular && out->fit.likelihood > needed) {
         double rest = -INFINITY;
-        if (out->fit.likelihood > least &&
-            (!timing_fit_chance(&in, &out->chance) || !timing_fit_rest(&in, &rest)))
+        if (!timing_fit_chance(&in, &out->chance) || !timing_fit_rest(&in, &rest))
             return false;
         /* What would be a timer otherwise. Parts of it, and other ways to look at it, have too few
          * check-ins to show that it rests. */

@@ -45,26 +45,31 @@ static double clock_evidence(const struct circle *circle, const double *t, size_
     double turn_x = 0;
     double turn_y = 0;
     double n_turns = 0;
+    unsigned in_turn = 0;
     double each = 1 / period;
     int64_t turn = -1;
     for (size_t i = 0; i <= n; i++) {
         double phase = i < n ? t[i] * each : 0;
         int64_t now = i < n ? (int64_t)phase : -2;
         if (now != turn) {
-            double length = sqrt(turn_x * turn_x + turn_y * turn_y);
-            if (length > 0) {
+            if (in_turn > 1) {
                 /* A turn full of check-ins points nowhere, and says nothing. */
-                x += length > 1 ? turn_x / length : turn_x;
-                y += length > 1 ? turn_y / length : turn_y;
-                n_turns++;
+                double length = fmax(sqrt(turn_x * turn_x + turn_y * turn_y), 1);
+                turn_x /= length;
+                turn_y /= length;
             }
+            x += turn_x;
+            y += turn_y;
+            n_turns += in_turn > 0;
             turn = now;
             turn_x = turn_y = 0;
+            in_turn = 0;
         }
         if (i < n) {
             size_t angle = (size_t)((phase - (double)now) * CLOCK_ANGLES) % CLOCK_ANGLES;
             turn_x += (double)circle->x[angle];
             turn_y += (double)circle->y[angle];
+            in_turn++;
         }
     }
     if (n_turns < CLOCK_LEAST)

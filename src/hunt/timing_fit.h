@@ -45,8 +45,8 @@ double timing_chance_least(const struct timing_intervals *in);
 /* A bounded law, its multiples, pauses and extras. */
 void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out);
 
-/* A timer among check-ins of others. False: there is none. */
-bool timing_fit_mixed(const struct timing_intervals *in, struct timing_fit *out);
+/* A timer among check-ins of others. False: there is none with a likelihood of `needed`. */
+bool timing_fit_mixed(const struct timing_intervals *in, double needed, struct timing_fit *out);
 
 /* Whether what is left of the check-ins at t (ascending), when those of the timer that was found
  * are taken out, is a timer too. */

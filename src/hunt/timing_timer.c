@@ -43,7 +43,8 @@ static double multiple_density(double x, double low, double high, unsigned times
 {
     double width = high - low;
     double middle = times * (low + high) / 2;
-    double share = pow(0.4, times - 2) * 0.6;
+    static const double shares[MULTIPLES - 1] = {0.6, 0.24, 0.096, 0.0384, 0.01536};
+    double share = shares[times - 2];
     if (times == 2) {
         double off = fabs(x - middle);
         return off < width ? share * (width - off) / (width * width) : 0;
