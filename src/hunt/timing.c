@@ -198,6 +198,27 @@ static void verdict_replace(struct verdict *verdict, double evidence, double low
     verdict->evidence = evidence;
 }
 
+/* Replaces the fit by another law's that is better by more than a little. */
+static bool try_more_laws(const struct timing_intervals *in, bool regular, double least,
+                          double needed, struct timing_fit *inout)
+{
+    struct timing_fit other;
+    if (inout->likelihood > -INFINITY &&
+        timing_fit_bell(in, inout, regular ? fmax(needed, inout->likelihood + 1) : needed,
+                        &other) &&
+        fit_is_regular(&other, in->n)) {
+        *inout = other;
+        regular = true;
+    }
+    if (!(regular && inout->likelihood - least > 3 * EVIDENCE_SURE) &&
+        timing_fit_mixed(in, regular ? fmax(needed, inout->likelihood + 1) : needed, &other) &&
+        fit_is_regular(&other, in->n)) {
+        *inout = other;
+        regular = true;
+    }
+    return regular;
+}
+
 /* False: no memory. */
 static bool look_judge(struct judging *j, const struct look *look, bool thorough,
                        struct verdict *out)
@@ -212,14 +233,8 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
     double least = timing_chance_least(&in);
     double needed = least + look->price + EVIDENCE_LEAST;
     bool regular = fit_is_regular(&out->fit, in.n);
-    struct timing_fit mixed;
-    if (thorough && !(regular && out->fit.likelihood - least > 3 * EVIDENCE_SURE) &&
-        timing_fit_mixed(&in, regular ? fmax(needed, out->fit.likelihood + 1) : needed, &mixed)) {
-        if (fit_is_regular(&mixed, in.n)) {
-            out->fit = mixed;
-            regular = true;
-        }
-    }
+    if (thorough)
+        regular = try_more_laws(&in, regular, least, needed, &out->fit);
     if (regular && out->fit.likelihood > needed) {
         double rest = -INFINITY;
         if (!timing_fit_chance(&in, &out->chance) || !timing_fit_rest(&in, &rest))
@@ -227,8 +242,10 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
         /* What would be a timer otherwise. Parts of it, and other ways to look at it, have too few
          * check-ins to show that it rests. */
         j->rests = j->rests || (out->fit.likelihood > out->chance && out->fit.likelihood < rest);
+        out->evidence = fmin(evidence_of(out->fit.likelihood - out->chance, in.n),
+                             out->fit.likelihood - rest) -
+                        look->price;
         out->chance = fmax(out->chance, rest);
-        out->evidence = evidence_of(out->fit.likelihood - out->chance, in.n) - look->price;
     }
     if (!thorough || out->evidence > EVIDENCE_SURE)
         return true;
@@ -423,7 +440,7 @@ static bool judge_slices(struct judging *j, struct verdict *out)
     }
     for (int i = 0; i < SLICES_JUDGED && best[i].promise > 0; i++) {
         struct look look = {.begin = best[i].begin, .end = best[i].end};
-        look.price = 1.5 + log((double)n_tried);
+        look.price = 2.5 + log((double)n_tried);
         if (!judge_merges(j, look, true, out))
             return false;
     }

@@ -25,6 +25,9 @@ static const struct {
 };
 #define N_WIDTHS (sizeof(widths) / sizeof(*widths))
 
+#define REFINE_LEAST 48 /* intervals */
+#define REFINE_STEPS 4  /* to each side */
+
 #define MULTIPLES 6 /* five missing check-ins in a row are a pause */
 
 /* Dirichlet: most intervals are undisturbed, a few are not. */
@@ -156,14 +159,56 @@ static size_t fullest_window(const struct timing_intervals *in, double ratio, si
     return best;
 }
 
+/* What is mostly pauses is no timer, however well the rest of it fits. */
+static bool is_explained(const struct timing_intervals *in, const struct timing_fit *fit)
+{
+    return fit->n_pauses * 4 <= in->n;
+}
+
+/* The best fit so far, and the sum of all likelihoods relative to it, by their priors. */
+struct widths_sum {
+    struct timing_fit best;
+    double sum, best_with_prior;
+};
+
+static void sum_add(struct widths_sum *all, const struct timing_fit *fit, double prior)
+{
+    double with_prior = fit->likelihood + log(prior);
+    if (with_prior > all->best_with_prior) {
+        all->sum *= exp(all->best.likelihood - fit->likelihood);
+        all->best_with_prior = with_prior;
+        all->best = *fit;
+    }
+    all->sum += prior * exp(fit->likelihood - all->best.likelihood);
+}
+
+/* Where there are many intervals, each pays for a window that is wider than need be: widths between
+ * that of the table and its neighbours. */
+static void refine(const struct timing_intervals *in, size_t at, double base,
+                   struct widths_sum *all)
+{
+    for (int k = -REFINE_STEPS; k <= REFINE_STEPS; k++) {
+        size_t to = k < 0 ? (at > 0 ? at - 1 : 0) : at + 1 < N_WIDTHS ? at + 1 : at;
+        size_t first;
+        struct timing_fit fit;
+        if (k == 0 || to == at)
+            continue;
+        double width = widths[at].width * pow(widths[to].width / widths[at].width,
+                                              fabs((double)k) / (REFINE_STEPS + 1));
+        size_t n_core = fullest_window(in, 1 - width, &first);
+        if (n_core * 2 < in->n)
+            continue;
+        whole_likelihood(in, first, n_core, 1 - width, base, &fit);
+        if (is_explained(in, &fit))
+            sum_add(all, &fit, widths[at].prior / (4 * REFINE_STEPS));
+    }
+}
+
 void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out)
 {
-    double likelihoods[N_WIDTHS];
-    double best = -INFINITY;
-    double best_with_prior = -INFINITY;
+    struct widths_sum all = {.best = {.likelihood = -INFINITY}, .best_with_prior = -INFINITY};
     double base = 0;
-    size_t least = N_WIDTHS;
-    *out = (struct timing_fit){.likelihood = -INFINITY};
+    size_t at = N_WIDTHS;
     /* From the widest on: where that has too few of the intervals, a narrower one has no more. */
     for (size_t k = N_WIDTHS; k > 0; k--) {
         size_t first;
@@ -175,20 +220,18 @@ void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out)
         if (k == N_WIDTHS)
             base = assignment_base((double)in->n);
         whole_likelihood(in, first, n_core, ratio, base, &fit);
-        least = k - 1;
-        likelihoods[least] = fit.likelihood;
-        if (fit.likelihood + log(widths[least].prior) > best_with_prior) {
-            best_with_prior = fit.likelihood + log(widths[least].prior);
-            best = fit.likelihood;
-            *out = fit;
-        }
+        if (!is_explained(in, &fit))
+            continue;
+        double before = all.best_with_prior;
+        sum_add(&all, &fit, widths[k - 1].prior);
+        at = all.best_with_prior > before ? k - 1 : at;
     }
-    if (best == -INFINITY)
+    if (at < N_WIDTHS && in->n >= REFINE_LEAST)
+        refine(in, at, base, &all);
+    *out = all.best;
+    if (at == N_WIDTHS)
         return;
-    double sum = 0;
-    for (size_t k = least; k < N_WIDTHS; k++)
-        sum += widths[k].prior * exp(likelihoods[k] - best);
-    double prior = log(sum);
+    double prior = log(all.sum);
     out->price += prior;
     out->likelihood += prior;
 }
