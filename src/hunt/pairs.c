@@ -48,6 +48,11 @@ void pairs_free(struct pairs *pairs)
     free(pairs);
 }
 
+void pairs_scope(struct pairs *pairs, const struct hunt_scope *scope)
+{
+    pairs->scope = scope;
+}
+
 void pairs_books(struct pairs *pairs, struct book *(*find)(void *with, int64_t day), void *with)
 {
     pairs->find = find;
