@@ -75,11 +75,12 @@ static void merge_clients(void *at, const void *other)
     into->n += from->n;
     into->n_prints = into->n_prints > from->n_prints ? into->n_prints : from->n_prints;
     into->has_browser |= from->has_browser;
+    into->n_browsers = into->n_browsers > from->n_browsers ? into->n_browsers : from->n_browsers;
 }
 
 const struct book_table print_client_table = {
     .name = "print_clients",
-    .version = 1,
+    .version = 2,
     .key_size = sizeof(struct print_client_key),
     .value_size = sizeof(struct print_client_value),
     .merge = merge_clients,
@@ -91,6 +92,46 @@ uint64_t print_about(struct str print)
     for (uint32_t i = 0; i < print.len; i++)
         hash = (hash ^ (uint8_t)print.at[i]) * 0x100000001b3;
     return hash;
+}
+
+/* The number behind the word, "Chrome/" say; 0: the word is not there. */
+static unsigned version_of(struct str agent, const char *word)
+{
+    const char *at = memmem(agent.at, agent.len, word, strlen(word));
+    unsigned version = 0;
+    if (!at)
+        return 0;
+    for (at += strlen(word); at < agent.at + agent.len && *at >= '0' && *at <= '9'; at++)
+        version = version < 1000 ? version * 10 + (unsigned)(*at - '0') : version;
+    return version;
+}
+
+bool prints_says_browser(struct str agent)
+{
+    /* The first versions with TLS 1.3. Chrome 60 is what Android calls itself when it looks for a
+     * way out, whatever browsers it has. */
+    static const struct {
+        const char *word;
+        unsigned least;
+    } browsers[] = {{" Chrome/", 70}, {" Firefox/", 63}, {" Version/", 13}};
+    if (!str_starts(agent, STR("Mozilla/5.0 (")))
+        return false;
+    for (unsigned i = 0; i < 3; i++)
+        if (version_of(agent, browsers[i].word) >= browsers[i].least)
+            return true;
+    return false;
+}
+
+bool prints_like_browser(struct str ja4)
+{
+    /* t13d1516h2_...: how, version, name, ciphers, extensions, what is spoken within. */
+    if (ja4.len < 10)
+        return false;
+    if (ja4.at[8] == 'h' && ja4.at[9] == '3')
+        return true;
+    if (ja4.at[8] != 'h' || ja4.at[9] != '2' || ja4.at[6] < '0' || ja4.at[6] > '9')
+        return false;
+    return (ja4.at[6] - '0') * 10 + (ja4.at[7] - '0') >= 13;
 }
 
 static bool is_browser(struct str agent)
@@ -146,7 +187,10 @@ static void take_one(const struct hunt_take *take, const struct hunt_record *rec
     tell_see(&client->first, &client->last, client->n, ms);
     client->n++;
     client->n_prints += is_new;
-    client->has_browser |= kind == PRINT_AGENT && is_browser(print);
+    client->has_browser |= (kind == PRINT_AGENT && is_browser(print)) ||
+                           (kind == PRINT_JA4 && prints_like_browser(print));
+    if (kind == PRINT_AGENT && is_new && client->n_browsers < UINT8_MAX)
+        client->n_browsers = (uint8_t)(client->n_browsers + prints_says_browser(print));
 }
 
 void prints_take(const struct hunt_take *take, const struct hunt_record *record)
