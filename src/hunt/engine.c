@@ -202,8 +202,11 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
         if (!day)
             continue;
         /* A notice is written when somebody looks, which may be years after: where a few of them
-         * are all there is of a day, that is not the newest. */
-        if (record->log != HUNT_NOTICE && record->log != HUNT_CAPTURE_LOSS)
+         * are all there is of a day, that is not the newest. Nor is one of which there is but mail,
+         * or a tunnel: traffic is more than that. */
+        if (record->log == HUNT_SMTP || record->log == HUNT_TUNNEL)
+            days_count_aside(day, ms);
+        else if (record->log != HUNT_NOTICE && record->log != HUNT_CAPTURE_LOSS)
             days_count(day, ms);
         for (unsigned step = 0; step < 3; step++)
             if (i + (3 - step) * FETCH_AHEAD < n)
@@ -244,15 +247,22 @@ struct books hunt_engine_books(const struct hunt_engine *engine_const)
     int64_t newest, oldest;
     pairs_settle(engine.out->pairs);
     pairs_keep_waiting(engine.out->pairs);
+    days_settle(&engine.out->days);
     days_note(&engine.out->days);
     return judged(engine.out, &newest, &oldest);
 }
 
-int64_t hunt_engine_newest(const struct hunt_engine *engine)
+int64_t hunt_engine_newest(const struct hunt_engine *engine_const)
 {
+    union { /* as in hunt_engine_books */
+        const struct hunt_engine *in;
+        struct hunt_engine *out;
+    } both = {.in = engine_const};
+    struct hunt_engine *engine = both.out;
     bool is_judged[DAYS_MAX + DAYS_SPARE + 1];
     unsigned last;
     int64_t newest = 0;
+    days_settle(&engine->days);
     (void)days_judged(&engine->days, is_judged, &last);
     for (unsigned i = 0; i < engine->days.n; i++)
         if (is_judged[i] && engine->days.at[i].weight > 0 && engine->days.at[i].max > newest)
@@ -267,6 +277,7 @@ int hunt_engine_judge(struct hunt_engine *engine, int64_t to, bool only_changed,
 {
     int64_t newest, oldest;
     pairs_settle(engine->pairs);
+    days_settle(&engine->days);
     hunt_world_free(engine->world);
     engine->world = NULL;
     struct hunt_judge *view = &engine->view;

@@ -352,6 +352,8 @@ bool pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
             take_open_conn(pairs, book, record);
         return true;
     case HUNT_SSH:
+    case HUNT_SMTP:
+    case HUNT_TUNNEL:
     case HUNT_X509:
     case HUNT_N_LOGS:
         return true;
