@@ -18,7 +18,6 @@
 #include "hunt/prints.h"
 #include "hunt/tell.h"
 
-#define DAY_MS       86400000
 #define BROWSERS_MAX 2       /* that one person has */
 #define DISGUISE     0.3     /* score */
 #define DISGUISE_MS  3600000 /* of TLS at least: a browser that is used is seen */
@@ -178,23 +177,6 @@ static void tell_destinations(const struct hunt_judge *judge, const struct print
                         tell_words(books_text(&judge->books, value->names[0])).at);
 }
 
-/* Nobody else knows where it goes. */
-static bool is_lonely(const struct hunt_judge *judge, const struct print_value *value,
-                      uint32_t least, struct finding *finding)
-{
-    struct hunt_prevalence known = {0};
-    if (value->n_names == 1)
-        known = hunt_prevalence_of_name(judge, value->names[0]);
-    else if (value->n_dsts == 1)
-        known = hunt_prevalence_of(judge, &value->dst);
-    else
-        return false;
-    if (known.of < least || known.n > 1)
-        return false;
-    finding_because(finding, "no other of %u internal hosts knows where it goes", known.of);
-    return true;
-}
-
 /* An attack, or a tool: by the text itself. */
 static double judge_agent(const struct judging *judging, const struct print_key *key,
                           struct str text, struct finding *finding)
@@ -261,7 +243,7 @@ static double judge_rarity(const struct judging *judging, const struct print_key
     (*n_signs)++;
     finding_because(finding, "of %u hosts with a %s this one alone has %.80s", n_clients,
                     print_names[key->kind], text.len ? tell_words(text).at : "none");
-    if (is_lonely(judge, value, settings->clients, finding)) {
+    if (prints_is_lonely(judge, value, settings->clients, finding)) {
         (*n_signs)++;
         score += 0.15;
     }
@@ -270,14 +252,9 @@ static double judge_rarity(const struct judging *judging, const struct print_key
         score += 0.1;
         finding_because(finding, "the servers were not asked for by a name");
     }
-    struct print_client_key client_key = {.src = key->src, .kind = key->kind};
-    struct print_client_value client = {0};
-    if (books_find(&judge->books, &print_client_table, &client_key, &client) &&
-        value->first >= judge->from && client.first < value->first - DAY_MS) {
+    if (prints_is_new(judge, key, value, finding)) {
         (*n_signs)++;
         score += 0.1;
-        finding_because(finding, "new: this machine is known since %.1f days before without it",
-                        (double)(value->first - client.first) / DAY_MS);
     }
     return score;
 }

@@ -1,8 +1,11 @@
 /* Fingerprints and user agents, by who has them: see prints.h. */
 #include "hunt/prints.h"
 
+#include "hunt/certificate.h"
 #include "hunt/look.h"
 #include "hunt/tell.h"
+
+#define DAY_MS 86400000
 
 const char *const print_names[PRINT_KINDS] = {
     [PRINT_JA3] = "JA3",          [PRINT_JA4] = "JA4",   [PRINT_HASSH] = "HASSH",
@@ -19,11 +22,13 @@ static void merge_prints(void *at, const void *other)
         into->dst = from->dst;
         into->n_dsts = from->n_dsts;
         into->port = from->port;
+        into->certificate = from->certificate;
     } else if (from->n_dsts > 1 || memcmp(&into->dst, &from->dst, sizeof into->dst) != 0) {
         into->n_dsts = 2;
     }
     into->n += from->n;
     into->n_failed += from->n_failed;
+    into->n_self_signed += from->n_self_signed;
     for (unsigned i = 0; i < from->n_names && i < PRINT_NAMES; i++) {
         bool known = false;
         for (unsigned k = 0; k < into->n_names && k < PRINT_NAMES; k++)
@@ -41,7 +46,7 @@ static void merge_prints(void *at, const void *other)
 
 const struct book_table print_table = {
     .name = "prints",
-    .version = 1,
+    .version = 2,
     .key_size = sizeof(struct print_key),
     .value_size = sizeof(struct print_value),
     .merge = merge_prints,
@@ -141,6 +146,14 @@ static bool is_browser(struct str agent)
            !memmem(agent.at, agent.len, "PowerShell", 10);
 }
 
+static bool is_self_signed(const struct hunt_record *record)
+{
+    struct str said = str_upto(record->ssl.validation, 256);
+    return (record->ssl.subject.len > 0 && str_eq(record->ssl.subject, record->ssl.issuer)) ||
+           (said.len > 0 && (memmem(said.at, said.len, "self signed", 11) ||
+                             memmem(said.at, said.len, "self-signed", 11)));
+}
+
 static void take_one(const struct hunt_take *take, const struct hunt_record *record,
                      enum print_kind kind, struct str print, struct str name, bool failed)
 {
@@ -165,6 +178,11 @@ static void take_one(const struct hunt_take *take, const struct hunt_record *rec
     value->n++;
     value->n_failed += failed;
     value->touched = take->round;
+    if (record->log == HUNT_SSL) {
+        value->n_self_signed += is_self_signed(record);
+        if (value->n == 1)
+            value->certificate = certificate_of(take->book, record);
+    }
     if (name.len > 0 && value->n_names <= PRINT_NAMES) {
         book_name hash = book_hash(take->book, name);
         bool known = false;
@@ -230,4 +248,35 @@ void prints_take(const struct hunt_take *take, const struct hunt_record *record)
     default:
         return;
     }
+}
+
+/* ---- signs ---- */
+
+bool prints_is_lonely(const struct hunt_judge *judge, const struct print_value *value,
+                      uint32_t least, struct finding *finding)
+{
+    struct hunt_prevalence known = {0};
+    if (value->n_names == 1)
+        known = hunt_prevalence_of_name(judge, value->names[0]);
+    else if (value->n_dsts == 1)
+        known = hunt_prevalence_of(judge, &value->dst);
+    else
+        return false;
+    if (known.of < least || known.n > 1)
+        return false;
+    finding_because(finding, "no other of %u internal hosts knows where it goes", known.of);
+    return true;
+}
+
+bool prints_is_new(const struct hunt_judge *judge, const struct print_key *key,
+                   const struct print_value *value, struct finding *finding)
+{
+    struct print_client_key client_key = {.src = key->src, .kind = key->kind};
+    struct print_client_value client = {0};
+    if (!books_find(&judge->books, &print_client_table, &client_key, &client) ||
+        value->first < judge->from || client.first >= value->first - DAY_MS)
+        return false;
+    finding_because(finding, "new: this machine is known since %.1f days before without it",
+                    (double)(value->first - client.first) / DAY_MS);
+    return true;
 }
