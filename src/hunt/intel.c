@@ -39,9 +39,8 @@ static void defaults(void *at)
     *(struct settings *)at = (struct settings){.inbound = true, .own = true};
 }
 
-/* Published ones (JA3's and HASSH's own documents). Others share them: a fingerprint is of a
- * library and its settings, and many a program of Windows has Trickbot's. So alone they are told
- * low. */
+/* Published ones (JA3's and HASSH's own documents). Others share them, as a fingerprint is of a
+ * library and its settings: alone they are told low. */
 static const struct known {
     const char *print;
     const char *words;
