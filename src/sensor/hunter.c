@@ -268,6 +268,19 @@ static int64_t judge(struct hunter *h)
     return clock_ticks() - begin;
 }
 
+static int64_t first_seen(void *with, uint64_t key)
+{
+    return hunt_archive_first_seen(with, key);
+}
+
+/* What was learned is asked for, from the first time on that there is something. */
+static void remember(struct hunter *h)
+{
+    int64_t since = hunt_archive_history(h->archive);
+    if (since != HUNT_UNSET)
+        hunt_engine_history(h->engine, since, first_seen, h->archive);
+}
+
 static void save(struct hunter *h)
 {
     struct err err;
@@ -276,6 +289,7 @@ static void save(struct hunter *h)
     if (hunt_archive_learn(h->archive, h->engine, &err) < 0 ||
         hunt_archive_save(h->archive, h->orders.settings, h->engine, NULL, 0, &err) < 0)
         say(h, err.text);
+    remember(h);
 }
 
 /* Once each: what people should know. */
@@ -407,11 +421,6 @@ static int open_archive(struct hunter *h, struct err *err)
     return result < 0 ? result : 0;
 }
 
-static int64_t first_seen(void *with, uint64_t key)
-{
-    return hunt_archive_first_seen(with, key);
-}
-
 /* The last days of what was seen before. */
 static void load_archive(struct hunter *h)
 {
@@ -421,9 +430,7 @@ static void load_archive(struct hunter *h)
         return;
     if (hunt_archive_load(h->archive, h->orders.settings, day * 86400000, h->engine, &err) < 0)
         (void)snprintf(h->note, sizeof h->note, "hunts: %s", err.text);
-    int64_t since = hunt_archive_history(h->archive);
-    if (since != HUNT_UNSET)
-        hunt_engine_history(h->engine, since, first_seen, h->archive);
+    remember(h);
 }
 
 static int start(struct hunter *h, struct err *err)
