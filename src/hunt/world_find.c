@@ -70,6 +70,16 @@ static int64_t first_seen(const struct hunt_judge *judge, const struct world_cou
     return before != HUNT_UNSET && (first == HUNT_UNSET || before < first) ? before : first;
 }
 
+int64_t hunt_remembered(const struct hunt_judge *judge, uint64_t key)
+{
+    return first_seen(judge, NULL, key);
+}
+
+uint64_t hunt_secret(const struct hunt_judge *judge)
+{
+    return judge->world->secret;
+}
+
 int64_t hunt_first_seen_of_name(const struct hunt_judge *judge, book_name name)
 {
     return first_seen(judge, world_count_find(&judge->world->names, name), name);

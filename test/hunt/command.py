@@ -281,6 +281,27 @@ def test_rita(r):
     check(out.splitlines()[0].split()[:3] == ["Severity", "Source", "Destination"], out)
     r.refused("--scores rita", "--scores", "rita", "--json", "logs", code=2)
 
+    def fits(words):
+        out, _ = r.run("--no-state", "--scores", "rita", "--csv", "--filter", words, "logs")
+        return list(csv.DictReader(io.StringIO(out)))
+    for words, wanted in (
+            ("fqdn:updates.evil.example", lambda row: row["FQDN"] == "updates.evil.example"),
+            ("-fqdn:*.evil.example", lambda row: not row["FQDN"].endswith("evil.example")),
+            ("src:10.0.0.5", lambda row: row["Source IP"] == "10.0.0.5"),
+            ("beacon:>90", lambda row: float(row["Beacon Score"]) > .9),
+            ("beacon:0 duration:>1h", lambda row: float(row["Beacon Score"]) == 0 and
+             float(row["Total Duration"]) > 3600),
+            ("count:>=100", lambda row: int(row["Connection Count"]) >= 100),
+            ("severity:>=high", lambda row: row["Severity"] in ("High", "Critical")),
+            ("threat_intel:true", lambda row: False),
+            ("port:443", lambda row: "443:tcp" in row["Port:Proto:Service"])):
+        check(fits(words) == [row for row in rows if wanted(row)], f"rita, --filter {words}")
+    counts = [int(row["Connection Count"]) for row in fits("sort:count-asc")]
+    check(counts == sorted(counts) and len(counts) == len(rows), counts)
+    for words, said in (("hunt:beacon", "'hunt:'"), ("src:10.0.0.5 -machine:web-1", "'machine:'"),
+                        ("sort:period", "'sort:period'")):
+        r.refused(f"no column for {said}", "--scores", "rita", "--filter", words, "logs", code=2)
+
 
 # ---- what is shown of it ----
 
