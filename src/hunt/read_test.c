@@ -285,6 +285,42 @@ static void test_bad_files(void **state)
     read_bed_done(&b);
 }
 
+/* A mark of the byte order, as Windows puts it in front; and a file given by name that is empty. */
+static void test_beginnings(void **state)
+{
+    struct read_bed b;
+    char path[256];
+    const char *paths[1] = {path};
+    read_bed_init(&b);
+    char *line = read_bed_many(5, 1, true), *marked = NULL;
+    assert_true(asprintf(&marked, "\xef\xbb\xbf%s", line) > 0);
+    read_bed_write(&b, "conn.log", marked);
+    free(line);
+    free(marked);
+    read_bed_write(&b, "dns.log",
+                   "\xef\xbb\xbf{\"ts\":1.5,\"id.orig_h\":\"::1\",\"id.resp_h\":\"::2\"}\n");
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_foreign_files, 0);
+    assert_int_equal(b.counts.n_records, 2);
+    assert_int_equal(b.counts.n_bad_lines, 0);
+    /* Places in the file are still those of its bytes. */
+    line = read_bed_many(6, 1, false);
+    read_bed_add(&b, "conn.log", line);
+    free(line);
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_records, 1);
+    assert_int_equal(b.counts.n_bad_lines, 0);
+    /* Given by name, nothing says which log it is, and marks of another run are there. */
+    read_bed_write(&b, "copy.txt", "");
+    read_bed_path(&b, "copy.txt", path);
+    b.reading.paths = paths;
+    b.reading.n_paths = 1;
+    read_bed_run(&b);
+    assert_int_equal(b.result, 0);
+    assert_int_equal(b.counts.n_records, 0);
+    read_bed_done(&b);
+}
+
 /* A line of many mebibytes between two good ones; one that has no end. */
 static void test_long_lines(void **state)
 {
@@ -495,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_marks_of_other_logs),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_beginnings),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_stopped),
