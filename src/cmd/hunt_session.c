@@ -16,6 +16,7 @@
 #include "base/note.h"
 #include "base/state.h"
 #include "base/text.h"
+#include "cmd/hunt_show.h"
 #include "cmd/terminal.h"
 
 #define FINDINGS_MAX 100000
@@ -259,12 +260,17 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
     return result;
 }
 
-/* From a given time to the newest record. */
-static void set_window(struct hunt_session *s)
+/* From a given time to the newest record; where that is older, a moment in which there is nothing.
+ * Gives the end, 0: the newest record. */
+static int64_t set_window(struct hunt_session *s)
 {
     int64_t end = s->span.to != HUNT_UNSET ? s->span.to : hunt_engine_newest(s->engine);
-    if (s->span.from != HUNT_UNSET)
-        s->settings->window = end > s->span.from ? end - s->span.from : 1;
+    if (s->span.from == HUNT_UNSET)
+        return s->span.to == HUNT_UNSET ? 0 : s->span.to;
+    s->settings->window = end > s->span.from ? end - s->span.from : 1;
+    if (end <= s->span.from)
+        return s->span.from + 1;
+    return s->span.to == HUNT_UNSET ? 0 : s->span.to;
 }
 
 int hunt_session_judge(struct hunt_session *s, struct err *err)
@@ -276,19 +282,31 @@ int hunt_session_judge(struct hunt_session *s, struct err *err)
     s->findings = findings_new(FINDINGS_MAX);
     if (!s->findings)
         return err_set(err, -ENOMEM, "out of memory");
-    set_window(s);
+    int64_t to = set_window(s);
     if (isatty(STDERR_FILENO) && s->options->verbosity >= 0) {
         fprintf(stderr, "\r\033[Kjudging");
         s->shown = true;
     }
-    int result = hunt_engine_judge(s->engine, s->span.to == HUNT_UNSET ? 0 : s->span.to, false,
-                                   n_threads < 1 ? 1 : (unsigned)n_threads, s->findings, err);
+    int result = hunt_engine_judge(s->engine, to, false, n_threads < 1 ? 1 : (unsigned)n_threads,
+                                   s->findings, err);
     clear_progress(s);
     s->seconds += (double)(clock_ticks() - begun) / 1e9;
     return result < 0 ? result : 0;
 }
 
 /* ---- what is said ---- */
+
+/* Nothing found in a time of which nothing is known is no good news. */
+static void warn_of_span(const struct hunt_session *s)
+{
+    int64_t newest = hunt_engine_newest(s->engine);
+    char text[32];
+    if (s->span.from == HUNT_UNSET || newest >= s->span.from)
+        return;
+    hunt_time(newest, s->options->utc, text);
+    note(NOTE_WARN, "no record is as new as what is judged (--since)%s%s",
+         newest > 0 ? ": the newest is of " : "", newest > 0 ? text : "");
+}
 
 void hunt_session_warn(const struct hunt_session *s)
 {
@@ -320,6 +338,7 @@ void hunt_session_warn(const struct hunt_session *s)
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (lines[i].n)
             note(lines[i].level, "%" PRIu64 " %s", lines[i].n, lines[i].text);
+    warn_of_span(s);
 }
 
 /* "10,000,123". */

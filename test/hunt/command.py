@@ -411,6 +411,11 @@ def test_since(r):
         return {f["src"] for f in r.objects("--filter", "hunt:beacon", *args, "logs")}
     check(kept("--since", "2026-11-20T12:00") == {"10.0.0.6"}, "a time, and an archive")
     check(kept() == {"10.0.0.5", "10.0.0.6"}, "what was before it is lost")
+    # Of a time after the last record nothing is told, and that there is none.
+    for args in (("--no-state",), ()):
+        out, err = r.run(*args, "--since", "2026-12-24", "logs")
+        check(out == "Nothing was found.\n", out)
+        check("no record is as new as what is judged" in err, err)
 
 
 def test_exit_code(r):
