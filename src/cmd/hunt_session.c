@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "cmd/hunt_show.h"
 #include "cmd/terminal.h"
+#include "hunt/feeds.h"
 
 #define FINDINGS_MAX 100000
 #define SAID_MAX     20               /* broken files */
@@ -308,6 +309,33 @@ static void warn_of_span(const struct hunt_session *s)
          newest > 0 ? ": the newest is of " : "", newest > 0 ? text : "");
 }
 
+/* A feed of which nothing is understood finds nothing: that is no good news either. */
+static void warn_of_feeds(const struct hunt_session *s)
+{
+    const struct feeds *feeds = hunt_feeds(hunt_engine_view(s->engine));
+    struct feeds_counts c = {0};
+    if (!feeds)
+        return;
+    feeds_count(feeds, &c);
+    note(c.n_entries ? NOTE_INFO : NOTE_WARN, "%" PRIu64 " entries of %" PRIu64 " feed%s%s",
+         c.n_entries, c.n_files, c.n_files == 1 ? "" : "s",
+         c.n_entries ? "" : ": is it the right file, or has the folder none named *.txt or *.csv?");
+    const struct {
+        uint64_t n;
+        enum note_level level;
+        const char *text;
+    } lines[] = {
+        {c.n_unreadable, NOTE_WARN, "files of feeds could not be read"},
+        {c.n_left_out, NOTE_WARN, "entries of feeds found no room"},
+        {c.n_too_wide, NOTE_WARN, "entries of feeds are networks too wide to be meant"},
+        {c.n_refused, c.n_refused > c.n_entries ? NOTE_WARN : NOTE_INFO,
+         "lines of feeds are no address, name or fingerprint"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (lines[i].n)
+            note(lines[i].level, "%" PRIu64 " %s", lines[i].n, lines[i].text);
+}
+
 void hunt_session_warn(const struct hunt_session *s)
 {
     const struct hunt_read_counts *c = &s->counts;
@@ -338,6 +366,7 @@ void hunt_session_warn(const struct hunt_session *s)
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (lines[i].n)
             note(lines[i].level, "%" PRIu64 " %s", lines[i].n, lines[i].text);
+    warn_of_feeds(s);
     warn_of_span(s);
 }
 

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "hunt/inflate.h"
+#include "hunt/text_file.h"
 
-#define PACKED_SIZE     (64u << 10)
-#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* in UTF-8, as editors of Windows write it */
+#define PACKED_SIZE (64u << 10)
 
 void stream_init(struct stream *stream, const struct files_one *file, const struct fields *fields,
                  const struct marks *marks)
@@ -272,8 +272,9 @@ static void begin(struct stream *stream, struct block *block)
     if (block->result < 0)
         return;
     (void)fill(stream, block, STREAM_BLOCK);
-    /* Blanks are passed over, and places in the file stay what they are. */
-    if (block->size >= 3 && memcmp(block->text, BYTE_ORDER_MARK, 3) == 0)
+    /* Editors of Windows put it in front. Blanks are passed over, and places in the file stay what
+     * they are. */
+    if (block->size >= 3 && memcmp(block->text, TEXT_FILE_MARK, 3) == 0)
         memset(block->text, ' ', 3);
     if (block->result == 0)
         block->result = guess_log(stream, block->text, block->size, &block->err);

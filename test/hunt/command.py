@@ -304,6 +304,28 @@ def test_filter(r):
     check(out == "Nothing was found.\n", out)
 
 
+def test_feed(r):
+    usual(r.folder + "/logs")
+
+    def hits(text, *args, name="feed.txt"):
+        with open(f"{r.folder}/{name}", "wb") as f:
+            f.write(text)
+        out, err = r.run("--no-state", "--json", "--filter", "hunt:intel", "--feed", name, *args, "logs")
+        return out.count('"hunt":"intel"'), err
+    # As a spreadsheet of Windows saves it, with the first line no less than the others.
+    check(hits(b"203.0.113.7\n") == (1, ""), "a plain feed")
+    check(hits(b"\xef\xbb\xbf203.0.113.7\r\n") == (1, ""), "a mark of the byte order")
+    n, err = hits(b"\x1f\x8b packed\n")
+    check(n == 0 and "0 entries of 1 feed" in err and "1 lines of feeds are no address" in err, err)
+    os.mkdir(r.folder + "/none")
+    out, err = r.run("--no-state", "--feed", "none", "logs")
+    check("0 entries of 0 feeds" in err, err)
+    with open(r.folder + "/safe.txt", "wb") as f:
+        f.write(b"\xef\xbb\xbf10.0.0.5\r\n")
+    check(not r.objects("--no-state", "--safelist", "safe.txt", "--filter", "src:10.0.0.5", "logs"),
+          "a safelist with a mark of the byte order")
+
+
 def test_safelist(r):
     usual(r.folder + "/logs")
     everything = r.objects("--no-state", "logs")
