@@ -121,22 +121,34 @@ static int64_t first_seen(void *with, uint64_t key)
     return hunt_archive_first_seen(with, key);
 }
 
+static int new_engine(struct hunt_session *s, struct err *err)
+{
+    hunt_engine_free(s->engine);
+    s->engine = NULL;
+    uint64_t secret = s->archive ? hunt_archive_secret(s->archive) : new_secret();
+    return hunt_engine_new(s->settings, secret, &s->engine, err);
+}
+
+static void remember_history(struct hunt_session *s)
+{
+    int64_t since = s->archive ? hunt_archive_history(s->archive) : HUNT_UNSET;
+    if (since != HUNT_UNSET)
+        hunt_engine_history(s->engine, since, first_seen, s->archive);
+}
+
 int hunt_session_open(struct hunt_session *s, struct err *err)
 {
     int result = wants_archive(s) ? open_archive(s, err) : 0;
     if (result < 0)
         return result;
-    uint64_t secret = s->archive ? hunt_archive_secret(s->archive) : new_secret();
-    result = hunt_engine_new(s->settings, secret, &s->engine, err);
+    result = new_engine(s, err);
     if (result < 0 || !s->archive)
         return result;
     /* All days that there is room for: what is older than the span is the history. */
     result = hunt_archive_load(s->archive, s->settings, 0, s->engine, err);
     if (result > 0)
         note(NOTE_INFO, "%s", err->text);
-    int64_t since = hunt_archive_history(s->archive);
-    if (since != HUNT_UNSET)
-        hunt_engine_history(s->engine, since, first_seen, s->archive);
+    remember_history(s);
     if (result >= 0)
         result = hunt_archive_marks(s->archive, &s->marks, &s->n_marks, err);
     return result < 0 ? result : 0;
@@ -211,7 +223,34 @@ static int keep(struct hunt_session *s, struct err *err)
     return 0; /* the findings are there all the same */
 }
 
-int hunt_session_read(struct hunt_session *s, struct err *err)
+/* Files that were written anew (a capture that was read into the same folder again, say) would
+ * count twice. 1: all is forgotten, and to be read again. */
+static int begin_anew(struct hunt_session *s, struct err *err)
+{
+    const char *archive = s->archive ? s->archive_path : "";
+    if (s->counts.n_gone > 0) {
+        note(NOTE_WARN,
+             "%" PRIu64 " files were written anew, with records of the same times as before, which "
+             "count beside these: remove %s, or name another file with --state, unless that is "
+             "meant",
+             s->counts.n_rewritten, archive);
+        return 0;
+    }
+    note(NOTE_INFO, "%" PRIu64 " files were written anew: all is read again",
+         s->counts.n_rewritten);
+    int result = s->archive ? hunt_archive_forget(s->archive, err) : 0;
+    if (result == 0)
+        result = new_engine(s, err);
+    if (result < 0)
+        return result;
+    remember_history(s);
+    hunt_marks_free(s->marks, s->n_marks);
+    s->marks = NULL;
+    s->n_marks = 0;
+    return 1;
+}
+
+static int read_once(struct hunt_session *s, struct err *err)
 {
     bool terminal = isatty(STDERR_FILENO) && s->options->verbosity >= 0;
     struct hunt_mark *marks = NULL;
@@ -233,7 +272,6 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         .say = say,
         .progress = terminal ? show_progress : NULL,
     };
-    s->begun = clock_ticks();
     s->n_said = 0;
     int result = hunt_read(&reading, &s->counts, &marks, &n_marks, err);
     clear_progress(s);
@@ -248,6 +286,18 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
     if (result == -ENOENT && s->n_paths == 1 &&
         strncmp(err->text, s->paths[0], strlen(s->paths[0])) != 0)
         err_wrap(err, "%s", s->paths[0]);
+    return result;
+}
+
+int hunt_session_read(struct hunt_session *s, struct err *err)
+{
+    s->begun = clock_ticks();
+    int result = read_once(s, err);
+    if (result == 0 && s->counts.n_rewritten > 0) {
+        result = begin_anew(s, err);
+        if (result > 0)
+            result = read_once(s, err);
+    }
     if (result < 0 && result != -EINTR)
         return result;
     const struct hunt_read_counts *c = &s->counts;

@@ -527,6 +527,34 @@ def test_state(r):
     check(kept[0] in err, err)
 
 
+def test_again(r):
+    """A capture that is read into the same folder again counts once."""
+    def make(seed, kept=False):
+        logs = Logs(seed)
+        logs.implant(period=300)
+        logs.people(50)
+        logs.write(r.folder + "/logs", "2026-11-20" if kept else None)
+
+    def beacons():
+        out, err = r.run("--json", "--filter", "hunt:beacon src:10.0.0.5", "logs")
+        return [json.loads(line)["count"] for line in out.splitlines()], err
+    make(1)
+    first, _ = beacons()
+    make(2)
+    again, err = beacons()
+    check(abs(again[0] - first[0]) < 20 and len(again) == 1, f"{first}, then {again}: {err}")
+    check(beacons()[0] == again, "not kept so")
+    # What the archive alone has is not lost by that: it is said instead.
+    os.makedirs(r.folder + "/logs/2026-11-19")
+    os.rename(r.folder + "/logs/conn.log", r.folder + "/logs/2026-11-19/conn.log")
+    make(3)
+    beacons()
+    os.remove(r.folder + "/logs/2026-11-19/conn.log")
+    make(4)
+    _, err = beacons()
+    check("were written anew" in err and ".db" in err, err)
+
+
 def test_week(r):
     """Days in folders of their own, packed: a slow implant shows over several of them, and what was
     read of a day that is over is not read again."""
