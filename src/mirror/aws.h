@@ -183,12 +183,15 @@ int aws_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out
 /* All interfaces of the wish's networks, with the reason of those that can't be mirrored, and of
  * those that were not asked for. */
 int aws_mirror_list(struct mirror_job *job, struct text *remarks, struct err *err) MUST_CHECK;
-/* Types of before the Nitro system that can't be mirrored: there will be no more of them. Types of
- * which AWS says that they can't, for now. And those that take 100 sources. */
+/* Types of before the Nitro system that can't be mirrored: there will be no more of them. Types that
+ * AWS does not name among those that can, for now ("", not known, is none). And those that take 100
+ * sources. */
 bool aws_type_is_old(const char *type);
 bool aws_type_is_unfit(const char *type);
 bool aws_type_is_large(const char *type);
-#define AWS_TYPES_AS_OF "2026-11"
+#define AWS_SOURCES_AS_OF "2025-08" /* when AWS last changed them, in a guide of 2026 */
+#define AWS_TARGETS_AS_OF "2026-02" /* of the newest types there */
+#define AWS_PRICE_AS_OF   "2026-11"
 
 /* The places of --to. In `facts` of one: the cloud's item ("interface", "endpoint"); of a load
  * balancer "listens" (a UDP listener on 4789), "healthy" and "registered" (numbers); "unknown": the

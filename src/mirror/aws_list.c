@@ -155,9 +155,9 @@ static void put_types(const struct cloud_inventory *nics, struct text *remarks)
     }
     if (n)
         text_format(remarks,
-                    "%zu of them %s on instance types that AWS does not mirror, as far as was "
-                    "known in " AWS_TYPES_AS_OF " (%s: %s%s): they are tried all the same, and "
-                    "status says what AWS answered\n",
+                    "%zu of them %s on instance types that were not among those that AWS "
+                    "mirrors in " AWS_SOURCES_AS_OF " (%s: %s%s): they are tried all the same, "
+                    "and status says what AWS answered\n",
                     n, n == 1 ? "is" : "are", cloud_nic_label(first), first->type,
                     n > 1 ? ", …" : "");
 }

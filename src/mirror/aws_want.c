@@ -91,8 +91,8 @@ static void put_cost(const struct aws_mirror *state, size_t n, struct text *rema
 {
     char as_of[96];
     (void)snprintf(as_of, sizeof as_of,
-                   is_priced(state->region) ? "%.40s as of " AWS_TYPES_AS_OF
-                                            : "us-east-1 as of " AWS_TYPES_AS_OF
+                   is_priced(state->region) ? "%.40s as of " AWS_PRICE_AS_OF
+                                            : "us-east-1 as of " AWS_PRICE_AS_OF
                                               ", those of %.40s are not known here",
                    state->region);
     cloud_put_cost(remarks, n, "session", SESSION_USD, as_of);

@@ -83,11 +83,11 @@ def unfit(lab):
     def with_old(cloud):
         vpc = aws_lab.world(cloud)
         cloud.instance(cloud.all("subnet")[0].id, "old", "t2.micro")
-        cloud.instance(cloud.all("subnet")[0].id, "new", "m7g.large")
+        cloud.instance(cloud.all("subnet")[0].id, "new", "m8g.large")
         return vpc
     aws = Aws(lab, with_old)
     said = aws.plan().out
-    must("t2.micro" in said or "m7g.large" in said, f"the types are not named:\n{said}")
+    must("t2.micro" in said or "m8g.large" in said, f"the types are not named:\n{said}")
     for _ in range(2):
         answer = aws.call("apply").must(PARTIAL)
         must("NetworkInterfaceNotSupported" in answer.out + answer.err, answer.said())
