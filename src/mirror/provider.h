@@ -38,6 +38,7 @@ struct mirror_job {
     char network[64];           /* "": the collector's only one */
     void *wish;                 /* the provider's options; NULL: not known, only marks are */
     bool partial;               /* the wish only says which mirror: status, remove */
+    bool retries;               /* what the cloud refused for what it is, is tried again */
     const char *folder;         /* where the journal is; NULL: not known */
     const json_t *arguments;    /* the words of the wish, for a unit that says them again */
     struct mirror_set recorded; /* what the journal has of it */
