@@ -167,6 +167,37 @@ def azure_balancer(lab):
     bench.must_say(bench.plan(codes=(FAILED,)), "has no front end")
 
 
+@scenario("azure-scale-set")
+def azure_scale_set(lab):
+    """Machines of a uniform scale set are named as such that can't be mirrored; those of a flexible
+    one are machines like others."""
+    bench, cloud, _ = begin(lab)
+    main = f"{cloud.group('net')}/Microsoft.Network/virtualNetworks/main"
+    cloud.scale_set("RG1", "pool", main, [f"10.0.0.{60 + i}" for i in range(5)], tags={"env": "prod"})
+    cloud.scale_set("RG2", "far-pool", main.replace("/main", "/far"), ["10.1.0.60"])
+    flexible = cloud.scale_set("RG1", "flex", main, [], mode="Flexible")
+    cloud.nic("RG1", "flex_1-nic", main, "10.0.0.70", cloud.machine("RG1", "flex_1"),
+              mac="00-0D-3A-00-08-01", virtualMachineScaleSet={"id": flexible})
+    before = cloud.state()
+    bench.must_say(bench.plan(), "uniform scale set", "5 interfaces", "pool_0")
+    bench.apply()
+    same("configurations", {**WANTED, "flex_1-nic": ["cloudspan-main"]}, cloud.configs())
+    bench.must_have_nothing_to_do()
+    rows = {row["machine"]: row for row in bench.status()["coverage"]}
+    same("machines", {f"pool_{i}" for i in range(5)},
+         {name for name in rows if "pool" in name})
+    same("one of them", (False, False, "10.0.0.62"),
+         tuple(rows["pool_2"][name] for name in ("mirrored", "wanted", "address")))
+    if "uniform scale set" not in rows["pool_2"]["reason"]:
+        raise Failed(f"{rows['pool_2']}")
+    bench.remove()
+    same("after remove", before, cloud.state())
+    bench.wish += ["--exclude", "env=prod"]
+    cloud.may_not_list = {"microsoft.compute/virtualmachinescalesets"}
+    bench.must_say(bench.plan("--tag", "env=prod or not env=prod"),
+                   "virtualMachineScaleSets may not be listed")
+
+
 @scenario("azure-kill")
 def azure_kill(lab):
     """Killed at any call, before or after Azure did it: apply and remove go on from there."""
