@@ -263,7 +263,7 @@ static int keep_record(struct turn *turn, const struct mirror_planned *planned,
                    turn->follow->settings->verbose;
     turn->one->n_sources = applied->n_sources;
     if (result == 0 && applied->record_is_new && is_news) {
-        char line[600];
+        char line[1000];
         (void)snprintf(line, sizeof line, "recorded for watch: %s%s%s",
                        applied->record[0] ? applied->record : "no more machines",
                        applied->collector[0] ? ", to be copied to " : "", applied->collector);

@@ -257,6 +257,19 @@ def limits(lab):
     for session in sessions.values():
         by_target.setdefault(session.target, []).append(session)
     must(len(by_target) == 3 and all(len(rows) <= 10 for rows in by_target.values()), by_target)
+    # Each collector gets to know which machines are packed to it.
+    folder = os.path.join(aws.state, "sources")
+    text = open(os.path.join(folder, os.listdir(folder)[0]), encoding="utf-8").read()
+    first = re.search(r'^collector: "(.*)"$', text, re.M)[1]
+    recorded = {}
+    for source in text.split("  - name: ")[1:]:
+        collector = re.search(r'^    collector: "(.*)"$', source, re.M)
+        for vni in re.findall(r"vxlan:(\d+)@", source):
+            recorded[int(vni)] = collector[1] if collector else first
+    targets = {target.id: aws.cloud.things[target.interface].addresses[0]
+               for target in aws.cloud.all(TARGET)}
+    must(recorded == {session.vni: targets[session.target] for session in sessions.values()},
+         f"{recorded}\n{text}")
     aws.must_have_nothing_to_do()
     aws.remove()
     aws.must_be_as_before()
