@@ -187,17 +187,29 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     return result < 0 ? result : google_open(&options, place->http, &place->google, err);
 }
 
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct nsi_place *place = job->state;
+    const struct nsi_place kept = {.http = place->http, .google = place->google};
+    (void)err;
+    cloud_inventory_done(&place->inventory);
+    for (int i = 0; i < NSI_N_KINDS; i++)
+        json_decref(place->things[i]);
+    json_decref(place->paths);
+    *place = kept;
+    if (job->wish)
+        put_organization(job, place->organization);
+    return 0;
+}
+
 static void close_cloud(struct mirror_job *job)
 {
     struct nsi_place *place = job->state;
     if (!place)
         return;
-    cloud_inventory_done(&place->inventory);
+    (void)again(job, NULL); /* it frees all else, and can't fail */
     google_close(place->google);
     cloud_http_close(place->http);
-    for (int i = 0; i < NSI_N_KINDS; i++)
-        json_decref(place->things[i]);
-    json_decref(place->paths);
     free(place);
     job->state = NULL;
 }
@@ -246,6 +258,7 @@ const struct mirror_provider provider_google_nsi = {
     .wish_check = check,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = nsi_want,
     .find = nsi_find,
     .names = names,

@@ -149,6 +149,9 @@ struct mirror_provider {
      * May be NULL. */
     int (*open)(struct mirror_job *job, struct err *err);
     void (*close)(struct mirror_job *job);
+    /* Between open and close another look begins, with the same wish: all is forgotten but the
+     * connection, with its credentials. NULL: it is closed, and opened anew. */
+    int (*again)(struct mirror_job *job, struct err *err);
 
     /* What should be there, in the order it is made. Refuses what cannot work, with one sentence:
      * a method this kernel lacks, a mirror that would mirror itself. `remarks`: what the user

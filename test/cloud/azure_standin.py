@@ -200,7 +200,7 @@ class Azure(Standin):
         if not self.is_authorized(call):
             raise Refusal(401, error("ExpiredAuthenticationToken",
                                      "The access token expiry UTC time is earlier than now."),
-                          {"WWW-Authenticate": 'Bearer authorization_uri="…"'})
+                          {"WWW-Authenticate": f'Bearer authorization_uri="{self.url}/{TENANT}"'})
         self.take_fault(call)
         if "api-version" not in call.query:
             self.violations.append(f"{call.method} {call.path}: no api-version")
