@@ -1,20 +1,20 @@
 /* The judgement: which events are one check-in, which part of the time is looked at, which law fits
  * best, and what that is worth. The laws are in timing_chance.c (nothing waits), timing_timer.c,
- * timing_mixed.c and timing_clock.c (something does); doc/beacons.md says how often it is wrong. */
+ * timing_bell.c, timing_mixed.c and timing_clock.c (something does); doc/beacons.md says how often it
+ * is wrong. */
 #include "hunt/timing.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hunt/timing_fit.h"
+#include "hunt/timing_judging.h"
 
 /* The evidence at which a pair is as likely a timer as not, and how fast that changes; from the
  * curves of bench/hunt_curves. */
 #define EVIDENCE_EVEN  3.7
 #define FEW            28    /* check-ins; each one less has its price */
 #define FEW_PRICE      0.1   /* nats */
-#define EVIDENCE_FOUND 5     /* what fewer than one of ten thousand others reach */
 #define FALSE_AT_ZERO  0.015 /* share of pairs without a timer that reach an evidence of 0 */
 #define EVIDENCE_LEAST 1     /* with less it is none: a score below 0.07 */
 #define EVIDENCE_SURE  25    /* no better explanation is looked for */
@@ -24,39 +24,6 @@
 #define SLICES_MAX    160  /* parts of the time that are looked at, by their length */
 #define SLICE_LEAST   16   /* check-ins; of fewer, a part is found by chance */
 #define SLICES_JUDGED 3
-
-/* Memory of one judging. */
-struct judging {
-    const struct timing_event *events; /* sorted */
-    size_t n;
-    double resolution, span;
-    double *t;     /* s since the first event, dithered below the resolution */
-    double *start; /* of check-ins */
-    double *x;     /* intervals, sorted */
-    double *spare; /* for the sorting */
-    struct timing_event *sorted;
-    size_t begin, end; /* whose check-ins are in start and x, with `merge` */
-    double merge;
-    size_t n_checkins; /* 0: none are */
-    bool rests;        /* all of it is explained by random times after a rest */
-};
-
-/* One way to look at the events. */
-struct look {
-    size_t begin, end; /* events */
-    double merge;      /* s: events not further apart are one check-in */
-    double price;      /* for having chosen it, >= 0 */
-};
-
-struct verdict {
-    struct look look;
-    struct timing_fit fit;
-    double chance; /* likelihood without a timer */
-    double evidence;
-    double clock; /* s: the period of a fixed clock; 0: it is not one */
-    double ramp;  /* s: by which each wait is longer than the last one; 0: it is not */
-    size_t n_checkins;
-};
 
 static int compare_event(const void *a, const void *b)
 {
@@ -143,8 +110,7 @@ static size_t count_checkins(const struct judging *j, const struct look *look)
     return n;
 }
 
-/* Fills start and x; gives the number of check-ins. */
-static size_t look_merge(struct judging *j, const struct look *look)
+size_t timing_look(struct judging *j, const struct look *look)
 {
     size_t n = 0;
     if (j->n_checkins && j->begin == look->begin && j->end == look->end && j->merge == look->merge)
@@ -224,7 +190,7 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
                        struct verdict *out)
 {
     *out = (struct verdict){.look = *look, .evidence = -INFINITY};
-    size_t n = look_merge(j, look);
+    size_t n = timing_look(j, look);
     out->n_checkins = n;
     if (n < TIMING_MIN_CHECKINS)
         return true;
@@ -242,9 +208,9 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
         /* What would be a timer otherwise. Parts of it, and other ways to look at it, have too few
          * check-ins to show that it rests. */
         j->rests = j->rests || (out->fit.likelihood > out->chance && out->fit.likelihood < rest);
-        out->evidence = fmin(evidence_of(out->fit.likelihood - out->chance, in.n),
-                             out->fit.likelihood - rest) -
-                        look->price;
+        out->evidence =
+            fmin(evidence_of(out->fit.likelihood - out->chance, in.n), out->fit.likelihood - rest) -
+            look->price;
         out->chance = fmax(out->chance, rest);
     }
     if (!thorough || out->evidence > EVIDENCE_SURE)
@@ -328,7 +294,7 @@ static size_t find_merges(struct judging *j, const struct look *look, double *ou
     size_t n = 0;
     struct look plain = *look;
     plain.merge = 0;
-    size_t n_ticks = look_merge(j, &plain);
+    size_t n_ticks = timing_look(j, &plain);
     out[n++] = 0;
     n += find_valleys(j, look, n_ticks, out + n, MERGES_MAX - 2);
     /* Sessions of connections without a valley: what is within a tenth of the longer intervals. */
@@ -423,7 +389,7 @@ static bool judge_slices(struct judging *j, struct verdict *out)
             if (end - begin < SLICE_LEAST)
                 continue;
             n_tried++;
-            size_t n = look_merge(j, &look);
+            size_t n = timing_look(j, &look);
             if (n < SLICE_LEAST)
                 continue;
             struct timing_intervals in = look_intervals(j, &look, n);
@@ -447,140 +413,7 @@ static bool judge_slices(struct judging *j, struct verdict *out)
     return true;
 }
 
-/* ---- what is said of it ---- */
-
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Share of the check-ins whose bytes are alike, up and down together: within 2 % and 16 bytes. */
-static double share_of_sizes(const struct judging *j, const struct verdict *verdict)
-{
-    const struct look *look = &verdict->look;
-    uint64_t *sizes = malloc(verdict->n_checkins * sizeof(*sizes));
-    if (!sizes)
-        return 0;
-    size_t n = 0;
-    for (size_t i = look->begin; i < look->end; i++) {
-        if (i == look->begin || j->t[i] - j->t[i - 1] > look->merge)
-            sizes[n++] = 0;
-        sizes[n - 1] += (uint64_t)j->events[i].up + j->events[i].down;
-    }
-    qsort(sizes, n, sizeof(*sizes), compare_u64);
-    size_t best = 0;
-    size_t end = 0;
-    for (size_t i = 0; i < n; i++) {
-        while (end < n && sizes[end] <= sizes[i] + sizes[i] / 50 + 16)
-            end++;
-        if (end - i > best)
-            best = end - i;
-    }
-    /* All of them empty say nothing. */
-    double share = sizes[n - 1] == 0 ? 0 : (double)best / (double)n;
-    free(sizes);
-    return share;
-}
-
-/* The bounds of an undisturbed interval, as the nth part of them suggests. */
-static void describe_period(const struct judging *j, const struct verdict *verdict,
-                            struct timing *out)
-{
-    const struct timing_fit *fit = &verdict->fit;
-    double low = fit->low;
-    double high = fit->high;
-    size_t first = 0;
-    size_t n = verdict->n_checkins - 1;
-    while (first < n && j->x[first] < fit->low)
-        first++;
-    size_t end = first;
-    while (end < n && j->x[end] <= fit->high)
-        end++;
-    size_t count = end - first;
-    double sum = 0;
-    for (size_t i = first; i < end; i++)
-        sum += j->x[i];
-    if (count >= 40) {
-        double early = j->x[first + count / 20];
-        double late = j->x[first + count - 1 - count / 20];
-        double more = (late - early) / 18;
-        low = early - more;
-        high = late + more;
-    } else if (count >= 3) {
-        double more = (j->x[end - 1] - j->x[first]) / (double)(count - 1);
-        low = j->x[first] - more;
-        high = j->x[end - 1] + more;
-    }
-    out->period = count > 0 ? sum / (double)count : (low + high) / 2;
-    out->jitter = fmax(fmin((high - low) / 2 / out->period, 1), 0);
-    /* Below what the clock resolves there is no jitter to speak of. */
-    if (high - low < 2.5 * j->resolution)
-        out->jitter = 0;
-}
-
-static void describe_time(struct judging *j, const struct verdict *verdict, struct timing *out)
-{
-    size_t n = verdict->n_checkins;
-    out->first = j->events[verdict->look.begin].ts;
-    out->last = j->events[verdict->look.end - 1].ts;
-    double length = j->start[n - 1] - j->start[0];
-    double paused = 0;
-    double pause =
-        verdict->clock > 0 || verdict->ramp > 0 ? INFINITY : 4.5 * out->period * (1 + out->jitter);
-    for (size_t i = n - 1; i > 0 && j->x[i - 1] > pause; i--) {
-        paused += j->x[i - 1];
-        out->n_pauses++;
-    }
-    out->active_share = length > 0 ? 1 - paused / length : 1;
-    double seen = ((double)out->last - (double)out->first) / 1000;
-    out->window = seen <= 3600 ? 3600000 : seen <= 86400 ? 86400000 : 7 * (int64_t)86400000;
-}
-
-/* Extra check-ins may be those of another timer, whose period is then known too. */
-static void describe_second(const struct judging *j, const struct verdict *verdict,
-                            struct timing *out)
-{
-    struct timing_fit fit = verdict->fit;
-    if (fit.n_extra * 12 < verdict->n_checkins ||
-        !timing_fit_second(j->start, verdict->n_checkins, j->resolution, &fit))
-        return;
-    out->second_period = (fit.second_low + fit.second_high) / 2;
-    out->second_jitter = (fit.second_high - fit.second_low) / (2 * out->second_period);
-    out->kind = TIMING_TWO_TIMERS;
-}
-
-static void describe(struct judging *j, const struct verdict *verdict, struct timing *out)
-{
-    size_t n = look_merge(j, &verdict->look);
-    const struct timing_fit *fit = &verdict->fit;
-    out->n_checkins = (uint32_t)n;
-    out->n_per_checkin = (double)(verdict->look.end - verdict->look.begin) / (double)n;
-    out->n_missed = (uint32_t)fit->n_missed;
-    if (verdict->clock > 0)
-        out->period = verdict->clock;
-    else
-        describe_period(j, verdict, out);
-    describe_time(j, verdict, out);
-    out->kind = verdict->clock > 0  ? TIMING_CLOCK
-                : verdict->ramp > 0 ? TIMING_RAMP
-                : out->period < 5   ? TIMING_FAST
-                                    : TIMING_TIMER;
-    if (verdict->clock <= 0 && verdict->ramp <= 0)
-        describe_second(j, verdict, out);
-
-    out->size_share = share_of_sizes(j, verdict);
-    /* Equal sizes go with a timer, but say nothing alone: they make surer what the times say. */
-    double most = fmax(fmin(0.15 * (verdict->evidence - EVIDENCE_FOUND), 2), 0);
-    out->of_sizes = most * fmax(out->size_share - 0.3, 0) / 0.7;
-    out->of_coverage = fit->coverage;
-    out->of_price = fit->price - verdict->look.price;
-    out->evidence = verdict->evidence + out->of_sizes;
-    /* The null's likelihood is that of all intervals, so it is taken from what the timer's law says
-     * of them; and the others' from what is left. */
-    out->of_intervals = out->evidence - out->of_sizes - out->of_coverage - out->of_price;
-}
+/* ---- all of it ---- */
 
 void timing_judge(const struct timing_event *events, size_t n, int64_t from, int64_t to,
                   struct timing *out)
@@ -603,7 +436,7 @@ void timing_judge(const struct timing_event *events, size_t n, int64_t from, int
     if (best.evidence > 0 && best.ramp <= 0 && is_back_off(&j))
         best.evidence = 0;
     if (best.evidence > -INFINITY) {
-        describe(&j, &best, out);
+        timing_describe(&j, &best, out);
         /* Few check-ins have more ways to look regular than the laws know. */
         double few = FEW_PRICE * fmax(FEW - (double)out->n_checkins, 0);
         out->score = 1 / (1 + exp(EVIDENCE_EVEN + few - out->evidence));

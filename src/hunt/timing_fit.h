@@ -45,8 +45,8 @@ double timing_chance_least(const struct timing_intervals *in);
 /* A bounded law, its multiples, pauses and extras. */
 void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out);
 
-/* A timer whose waits are normal, some of its check-ins lost; near the bounds of another fit. False:
- * there is none with a likelihood of `needed`. */
+/* A timer whose waits are normal, some of its check-ins lost; near the bounds of another fit.
+ * False: there is none with a likelihood of `needed`. */
 bool timing_fit_bell(const struct timing_intervals *in, const struct timing_fit *around,
                      double needed, struct timing_fit *out);
 
