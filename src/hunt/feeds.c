@@ -3,6 +3,7 @@
  * All entries are in one table by the hash of kind and key. An address is asked for once for every
  * length of network that any entry has, a name once for each of its endings. */
 #include "hunt/feeds.h"
+#include "hunt/text_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -452,7 +453,8 @@ static int take_file(void *with, const char *path, struct err *err)
             is_rest = !is_whole;
             continue;
         }
-        take_line(&taking, str_make(line, len));
+        size_t mark = n == 0 && strncmp(line, TEXT_FILE_MARK, 3) == 0 ? 3 : 0;
+        take_line(&taking, str_make(line + mark, len - mark));
     }
     int result = ferror(file) ? -EIO : 0;
     (void)fclose(file); /* only read */

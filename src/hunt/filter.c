@@ -229,7 +229,7 @@ static int take_value(struct filter_word *word, const char *value, struct err *e
         word->has_prefix = hunt_prefix_parse(value, &word->prefix);
         /* What looks like an address and is none would be a name that nothing has. */
         if (!word->has_prefix && (value[strspn(value, "0123456789./")] == '\0' ||
-                                  strpbrk(value, ":/") || word->key == KEY_IP))
+                                  strpbrk(value, ":/,") || word->key == KEY_IP))
             return bad_value(word->key, value, err);
         break;
     case TEXT:

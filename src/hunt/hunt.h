@@ -87,6 +87,13 @@ int64_t hunt_history_from(const struct hunt_judge *judge);
 size_t hunt_names_of(const struct hunt_judge *judge, const struct addr *addr, book_name *out,
                      size_t max);
 
+/* Whether questions of the host to DNS were seen at all: where not, it may have asked unseen. */
+bool hunt_asks_dns(const struct hunt_judge *judge, const struct hunt_host *host);
+/* The name by which `src` knows the address: one that it asked for, or (where its questions are not
+ * seen) that anybody did. 0: none. */
+book_name hunt_name_for(const struct hunt_judge *judge, const struct hunt_host *src,
+                        const struct addr *addr);
+
 /* A well-known service (time, updates, certificate checks ...) that explains regular traffic, in
  * words: "NTP", "Windows Update"; NULL: none. Says nothing about guilt: it lowers a score. */
 const char *hunt_known_service(struct str name, uint16_t port, uint8_t proto);

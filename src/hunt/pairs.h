@@ -101,7 +101,7 @@ struct asked_key {
     uint32_t unused;
 };
 struct asked_value {
-    uint64_t n;
+    uint32_t n, n_dns; /* of n so many by DNS; no more than are counted */
     int64_t first, last; /* ms */
 };
 extern const struct book_table asked_table;

@@ -113,6 +113,25 @@ size_t hunt_names_of(const struct hunt_judge *judge, const struct addr *addr, bo
     return n;
 }
 
+bool hunt_asks_dns(const struct hunt_judge *judge, const struct hunt_host *host)
+{
+    return world_count_find(&judge->world->askers, world_host_hash(host)) != NULL;
+}
+
+book_name hunt_name_for(const struct hunt_judge *judge, const struct hunt_host *src,
+                        const struct addr *addr)
+{
+    book_name names[RESOLVED_NAMES];
+    size_t n = hunt_names_of(judge, addr, names, RESOLVED_NAMES);
+    for (size_t i = 0; i < n; i++) {
+        struct asked_key key = {.name = names[i], .src = *src};
+        struct asked_value value;
+        if (books_find(&judge->books, &asked_table, &key, &value))
+            return names[i];
+    }
+    return n > 0 && !hunt_asks_dns(judge, src) ? names[0] : 0;
+}
+
 const struct feeds *hunt_feeds(const struct hunt_judge *judge)
 {
     return judge->world ? judge->world->feeds : NULL;
@@ -213,8 +232,8 @@ void finding_of_pair(const struct hunt_judge *judge, struct finding *finding,
     finding->dst = key->dst;
     finding->has_dst = true;
     put_machine(judge, finding->dst_machine, sizeof finding->dst_machine, &key->dst);
-    book_name name;
-    if (hunt_names_of(judge, &key->dst.addr, &name, 1) == 1)
+    book_name name = hunt_name_for(judge, &key->src, &key->dst.addr);
+    if (name)
         put_name(judge, finding, name);
     _Static_assert(sizeof *key <= sizeof finding->events_key, "a key that is too long");
     finding->events_of = &pair_table;

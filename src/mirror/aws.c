@@ -290,6 +290,18 @@ void aws_mirror_done(struct aws_mirror *state)
     free(state->spots);
 }
 
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct aws_mirror *state = job->state;
+    struct aws_mirror kept = {.http = state->http, .aws = state->aws, .calls = state->calls};
+    (void)err;
+    memcpy(kept.region, state->region, sizeof kept.region);
+    aws_mirror_done(state);
+    *state = kept;
+    aws_notes_read(job);
+    return 0;
+}
+
 static void close_cloud(struct mirror_job *job)
 {
     struct aws_mirror *state = job->state;
@@ -323,6 +335,7 @@ const struct mirror_provider provider_aws = {
     .answer = answer,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = aws_want,
     .find = aws_find,
     .names = aws_names,

@@ -283,21 +283,40 @@ static void test_words(void **unused)
     bed_done(&bed);
 }
 
-/* Tables: no type twice, none in two of them. */
 static void test_types(void **unused)
 {
     (void)unused;
-    assert_true(aws_type_is_unfit("m7i-flex.large"));
-    assert_true(aws_type_is_unfit("c5.metal"));
-    assert_true(aws_type_is_unfit("m5.metal-24xl"));
-    assert_false(aws_type_is_unfit("m5.large"));
-    assert_false(aws_type_is_unfit("m7"));
+    static const char *const can[] = {"m5.large",    "m6i.large", "m7g.large",   "m7i-flex.large",
+                                      "c5.metal",    "i3.metal",  "mac2.metal",  "u-6tb1.56xlarge",
+                                      "m4.large",    "t3.micro",  "c7i.8xlarge", "p5.48xlarge",
+                                      "gr6f.xlarge", NULL};
+    static const char *const cannot[] = {"m8g.large",
+                                         "c7gn.large",
+                                         "hpc7g.4xlarge",
+                                         "c6i.metal",
+                                         "m7i.metal-24xl",
+                                         "i3en.metal",
+                                         "p6-b200.48xlarge",
+                                         "m7",
+                                         NULL};
+    for (size_t i = 0; can[i]; i++)
+        if (aws_type_is_unfit(can[i]))
+            fail_msg("%s can be mirrored", can[i]);
+    for (size_t i = 0; cannot[i]; i++)
+        if (!aws_type_is_unfit(cannot[i]))
+            fail_msg("%s is not among those that can be mirrored", cannot[i]);
     assert_false(aws_type_is_unfit(""));
     assert_true(aws_type_is_old("t2.micro"));
     assert_false(aws_type_is_old("t3.micro"));
     assert_false(aws_type_is_old("m4.large"));
     assert_true(aws_type_is_large("m5.24xlarge"));
+    assert_true(aws_type_is_large("m7i.48xlarge"));
+    assert_true(aws_type_is_large("u7inh-32tb.480xlarge"));
+    assert_true(aws_type_is_large("g6e.12xlarge"));
     assert_false(aws_type_is_large("m5.large"));
+    assert_false(aws_type_is_large("m4.16xlarge"));
+    assert_false(aws_type_is_large("m5a.24xlarge"));
+    assert_false(aws_type_is_large(""));
 }
 
 int main(void)

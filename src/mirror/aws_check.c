@@ -70,6 +70,7 @@ static int ask_rules(struct check *check, struct err *err)
         aws_add_filter(parameters, "group-id", some);
         result = aws_mirror_all(check->state, "DescribeSecurityGroupRules", parameters,
                                 "securityGroupRuleSet", &list, err);
+        aws_know_again(check->job, list, "securityGroupRuleId");
         for (size_t j = 0; j < json_array_size(list); j++) {
             json_t *rule = json_array_get(list, j);
             json_t *of = json_object_get(check->rules, aws_text(rule, "groupId"));
@@ -134,9 +135,9 @@ static void want_opening(struct check *check, const char *kind, const char *grou
     (void)snprintf(key, sizeof key, "%.60s/%.60s", group, cidr);
     if (mirror_set_get(check->out, kind, key))
         return;
-    struct mirror_object *object =
-        mirror_set_add(check->out, kind, key,
-                       json_pack("{s:s, s:i, s:i}", "protocol", "udp", "from", from, "to", to));
+    struct mirror_object *object = mirror_set_add(
+        check->out, kind, key,
+        json_pack("{s:s, s:i, s:i, s:b}", "protocol", "udp", "from", from, "to", to, "tagged", 1));
     mirror_object_why(object, "%s", why);
     if (object)
         object->may_lack = true; /* of a group that is full, for one */

@@ -9,8 +9,52 @@
 #define LATE_S    20   /* so long it may take until all of AWS knows what was made */
 #define PAUSE_MAX 4000 /* ms; the pauses before it are shorter, and nobody waits longer in all */
 
-static int look_once(struct aws_mirror *state, struct err *err)
+/* id -> true, of all that the journal has. */
+static json_t *recorded_ids(const struct mirror_job *job)
 {
+    json_t *ids = json_object();
+    for (size_t i = 0; i < job->recorded.n; i++) {
+        const struct mirror_object *object = &job->recorded.at[i];
+        const char *id = aws_text(mirror_job_known(job, object->kind, object->key), "id");
+        if (id[0])
+            (void)json_object_set_new(ids, id, json_true()); /* or it is not known again */
+    }
+    return ids;
+}
+
+/* Whether it is one of ours that has no tag of any mirror. */
+static bool is_bare(const json_t *item, const char *member, const json_t *recorded)
+{
+    return !aws_tag(item, AWS_TAG_MIRROR) && json_object_get(recorded, aws_text(item, member)) &&
+           strncmp(aws_text(item, "description"), AWS_DESCRIPTION, strlen(AWS_DESCRIPTION)) == 0;
+}
+
+void aws_know_again(const struct mirror_job *job, json_t *list, const char *member)
+{
+    json_t *recorded = recorded_ids(job);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *item = json_array_get(list, i), *tags = json_object_get(item, "tagSet");
+        if (!is_bare(item, member, recorded))
+            continue;
+        if (!json_is_array(tags)) {
+            tags = json_array();
+            (void)json_object_set_new(item, "tagSet", tags); /* or it is somebody else's */
+        }
+        (void)json_array_append_new(
+            tags, json_pack("{s:s, s:s}", "key", AWS_TAG_MIRROR, "value", job->name));
+        (void)json_object_set_new(item, AWS_BARE, json_true());
+    }
+    json_decref(recorded);
+}
+
+static bool is_tagged(const json_t *item)
+{
+    return json_object_get(item, AWS_BARE) == NULL;
+}
+
+static int look_once(struct mirror_job *job, struct err *err)
+{
+    struct aws_mirror *state = job->state;
     int result = aws_mirror_all(state, "DescribeTrafficMirrorFilters", json_object(),
                                 "trafficMirrorFilterSet", &state->filters, err);
     if (result == 0)
@@ -19,6 +63,11 @@ static int look_once(struct aws_mirror *state, struct err *err)
     if (result == 0)
         result = aws_mirror_all(state, "DescribeTrafficMirrorSessions", json_object(),
                                 "trafficMirrorSessionSet", &state->sessions, err);
+    if (result == 0) {
+        aws_know_again(job, state->filters, "trafficMirrorFilterId");
+        aws_know_again(job, state->targets, "trafficMirrorTargetId");
+        aws_know_again(job, state->sessions, "trafficMirrorSessionId");
+    }
     state->is_fresh = result == 0;
     return result;
 }
@@ -69,12 +118,12 @@ static bool is_late(const struct mirror_job *job)
 int aws_mirror_look(struct mirror_job *job, struct err *err)
 {
     struct aws_mirror *state = job->state;
-    int result = look_once(state, err);
+    int result = look_once(job, err);
     for (uint32_t pause = 1000;
          result == 0 && pause <= PAUSE_MAX && !state->believes && is_late(job); pause *= 2) {
         if (!state->calls.wait(state->calls.with, pause))
             return err_set(err, -EINTR, "interrupted");
-        result = look_once(state, err);
+        result = look_once(job, err);
         state->believes = pause == PAUSE_MAX;
     }
     return result;
@@ -185,13 +234,69 @@ static void find_filters(struct mirror_job *job, struct mirror_set *out)
             dns |= name && strcmp(name, "amazon-dns") == 0;
         }
         const char *key = key_of(out, "filter", "filter", id, other);
-        found(state, mirror_set_add(out, "filter", key, json_pack("{s:b}", "dns", dns)), id);
+        found(state,
+              mirror_set_add(out, "filter", key,
+                             json_pack("{s:b, s:b}", "dns", dns, "tagged", is_tagged(filter))),
+              id);
         if (strcmp(key, "filter") == 0) /* the rules of another one go with it */
             find_rules(state, filter, key, out);
     }
 }
 
 /* ---- rules of security groups ---- */
+
+static bool is_group_rule(const char *kind)
+{
+    return strcmp(kind, "opening") == 0 || strcmp(kind, "canary") == 0;
+}
+
+static void find_group_rule(struct mirror_job *job, const json_t *rule, const char *kind,
+                            struct mirror_set *out)
+{
+    struct aws_mirror *state = job->state;
+    const char *id = aws_text(rule, "securityGroupRuleId"), *cidr = aws_text(rule, "cidrIpv4");
+    char key[MIRROR_KEY_MAX], other[MIRROR_KEY_MAX];
+    (void)snprintf(key, sizeof key, "%.40s/%.60s", aws_text(rule, "groupId"),
+                   cidr[0] ? cidr : aws_text(rule, "cidrIpv6"));
+    struct mirror_object *object =
+        mirror_set_add(out, kind, key_of(out, kind, key, id, other),
+                       json_pack("{s:s, s:i, s:i, s:b}", "protocol", aws_text(rule, "ipProtocol"),
+                                 "from", (int)aws_number(rule, "fromPort", -1), "to",
+                                 (int)aws_number(rule, "toPort", -1), "tagged", is_tagged(rule)));
+    found(state, object, id);
+    if (object)
+        (void)json_object_set_new(object->also, "group", json_string(aws_text(rule, "groupId")));
+}
+
+/* Those of the journal that the question for tags did not bring. */
+static int find_bare_rules(struct mirror_job *job, struct mirror_set *out, struct err *err)
+{
+    struct aws_mirror *state = job->state;
+    json_t *rules = NULL, *ids = json_array();
+    for (size_t i = 0; i < job->recorded.n; i++) {
+        const struct mirror_object *object = &job->recorded.at[i];
+        const char *id = aws_text(mirror_job_known(job, object->kind, object->key), "id");
+        if (id[0] && is_group_rule(object->kind) && !mirror_set_get(out, object->kind, object->key))
+            (void)json_array_append_new(ids, json_string(id));
+    }
+    if (json_array_size(ids) == 0) {
+        json_decref(ids);
+        return 0;
+    }
+    json_t *parameters = json_object();
+    aws_add_filter(parameters, "security-group-rule-id", ids);
+    int result = aws_mirror_all(state, "DescribeSecurityGroupRules", parameters,
+                                "securityGroupRuleSet", &rules, err);
+    aws_know_again(job, rules, "securityGroupRuleId");
+    for (size_t i = 0; i < json_array_size(rules); i++) {
+        const json_t *rule = json_array_get(rules, i);
+        bool is_canary = strcmp(aws_text(rule, "description"), AWS_CANARY_RULE) == 0;
+        if (aws_is_ours(rule, job->name))
+            find_group_rule(job, rule, is_canary ? "canary" : "opening", out);
+    }
+    json_decref(rules);
+    return result;
+}
 
 static int find_group_rules(struct mirror_job *job, struct mirror_set *out, struct err *err)
 {
@@ -202,27 +307,13 @@ static int find_group_rules(struct mirror_job *job, struct mirror_set *out, stru
                                 "securityGroupRuleSet", &rules, err);
     for (size_t i = 0; i < json_array_size(rules); i++) {
         const json_t *rule = json_array_get(rules, i);
-        const char *mark = aws_tag(rule, AWS_TAG_KEY), *id = aws_text(rule, "securityGroupRuleId");
-        const char *cidr = aws_text(rule, "cidrIpv4");
-        char kind[MIRROR_KIND_MAX] = "opening", key[MIRROR_KEY_MAX], other[MIRROR_KEY_MAX];
-        if (!aws_is_ours(rule, job->name))
-            continue;
-        if (mark && strncmp(mark, "canary/", 7) == 0)
-            (void)snprintf(kind, sizeof kind, "canary");
-        (void)snprintf(key, sizeof key, "%.40s/%.60s", aws_text(rule, "groupId"),
-                       cidr[0] ? cidr : aws_text(rule, "cidrIpv6"));
-        struct mirror_object *object =
-            mirror_set_add(out, kind, key_of(out, kind, key, id, other),
-                           json_pack("{s:s, s:i, s:i}", "protocol", aws_text(rule, "ipProtocol"),
-                                     "from", (int)aws_number(rule, "fromPort", -1), "to",
-                                     (int)aws_number(rule, "toPort", -1)));
-        found(state, object, id);
-        if (object)
-            (void)json_object_set_new(object->also, "group",
-                                      json_string(aws_text(rule, "groupId")));
+        const char *mark = aws_tag(rule, AWS_TAG_KEY);
+        if (aws_is_ours(rule, job->name))
+            find_group_rule(job, rule,
+                            mark && strncmp(mark, "canary/", 7) == 0 ? "canary" : "opening", out);
     }
     json_decref(rules);
-    return result;
+    return result < 0 ? result : find_bare_rules(job, out, err);
 }
 
 /* ---- targets and sessions ---- */
@@ -239,7 +330,8 @@ static void find_targets(struct mirror_job *job, struct mirror_set *out)
             continue;
         found(state,
               mirror_set_add(out, "target", key_of(out, "target", resource, id, other),
-                             json_pack("{s:s}", "type", aws_text(target, "type"))),
+                             json_pack("{s:s, s:b}", "type", aws_text(target, "type"), "tagged",
+                                       is_tagged(target))),
               id);
     }
 }
@@ -276,12 +368,13 @@ static void find_sessions(struct mirror_job *job, struct mirror_set *out)
         found(state,
               mirror_set_add(
                   out, "session", key,
-                  json_pack("{s:s, s:s, s:I, s:I, s:I}", "target", name_of(out, "target", target),
-                            "filter",
+                  json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "target",
+                            name_of(out, "target", target), "filter",
                             name_of(out, "filter", aws_text(session, "trafficMirrorFilterId")),
                             "vni", (json_int_t)aws_number(session, "virtualNetworkId", 0), "length",
                             (json_int_t)length, "number",
-                            (json_int_t)aws_number(session, "sessionNumber", 0))),
+                            (json_int_t)aws_number(session, "sessionNumber", 0), "tagged",
+                            is_tagged(session))),
               id);
     }
     json_decref(seen);

@@ -57,8 +57,21 @@ static bool is_target(const struct aws_mirror *state, const char *id)
     return aws_by_id(state->targets, "networkInterfaceId", id) != NULL;
 }
 
-static void judge(const struct aws_mirror *state, const json_t *item, struct cloud_nic *nic)
+static bool has_our_session(const struct mirror_job *job, const struct cloud_nic *nic)
 {
+    const struct aws_mirror *state = job->state;
+    for (size_t i = 0; i < json_array_size(state->sessions); i++) {
+        const json_t *session = json_array_get(state->sessions, i);
+        if (strcmp(aws_text(session, "networkInterfaceId"), nic->id) == 0 &&
+            aws_is_ours(session, job->name))
+            return true;
+    }
+    return false;
+}
+
+static void judge(const struct mirror_job *job, const json_t *item, struct cloud_nic *nic)
+{
+    const struct aws_mirror *state = job->state;
     const json_t *attachment = json_object_get(item, "attachment");
     const char *type = aws_text(item, "interfaceType");
     const char *status = aws_text(attachment, "status");
@@ -85,6 +98,13 @@ static void judge(const struct aws_mirror *state, const json_t *item, struct clo
         refuse(nic, CLOUD_UNFIT, "it is a target of mirrors itself");
     else if (!nic->outer[0])
         refuse(nic, CLOUD_UNFIT, "it has no IPv4 address: AWS mirrors none of IPv6-only subnets");
+    else if (aws_refused(job, nic) && !has_our_session(job, nic)) {
+        nic->fate = CLOUD_UNFIT;
+        (void)snprintf(nic->why, sizeof nic->why,
+                       "AWS refused to mirror it on an instance of the type %.40s (%.60s); apply "
+                       "--retry tries again",
+                       nic->type[0] ? nic->type : "that it has", aws_refused(job, nic));
+    }
 }
 
 static void add_tags(json_t *tags, const json_t *item)
@@ -111,8 +131,9 @@ static void add_addresses(struct cloud_nic *nic, const json_t *item)
         cloud_nic_address(nic, aws_text(json_array_get(v6, i), "ipv6Address"));
 }
 
-static void add_nic(struct aws_mirror *state, const json_t *instances, const json_t *item)
+static void add_nic(struct mirror_job *job, const json_t *instances, const json_t *item)
 {
+    struct aws_mirror *state = job->state;
     struct cloud_inventory *nics = &state->nics;
     const json_t *attachment = json_object_get(item, "attachment");
     const char *instance_id = aws_text(attachment, "instanceId");
@@ -138,7 +159,7 @@ static void add_nic(struct aws_mirror *state, const json_t *instances, const jso
     add_tags(nic->tags, instance);
     add_tags(nic->tags, item);
     (void)json_object_set(state->groups, nic->id, json_object_get(item, "groupSet")); /* or none */
-    judge(state, item, nic);
+    judge(job, item, nic);
 }
 
 /* ---- all of them ---- */
@@ -155,9 +176,9 @@ static void put_types(const struct cloud_inventory *nics, struct text *remarks)
     }
     if (n)
         text_format(remarks,
-                    "%zu of them %s on instance types that AWS does not mirror, as far as was "
-                    "known in " AWS_TYPES_AS_OF " (%s: %s%s): they are tried all the same, and "
-                    "status says what AWS answered\n",
+                    "%zu of them %s on instance types that were not among those that AWS "
+                    "mirrors in " AWS_SOURCES_AS_OF " (%s: %s%s): they are tried all the same, "
+                    "and status says what AWS answered\n",
                     n, n == 1 ? "is" : "are", cloud_nic_label(first), first->type,
                     n > 1 ? ", …" : "");
 }
@@ -190,7 +211,7 @@ int aws_mirror_list(struct mirror_job *job, struct text *remarks, struct err *er
         json_decref(state->groups);
         state->groups = json_object();
         for (size_t i = 0; i < json_array_size(interfaces); i++)
-            add_nic(state, instances, json_array_get(interfaces, i));
+            add_nic(job, instances, json_array_get(interfaces, i));
         json_decref(instances);
         cloud_select(&wish->select, &state->nics, remarks);
         put_types(&state->nics, remarks);

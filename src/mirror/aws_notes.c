@@ -104,6 +104,49 @@ void aws_losses_keep(const struct mirror_job *job, int64_t now, json_t *of)
     json_decref(losses);
 }
 
+/* ---- refusals ---- */
+
+void aws_refused_keep(struct mirror_job *job, const struct cloud_nic *nic, const char *code)
+{
+    struct aws_mirror *state = job->state;
+    json_t *refused = json_object_get(state->notes, "refused"), *none;
+    const char *id;
+    void *next;
+    bool was = json_object_get(refused, nic->id) != NULL;
+    if (!code && !was)
+        return;
+    if (!refused) {
+        refused = json_object();
+        (void)json_object_set_new(state->notes, "refused", refused); /* or it is tried again */
+    }
+    if (code)
+        (void)json_object_set_new(
+            refused, nic->id,
+            json_pack("{s:s, s:s, s:s}", "machine", nic->machine, "type", nic->type, "code", code));
+    else
+        (void)json_object_del(refused, nic->id);
+    /* Those that are no more would stay for ever. */
+    json_t *there = json_object();
+    for (size_t i = 0; i < state->nics.n; i++)
+        (void)json_object_set_new(there, state->nics.at[i].id, json_true());
+    json_object_foreach_safe(refused, next, id, none)
+    {
+        if (!json_object_get(there, id))
+            (void)json_object_del(refused, id);
+    }
+    json_decref(there);
+    save(job);
+}
+
+const char *aws_refused(const struct mirror_job *job, const struct cloud_nic *nic)
+{
+    const struct aws_mirror *state = job->state;
+    const json_t *note = json_object_get(json_object_get(state->notes, "refused"), nic->id);
+    bool holds = note && !job->retries && strcmp(aws_text(note, "machine"), nic->machine) == 0 &&
+                 strcmp(aws_text(note, "type"), nic->type) == 0;
+    return holds ? aws_text(note, "code") : NULL;
+}
+
 /* ---- tokens ---- */
 
 /* Random, and the same until an apply comes to its end. */

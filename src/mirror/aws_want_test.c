@@ -28,7 +28,7 @@ static void test_fates(void **unused)
     json_object_del(bed_machine(&bed, "v6", "a", "10.0.1.8"), "privateIpAddress");
     bed_instance(&bed, "i-old", "t2.micro", "old");
     bed_interface(&bed, "eni-old", "i-old", 0, "a", "10.0.1.10");
-    bed_instance(&bed, "i-new", "m7g.large", "new");
+    bed_instance(&bed, "i-new", "m8g.large", "new");
     bed_interface(&bed, "eni-new", "i-new", 0, "a", "10.0.1.11");
     json_t *database = bed_machine(&bed, "db", "a", "10.0.1.12");
     json_object_set_new(
@@ -50,7 +50,7 @@ static void test_fates(void **unused)
     assert_non_null(strstr(fate_of(&bed, "eni-old"), "t2.micro"));
     assert_non_null(strstr(fate_of(&bed, "eni-sink"), "target"));
     assert_string_equal(fate_of(&bed, "eni-new"), "wanted"); /* tried all the same */
-    assert_true(bed_remarks(&bed, "m7g.large"));
+    assert_true(bed_remarks(&bed, "m8g.large"));
     bed_done(&bed);
 }
 
@@ -60,12 +60,12 @@ static void test_names(void **unused)
     struct aws_bed bed;
     (void)unused;
     bed_init(&bed, OPTIONS("to", "eni-col"));
-    bed_instance(&bed, "i-bad", "m7i.large",
+    bed_instance(&bed, "i-bad", "c7gn.large",
                  "a\n  ! b\x1b[2J\xc2\x9b"
                  "c\xc3\xa4");
     bed_interface(&bed, "eni-bad", "i-bad", 0, "a", "10.0.1.5");
     bed_apply(&bed);
-    assert_true(bed_remarks(&bed, ": m7i.large)"));
+    assert_true(bed_remarks(&bed, ": c7gn.large)"));
     assert_false(bed_remarks(&bed, "\n  ! b"));
     assert_false(bed_remarks(&bed, "\x1b"));
     assert_false(bed_remarks(&bed, "\xc2\x9b"));

@@ -159,20 +159,30 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     return result < 0 ? result : azure_open(&options, place->http, &place->azure, err);
 }
 
-static void close_cloud(struct mirror_job *job)
+static int again(struct mirror_job *job, struct err *err)
 {
     struct azure_place *place = job->state;
-    if (!place)
-        return;
+    const struct azure_place kept = {.http = place->http, .azure = place->azure};
+    (void)err;
     cloud_inventory_done(&place->inventory);
-    azure_close(place->azure);
-    cloud_http_close(place->http);
     json_decref(place->nics);
     json_decref(place->taps);
     json_decref(place->by_name);
     json_decref(place->machines);
     json_decref(place->networks);
     json_decref(place->balancers);
+    *place = kept;
+    return 0;
+}
+
+static void close_cloud(struct mirror_job *job)
+{
+    struct azure_place *place = job->state;
+    if (!place)
+        return;
+    (void)again(job, NULL); /* it frees all else, and can't fail */
+    azure_close(place->azure);
+    cloud_http_close(place->http);
     free(place);
     job->state = NULL;
 }
@@ -190,6 +200,7 @@ const struct mirror_provider provider_azure = {
     .wish_check = check,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = azure_want,
     .find = azure_find,
     .names = azure_names,

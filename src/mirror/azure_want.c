@@ -85,7 +85,7 @@ static void put_tags(struct cloud_nic *nic, const json_t *of)
         (void)json_object_update_missing(nic->tags, (json_t *)(uintptr_t)tags);
 }
 
-static bool is_in_scope(const struct azure_wish *wish, const json_t *nic)
+bool azure_is_in_scope(const struct azure_wish *wish, const json_t *nic)
 {
     char vnet[AZURE_ID_MAX], group[96], name[96];
     const char *subnet = azure_subnet_of(nic);
@@ -102,17 +102,15 @@ static const char *machine_of(const json_t *nic)
     return azure_text(azure_property(nic, "virtualMachine"), "id");
 }
 
-static void take_nic(struct azure_place *place, const json_t *row)
+struct cloud_nic *azure_take_nic(struct azure_place *place, const char *own, const json_t *machine,
+                                 const json_t *row)
 {
     struct cloud_inventory *inventory = &place->inventory;
-    const json_t *machine = of_id(place->machines, machine_of(row));
     const char *subnet = azure_subnet_of(row);
-    char name[96], own[AZURE_SHORT_MAX];
-    struct cloud_nic *nic = azure_short(azure_text(row, "id"), "networkInterfaces", own)
-                                ? cloud_inventory_add(inventory, own)
-                                : NULL;
+    char name[96];
+    struct cloud_nic *nic = cloud_inventory_add(inventory, own);
     if (!nic)
-        return;
+        return NULL;
     cloud_nic_text(inventory, &nic->machine, machine_of(row));
     if (azure_part(machine_of(row), "virtualMachines", name, sizeof name))
         cloud_nic_text(inventory, &nic->name, name);
@@ -131,6 +129,14 @@ static void take_nic(struct azure_place *place, const json_t *row)
     put_tags(nic, machine);
     put_tags(nic, row);
     nic->order = json_is_false(azure_property(row, "primary")) ? 1 : 0;
+    return nic;
+}
+
+static void take_nic(struct azure_place *place, const json_t *row)
+{
+    char own[AZURE_SHORT_MAX];
+    if (azure_short(azure_text(row, "id"), "networkInterfaces", own))
+        (void)azure_take_nic(place, own, of_id(place->machines, machine_of(row)), row);
 }
 
 /* ---- which can't be ---- */
@@ -412,11 +418,9 @@ int azure_want(struct mirror_job *job, struct mirror_set *out, struct text *rema
     cloud_inventory_done(&place->inventory);
     json_array_foreach(place->nics, i, nic)
     {
-        if (is_in_scope(wish, nic))
+        if (azure_is_in_scope(wish, nic))
             take_nic(place, nic);
     }
-    if (place->inventory.failed)
-        return err_set(err, -ENOMEM, "out of memory, or more than %d interfaces", CLOUD_NICS_MAX);
     result = look_for_balancers(place, remarks, err);
     if (result < 0)
         return result;
@@ -424,6 +428,11 @@ int azure_want(struct mirror_job *job, struct mirror_set *out, struct text *rema
         struct cloud_nic *one = &place->inventory.at[i];
         judge_nic(place, azure_nic_of(place, one->id), one);
     }
+    result = azure_take_scale_sets(place, wish, remarks, err);
+    if (result < 0)
+        return result;
+    if (place->inventory.failed)
+        return err_set(err, -ENOMEM, "out of memory, or more than %d interfaces", CLOUD_NICS_MAX);
     if (place->inventory.n == 0)
         return err_set(err, -ENOENT, "%s %s has no network interface in the subscription %s",
                        wish->vnet ? "the virtual network" : "the resource group",

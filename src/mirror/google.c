@@ -167,18 +167,28 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     return result < 0 ? result : google_open(&options, place->http, &place->google, err);
 }
 
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct google_place *place = job->state;
+    const struct google_place kept = {.http = place->http, .google = place->google};
+    (void)err;
+    cloud_inventory_done(&place->inventory);
+    json_decref(place->policies);
+    json_decref(place->subnets);
+    json_decref(place->own);
+    json_decref(place->paths);
+    *place = kept;
+    return 0;
+}
+
 static void close_cloud(struct mirror_job *job)
 {
     struct google_place *place = job->state;
     if (!place)
         return;
-    cloud_inventory_done(&place->inventory);
+    (void)again(job, NULL); /* it frees all else, and can't fail */
     google_close(place->google);
     cloud_http_close(place->http);
-    json_decref(place->policies);
-    json_decref(place->subnets);
-    json_decref(place->own);
-    json_decref(place->paths);
     free(place);
     job->state = NULL;
 }
@@ -353,6 +363,7 @@ const struct mirror_provider provider_google = {
     .wish_check = check,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = google_want,
     .find = google_find,
     .names = names,

@@ -34,7 +34,8 @@ static const struct option_row rows[N_ROWS + 1] = {
          "the collector of a zone: the forwarding rule, for UDP at port 6081, of an internal\n"
          "load balancer; may be repeated. Zones without one are not mirrored"},
     [ROW_CIDR] = {0, "cidr", "PREFIX", false,
-                  "only machines with these IPv4 addresses; may be repeated (default: all)"},
+                  "only machines with addresses in these prefixes, IPv4 or IPv6; may be\n"
+                  "repeated (default: all)"},
     [ROW_PROTOCOL] = {0, "protocol", "NAME", false,
                       "only tcp, udp, icmp, …, or a number; may be repeated (default: all)"},
     [ROW_DIRECTION] = {0, "direction", "DIR", false, "in, out or both (default)"},
@@ -56,9 +57,9 @@ static int add(const char *option, const char *value, const char **list, size_t 
     return 0;
 }
 
-static bool is_prefix4(const char *value)
+static bool is_prefix(const char *value)
 {
-    char address[32];
+    char address[64];
     size_t len = strcspn(value, "/");
     struct addr addr;
     uint64_t bits;
@@ -66,8 +67,8 @@ static bool is_prefix4(const char *value)
         return false;
     memcpy(address, value, len);
     address[len] = '\0';
-    return addr_parse(address, &addr) && addr_is_v4(&addr) &&
-           options_number(value + len + 1, 32, &bits);
+    return addr_parse(address, &addr) &&
+           options_number(value + len + 1, strchr(address, ':') ? 128 : 32, &bits);
 }
 
 static bool is_word(const char *value, size_t most)
@@ -102,9 +103,8 @@ static int take(int row, const char *value, void *with, struct err *err)
                            value);
         return add("--to", value, wish->to, &wish->n_to, NSI_ZONES_MAX, err);
     case ROW_CIDR:
-        if (!is_prefix4(value))
-            return err_set(err, -EINVAL, "--cidr: '%.64s' is no prefix of IPv4: 10.1.0.0/16",
-                           value);
+        if (!is_prefix(value))
+            return err_set(err, -EINVAL, "--cidr: '%.64s' is no prefix: 10.1.0.0/16", value);
         return add("--cidr", value, wish->cidrs, &wish->n_cidrs, GOOGLE_LIST_MAX, err);
     case ROW_PROTOCOL:
         if (!is_word(value, 20))
@@ -122,7 +122,7 @@ static int take(int row, const char *value, void *with, struct err *err)
         wish->policy = value;
         return 0;
     case ROW_PRIORITY:
-        if (!options_number(value, 2147483545, &number) || number == 0)
+        if (!options_number(value, 2147483547 - NSI_RULES + 1, &number) || number == 0)
             return err_set(err, -EINVAL, "--priority: '%.20s' is no priority", value);
         wish->priority = (uint32_t)number;
         return 0;
@@ -187,17 +187,29 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     return result < 0 ? result : google_open(&options, place->http, &place->google, err);
 }
 
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct nsi_place *place = job->state;
+    const struct nsi_place kept = {.http = place->http, .google = place->google};
+    (void)err;
+    cloud_inventory_done(&place->inventory);
+    for (int i = 0; i < NSI_N_KINDS; i++)
+        json_decref(place->things[i]);
+    json_decref(place->paths);
+    *place = kept;
+    if (job->wish)
+        put_organization(job, place->organization);
+    return 0;
+}
+
 static void close_cloud(struct mirror_job *job)
 {
     struct nsi_place *place = job->state;
     if (!place)
         return;
-    cloud_inventory_done(&place->inventory);
+    (void)again(job, NULL); /* it frees all else, and can't fail */
     google_close(place->google);
     cloud_http_close(place->http);
-    for (int i = 0; i < NSI_N_KINDS; i++)
-        json_decref(place->things[i]);
-    json_decref(place->paths);
     free(place);
     job->state = NULL;
 }
@@ -246,6 +258,7 @@ const struct mirror_provider provider_google_nsi = {
     .wish_check = check,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = nsi_want,
     .find = nsi_find,
     .names = names,

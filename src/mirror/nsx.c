@@ -146,6 +146,15 @@ static int open_manager(struct mirror_job *job, struct err *err)
     return result;
 }
 
+/* What want() filled, it fills anew. */
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct nsx *nsx = job->state;
+    (void)err;
+    cloud_inventory_done(&nsx->inventory);
+    return 0;
+}
+
 static void close_manager(struct mirror_job *job)
 {
     struct nsx *nsx = job->state;
@@ -177,6 +186,7 @@ const struct mirror_provider provider_nsx = {
     .wish_check = check,
     .open = open_manager,
     .close = close_manager,
+    .again = again,
     .want = nsx_want,
     .find = nsx_find,
     .names = nsx_names,

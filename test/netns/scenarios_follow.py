@@ -119,8 +119,15 @@ def mirror_follow_once(lab):
             nsx.objects.pop(BINDING, None)
             number = len(nsx.calls) + at // 2
             nsx.kill = (number, at % 2 == 1)
+        started = []  # its first call may come before `start` is back
+
+        def end_client(started=started):
+            wait_until(lambda: started, "it did not start")
+            started[0].kill()
+            started[0].wait()
+        nsx.end_client = end_client
         process = bench.start("follow", "--once")
-        nsx.end_client = process.kill
+        started.append(process)
         said = process.communicate(timeout=120)[0]
         nsx.kill = None
         bench.call("follow", "--once")
@@ -190,7 +197,8 @@ def mirror_follow_doubt(lab):
     must("looked at once more" in answer.out and len(aws.sessions()) == 3, answer.said())
     # What the cloud refuses is told, and the others are mirrored; for a while it is not tried again.
     turn("web")
-    fault = aws.cloud.fault("CreateTrafficMirrorSession", "NetworkInterfaceNotSupported", times=2)
+    fault = aws.cloud.fault("CreateTrafficMirrorSession",
+                            "TrafficMirrorSourcesPerTargetLimitExceeded", times=2)
     answer = aws.call("follow", "--once", "--json").must(3)
     must(len(aws.sessions()) == 8 and len(answer.rows("lack")) == 2, answer.said())
     fault.first, fault.times = fault.seen + 1, 1000
