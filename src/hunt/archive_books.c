@@ -206,7 +206,11 @@ int hunt_archive_load(struct hunt_archive *archive, const struct hunt_settings *
         result = archive_is_bad(archive) ? archive_renew(archive, err) : drop_books(archive, err);
         if (result < 0)
             return result;
-        return err_set(err, 1, "%s: %s; the logs are read again", archive->path, why.text);
+        archive_no_hint(&why);
+        /* Where SQLite said it, the file is named there. */
+        bool is_named = strncmp(why.text, archive->path, strlen(archive->path)) == 0;
+        return err_set(err, 1, "%s%s%s; the logs are read again", is_named ? "" : archive->path,
+                       is_named ? "" : ": ", why.text);
     }
     int64_t due = 0;
     struct err unused;

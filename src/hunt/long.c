@@ -160,6 +160,10 @@ static double long_weigh_where(const struct hunt_judge *judge, struct finding *f
                         pool ? pool : "");
         change -= pool ? 0.4 : 0.25;
     }
+    if (twin_is_pretended(judge, twin)) {
+        finding_because(finding, "the name is its own word: DNS gave other addresses for it");
+        change += 0.1;
+    }
     struct hunt_prevalence known_by = twin_prevalence(judge, twin);
     if (known_by.of > 4 && known_by.n * 2 >= known_by.of) {
         finding_because(finding, "%u of %u internal hosts know this destination", known_by.n,

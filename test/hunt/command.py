@@ -325,28 +325,6 @@ def test_filter(r):
     check(out == "Nothing was found.\n", out)
 
 
-def test_feed(r):
-    usual(r.folder + "/logs")
-
-    def hits(text, *args, name="feed.txt"):
-        with open(f"{r.folder}/{name}", "wb") as f:
-            f.write(text)
-        out, err = r.run("--no-state", "--json", "--filter", "hunt:intel", "--feed", name, *args, "logs")
-        return out.count('"hunt":"intel"'), err
-    # As a spreadsheet of Windows saves it, with the first line no less than the others.
-    check(hits(b"203.0.113.7\n") == (1, ""), "a plain feed")
-    check(hits(b"\xef\xbb\xbf203.0.113.7\r\n") == (1, ""), "a mark of the byte order")
-    n, err = hits(b"\x1f\x8b packed\n")
-    check(n == 0 and "0 entries of 1 feed" in err and "1 lines of feeds are no address" in err, err)
-    os.mkdir(r.folder + "/none")
-    out, err = r.run("--no-state", "--feed", "none", "logs")
-    check("0 entries of 0 feeds" in err, err)
-    with open(r.folder + "/safe.txt", "wb") as f:
-        f.write(b"\xef\xbb\xbf10.0.0.5\r\n")
-    check(not r.objects("--no-state", "--safelist", "safe.txt", "--filter", "src:10.0.0.5", "logs"),
-          "a safelist with a mark of the byte order")
-
-
 def test_safelist(r):
     usual(r.folder + "/logs")
     everything = r.objects("--no-state", "logs")
@@ -548,34 +526,6 @@ def test_state(r):
     check(kept[0] in err, err)
 
 
-def test_again(r):
-    """A capture that is read into the same folder again counts once."""
-    def make(seed, kept=False):
-        logs = Logs(seed)
-        logs.implant(period=300)
-        logs.people(50)
-        logs.write(r.folder + "/logs", "2026-11-20" if kept else None)
-
-    def beacons():
-        out, err = r.run("--json", "--filter", "hunt:beacon src:10.0.0.5", "logs")
-        return [json.loads(line)["count"] for line in out.splitlines()], err
-    make(1)
-    first, _ = beacons()
-    make(2)
-    again, err = beacons()
-    check(abs(again[0] - first[0]) < 20 and len(again) == 1, f"{first}, then {again}: {err}")
-    check(beacons()[0] == again, "not kept so")
-    # What the archive alone has is not lost by that: it is said instead.
-    os.makedirs(r.folder + "/logs/2026-11-19")
-    os.rename(r.folder + "/logs/conn.log", r.folder + "/logs/2026-11-19/conn.log")
-    make(3)
-    beacons()
-    os.remove(r.folder + "/logs/2026-11-19/conn.log")
-    make(4)
-    _, err = beacons()
-    check("were written anew" in err and ".db" in err, err)
-
-
 def test_week(r):
     """Days in folders of their own, packed: a slow implant shows over several of them, and what was
     read of a day that is over is not read again."""
@@ -634,9 +584,10 @@ def test_interrupt(r):
           "another result after it")
 
 
-def main():
+def main(tests=None):
     program = sys.argv[1]
-    tests = {name[5:]: test for name, test in globals().items() if name.startswith("test_")}
+    tests = {name[5:]: test for name, test in (tests or globals()).items()
+             if name.startswith("test_")}
     names = sys.argv[2:] or list(tests)
     failed = 0
     for name in names:
