@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linux/program.h"
+#include "base/program.h"
 
 enum row {
     ROW_GROUP = CLOUD_N_SELECT,
