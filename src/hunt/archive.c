@@ -26,7 +26,7 @@ static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER);"
     "CREATE TABLE book(day INTEGER, piece INTEGER, bytes BLOB, PRIMARY KEY(day, piece));"
     "CREATE TABLE mark(path BLOB PRIMARY KEY, offset INTEGER, size INTEGER, modified INTEGER,"
-    " beginning INTEGER, n_hashed INTEGER);"
+    " beginning INTEGER, n_hashed INTEGER, first INTEGER, last INTEGER);"
     "CREATE TABLE seen(key INTEGER PRIMARY KEY, first INTEGER, last INTEGER);"
     "CREATE TABLE told(id INTEGER PRIMARY KEY, level INTEGER, now INTEGER, told INTEGER,"
     " seen INTEGER);"

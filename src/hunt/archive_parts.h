@@ -6,7 +6,7 @@
 
 #include "hunt/archive.h"
 
-#define ARCHIVE_VERSION 1
+#define ARCHIVE_VERSION 2
 #define ARCHIVE_ID      0x63736875 /* of SQLite's application_id: "cshu" */
 #define ARCHIVE_DAYS    64         /* of books that are kept, the newest ones */
 

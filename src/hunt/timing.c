@@ -16,6 +16,7 @@
 #define FEW_PRICE      0.1   /* nats */
 #define EVIDENCE_FOUND 5     /* what fewer than one of ten thousand others reach */
 #define FALSE_AT_ZERO  0.015 /* share of pairs without a timer that reach an evidence of 0 */
+#define EVIDENCE_LEAST 1     /* with less it is none: a score below 0.07 */
 #define EVIDENCE_SURE  25    /* no better explanation is looked for */
 
 #define MERGES_MAX    6
@@ -32,8 +33,12 @@ struct judging {
     double *t;     /* s since the first event, dithered below the resolution */
     double *start; /* of check-ins */
     double *x;     /* intervals, sorted */
+    double *spare; /* for the sorting */
     struct timing_event *sorted;
-    bool rests; /* all of it is explained by random times after a rest */
+    size_t begin, end; /* whose check-ins are in start and x, with `merge` */
+    double merge;
+    size_t n_checkins; /* 0: none are */
+    bool rests;        /* all of it is explained by random times after a rest */
 };
 
 /* One way to look at the events. */
@@ -52,13 +57,6 @@ struct verdict {
     double ramp;  /* s: by which each wait is longer than the last one; 0: it is not */
     size_t n_checkins;
 };
-
-static int compare_double(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static int compare_event(const void *a, const void *b)
 {
@@ -112,11 +110,12 @@ static bool judging_init(struct judging *j, const struct timing_event *events, s
     *j = (struct judging){.events = events, .n = n};
     if (!judging_sort(j))
         return false;
-    j->t = malloc(3 * n * sizeof(*j->t));
+    j->t = malloc(4 * n * sizeof(*j->t));
     if (!j->t)
         return false;
     j->start = j->t + n;
     j->x = j->start + n;
+    j->spare = j->x + n;
     j->resolution = resolution_of(j->events, n);
     double last = 0;
     for (size_t i = 0; i < n; i++) {
@@ -136,17 +135,31 @@ static void judging_done(struct judging *j)
     free(j->sorted);
 }
 
+static size_t count_checkins(const struct judging *j, const struct look *look)
+{
+    size_t n = look->end > look->begin;
+    for (size_t i = look->begin + 1; i < look->end; i++)
+        n += j->t[i] - j->t[i - 1] > look->merge;
+    return n;
+}
+
 /* Fills start and x; gives the number of check-ins. */
 static size_t look_merge(struct judging *j, const struct look *look)
 {
     size_t n = 0;
+    if (j->n_checkins && j->begin == look->begin && j->end == look->end && j->merge == look->merge)
+        return j->n_checkins;
     for (size_t i = look->begin; i < look->end; i++)
         if (i == look->begin || j->t[i] - j->t[i - 1] > look->merge)
             j->start[n++] = j->t[i];
     for (size_t i = 1; i < n; i++)
         j->x[i - 1] = j->start[i] - j->start[i - 1];
     if (n > 1)
-        qsort(j->x, n - 1, sizeof(*j->x), compare_double);
+        timing_sort(j->x, n - 1, j->spare);
+    j->begin = look->begin;
+    j->end = look->end;
+    j->merge = look->merge;
+    j->n_checkins = n;
     return n;
 }
 
@@ -185,6 +198,27 @@ static void verdict_replace(struct verdict *verdict, double evidence, double low
     verdict->evidence = evidence;
 }
 
+/* Replaces the fit by another law's that is better by more than a little. */
+static bool try_more_laws(const struct timing_intervals *in, bool regular, double least,
+                          double needed, struct timing_fit *inout)
+{
+    struct timing_fit other;
+    if (inout->likelihood > -INFINITY &&
+        timing_fit_bell(in, inout, regular ? fmax(needed, inout->likelihood + 1) : needed,
+                        &other) &&
+        fit_is_regular(&other, in->n)) {
+        *inout = other;
+        regular = true;
+    }
+    if (!(regular && inout->likelihood - least > 3 * EVIDENCE_SURE) &&
+        timing_fit_mixed(in, regular ? fmax(needed, inout->likelihood + 1) : needed, &other) &&
+        fit_is_regular(&other, in->n)) {
+        *inout = other;
+        regular = true;
+    }
+    return regular;
+}
+
 /* False: no memory. */
 static bool look_judge(struct judging *j, const struct look *look, bool thorough,
                        struct verdict *out)
@@ -197,28 +231,21 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
     struct timing_intervals in = look_intervals(j, look, n);
     timing_fit_timer(&in, &out->fit);
     double least = timing_chance_least(&in);
+    double needed = least + look->price + EVIDENCE_LEAST;
     bool regular = fit_is_regular(&out->fit, in.n);
-    struct timing_fit mixed;
-    if (thorough && !(regular && out->fit.likelihood - least > 3 * EVIDENCE_SURE) &&
-        timing_fit_mixed(&in, &mixed)) {
-        if (fit_is_regular(&mixed, in.n) &&
-            (!regular || mixed.likelihood > out->fit.likelihood + 1)) {
-            out->fit = mixed;
-            regular = true;
-        }
-    }
-    if (regular) {
-        /* What is worse than the least that chance explains needs no better look. */
-        out->chance = least;
+    if (thorough)
+        regular = try_more_laws(&in, regular, least, needed, &out->fit);
+    if (regular && out->fit.likelihood > needed) {
         double rest = -INFINITY;
-        if (out->fit.likelihood > least &&
-            (!timing_fit_chance(&in, &out->chance) || !timing_fit_rest(&in, &rest)))
+        if (!timing_fit_chance(&in, &out->chance) || !timing_fit_rest(&in, &rest))
             return false;
         /* What would be a timer otherwise. Parts of it, and other ways to look at it, have too few
          * check-ins to show that it rests. */
         j->rests = j->rests || (out->fit.likelihood > out->chance && out->fit.likelihood < rest);
+        out->evidence = fmin(evidence_of(out->fit.likelihood - out->chance, in.n),
+                             out->fit.likelihood - rest) -
+                        look->price;
         out->chance = fmax(out->chance, rest);
-        out->evidence = evidence_of(out->fit.likelihood - out->chance, in.n) - look->price;
     }
     if (!thorough || out->evidence > EVIDENCE_SURE)
         return true;
@@ -242,16 +269,31 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
 
 #define VALLEY_BINS 96 /* of a third of ln x, from 1 ms on */
 
-/* Gaps at which few intervals are, between two heaps: inside a check-in, and between check-ins. */
-static size_t find_valleys(const struct judging *j, const struct look *look, double *out,
-                           size_t max)
+/* How many intervals are in each bin, of those sorted in x and of none in between events of one
+ * tick. */
+static void count_bins(const struct judging *j, size_t n_ticks, size_t n_events, double *out)
+{
+    double edge = 0;
+    size_t bin = 0;
+    out[0] = (double)(n_events - n_ticks);
+    for (size_t i = 0; i + 1 < n_ticks; i++) {
+        double x = j->x[i] * 1000;
+        if (x >= edge) {
+            bin = x > 1 ? (size_t)(3 * log(x)) : 0;
+            bin = bin < VALLEY_BINS ? bin : VALLEY_BINS - 1;
+            edge = bin < VALLEY_BINS - 1 ? exp((double)(bin + 1) / 3) : INFINITY;
+        }
+        out[bin]++;
+    }
+}
+
+/* Gaps at which few intervals are, between two heaps: inside a check-in, and between check-ins.
+ * The check-ins are those without a gap. */
+static size_t find_valleys(const struct judging *j, const struct look *look, size_t n_ticks,
+                           double *out, size_t max)
 {
     double counts[VALLEY_BINS] = {0};
-    for (size_t i = look->begin + 1; i < look->end; i++) {
-        double x = fmax(j->t[i] - j->t[i - 1], 0.001);
-        size_t bin = (size_t)(3 * log(x * 1000));
-        counts[bin < VALLEY_BINS ? bin : VALLEY_BINS - 1]++;
-    }
+    count_bins(j, n_ticks, look->end - look->begin, counts);
     double left[VALLEY_BINS];
     double right[VALLEY_BINS];
     double before = 0;
@@ -284,14 +326,14 @@ static size_t find_valleys(const struct judging *j, const struct look *look, dou
 static size_t find_merges(struct judging *j, const struct look *look, double *out)
 {
     size_t n = 0;
-    out[n++] = 0;
-    n += find_valleys(j, look, out + n, MERGES_MAX - 2);
-    /* Sessions of connections without a valley: what is within a tenth of the longer intervals. */
     struct look plain = *look;
     plain.merge = 0;
-    size_t n_events = look_merge(j, &plain);
-    if (n_events > 4) {
-        double usual = j->x[(n_events - 1) * 3 / 4];
+    size_t n_ticks = look_merge(j, &plain);
+    out[n++] = 0;
+    n += find_valleys(j, look, n_ticks, out + n, MERGES_MAX - 2);
+    /* Sessions of connections without a valley: what is within a tenth of the longer intervals. */
+    if (n_ticks > 4) {
+        double usual = j->x[(n_ticks - 1) * 3 / 4];
         if (usual > 10)
             out[n++] = fmin(1, usual / 10);
     }
@@ -309,7 +351,7 @@ static bool judge_merges(struct judging *j, struct look look, bool thorough, str
         struct verdict verdict;
         look.merge = merges[k];
         look.price = price + (k == 0 ? 0.1 : 1.5 + log((double)n - 1));
-        seen[k] = look_merge(j, &look);
+        seen[k] = count_checkins(j, &look);
         bool again = false;
         for (size_t i = 0; i < k; i++)
             again = again || seen[i] == seen[k];
@@ -398,7 +440,7 @@ static bool judge_slices(struct judging *j, struct verdict *out)
     }
     for (int i = 0; i < SLICES_JUDGED && best[i].promise > 0; i++) {
         struct look look = {.begin = best[i].begin, .end = best[i].end};
-        look.price = 1.5 + log((double)n_tried);
+        look.price = 2.5 + log((double)n_tried);
         if (!judge_merges(j, look, true, out))
             return false;
     }

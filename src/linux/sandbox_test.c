@@ -567,6 +567,7 @@ static void test_dies_with_its_parent(void **state)
 
 int main(void)
 {
+    (void)umask(022); /* another user reads what is made here */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_needed_works),
         cmocka_unit_test(test_files_outside),

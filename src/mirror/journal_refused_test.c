@@ -429,6 +429,7 @@ static void test_reader_in_the_way(void **state)
 }
 int main(void)
 {
+    (void)umask(022); /* another user reads what is made here */
     const struct CMUnitTest tests[] = {
         TEST(test_not_ours),      TEST(test_folders),       TEST(test_killed),
         TEST(test_killed_within), TEST(test_second_writer), TEST(test_waiting),

@@ -18,6 +18,7 @@
 #define TIMEOUT      (2 * SECOND)
 #define LISTEN_AFTER (4 * SECOND) /* after the time-out: for who answers late */
 #define HIDE_AFTER   (10 * SECOND)
+#define STAYS_ALIVE  (60 * SECOND) /* who answered one, though the next ones are ignored */
 #define N_PROBES     1024
 
 enum stage { STAGE_FREE, STAGE_OUT, STAGE_LISTEN, STAGE_HIDE };
@@ -33,6 +34,7 @@ struct probe {
 
 struct of_machine {
     struct canary_state state;
+    int64_t replied; /* ticks: when the last missed one was sent that it answered itself */
     struct addr router;
     bool has_router;
 };
@@ -99,6 +101,14 @@ void canary_free(struct canary *canary)
     canary_watch_free(canary->watch);
     free(canary->machines);
     free(canary);
+}
+
+void canary_change(struct canary *canary, const struct canary_options *options)
+{
+    memcpy(canary->options.from, options->from, sizeof canary->options.from);
+    canary->options.n_from = options->n_from;
+    canary->options.port_low = options->port_low;
+    canary->options.port_high = options->port_high;
 }
 
 struct canary_watch *canary_watch(struct canary *canary)
@@ -206,11 +216,22 @@ static void note_sent(struct canary *canary, uint16_t machine, const struct addr
         state->from[addr_format(from, state->from)] = '\0';
 }
 
+static void take_answer(struct of_machine *of, const struct probe *probe)
+{
+    of->state.answer = probe->answer;
+    if (probe->answer == CANARY_REPLIED)
+        of->replied = probe->sent;
+}
+
+/* Not every one is answered by who lives: some come to a service that ignores them, and a kernel
+ * refuses only so many a second. */
 static void miss(struct canary *canary, const struct probe *probe)
 {
-    struct canary_state *state = &canary->machines[probe->machine].state;
-    state->n_missed_in_row++;
-    state->answer = probe->answer;
+    struct of_machine *of = &canary->machines[probe->machine];
+    bool is_alive = of->state.answer == CANARY_REPLIED && probe->sent - of->replied < STAYS_ALIVE;
+    of->state.n_missed_in_row++;
+    if (probe->answer != CANARY_NONE || !is_alive)
+        take_answer(of, probe);
 }
 
 int canary_send(struct canary *canary, uint16_t machine, const struct addr *to, int64_t ticks,
@@ -299,7 +320,7 @@ static void hear(struct canary *canary, struct probe *probe)
         of->has_router = true;
     }
     if (probe->stage == STAGE_LISTEN && !probe->came_back && of->state.n_missed_in_row > 0)
-        of->state.answer = answer;
+        take_answer(of, probe);
 }
 
 static void step(struct canary *canary, uint32_t at, int64_t ticks, int64_t now)

@@ -234,6 +234,53 @@ static void test_alive_by_ipv6(void **state)
     assert_int_equal(answer_of(*state), CANARY_REPLIED);
 }
 
+/* One whose service ignores a canary is no less alive than a moment before; but not for ever. */
+static void test_alive_and_ignored(void **state)
+{
+    need_namespace();
+    (void)state;
+    struct canary *c = canary_new(&(struct canary_options){
+        .max_machine = MACHINE, .port_low = 20000, .port_high = 20000, .timeout = SECOND});
+    const struct canary_state *s = canary_state(c, MACHINE);
+    struct addr to = make("127.7.7.7");
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(20000)};
+    struct err err = {""};
+    int service = -1;
+    assert_int_equal(inet_pton(AF_INET, "127.7.7.7", &here.sin_addr), 1);
+    static const struct {
+        int at; /* seconds */
+        bool is_ignored;
+        enum canary_answer answer;
+    } rows[] = {
+        {0, true, CANARY_NONE},      {2, false, CANARY_REPLIED}, {10, true, CANARY_REPLIED},
+        {60, true, CANARY_REPLIED},  {63, true, CANARY_NONE},    {70, false, CANARY_REPLIED},
+        {127, true, CANARY_REPLIED}, {131, true, CANARY_NONE},
+    };
+    for (uint32_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t now = (1000 + rows[i].at) * SECOND;
+        if (rows[i].is_ignored && service < 0) {
+            service = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+            assert_int_equal(bind(service, (struct sockaddr *)&here, sizeof here), 0);
+        } else if (!rows[i].is_ignored && service >= 0) {
+            close(service);
+            service = -1;
+        }
+        assert_int_equal(canary_send(c, MACHINE, &to, now, 0, &err), 0);
+        canary_poll(c, now + SECOND, 0);
+        /* The answer of a closed port comes when it likes. */
+        for (int n = 0; n < 1000 && !rows[i].is_ignored && s->answer == CANARY_NONE; n++) {
+            (void)poll(NULL, 0, 10);
+            canary_poll(c, now + SECOND, 0);
+        }
+        assert_int_equal(s->n_missed_in_row, i + 1);
+        if (s->answer != rows[i].answer)
+            fail_msg("after %d s: %d, not %d", rows[i].at, (int)s->answer, (int)rows[i].answer);
+    }
+    if (service >= 0)
+        close(service);
+    canary_free(c);
+}
+
 static void test_nobody_there(void **state)
 {
     struct bench *b = *state;
@@ -356,6 +403,7 @@ int main(void)
         TEST(test_comes_back_through_the_mirror),
         TEST(test_alive_but_not_mirrored),
         TEST(test_alive_by_ipv6),
+        TEST(test_alive_and_ignored),
         TEST(test_nobody_there),
         TEST(test_no_way),
         TEST(test_many),

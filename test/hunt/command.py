@@ -281,6 +281,27 @@ def test_rita(r):
     check(out.splitlines()[0].split()[:3] == ["Severity", "Source", "Destination"], out)
     r.refused("--scores rita", "--scores", "rita", "--json", "logs", code=2)
 
+    def fits(words):
+        out, _ = r.run("--no-state", "--scores", "rita", "--csv", "--filter", words, "logs")
+        return list(csv.DictReader(io.StringIO(out)))
+    for words, wanted in (
+            ("fqdn:updates.evil.example", lambda row: row["FQDN"] == "updates.evil.example"),
+            ("-fqdn:*.evil.example", lambda row: not row["FQDN"].endswith("evil.example")),
+            ("src:10.0.0.5", lambda row: row["Source IP"] == "10.0.0.5"),
+            ("beacon:>90", lambda row: float(row["Beacon Score"]) > .9),
+            ("beacon:0 duration:>1h", lambda row: float(row["Beacon Score"]) == 0 and
+             float(row["Total Duration"]) > 3600),
+            ("count:>=100", lambda row: int(row["Connection Count"]) >= 100),
+            ("severity:>=high", lambda row: row["Severity"] in ("High", "Critical")),
+            ("threat_intel:true", lambda row: False),
+            ("port:443", lambda row: "443:tcp" in row["Port:Proto:Service"])):
+        check(fits(words) == [row for row in rows if wanted(row)], f"rita, --filter {words}")
+    counts = [int(row["Connection Count"]) for row in fits("sort:count-asc")]
+    check(counts == sorted(counts) and len(counts) == len(rows), counts)
+    for words, said in (("hunt:beacon", "'hunt:'"), ("src:10.0.0.5 -machine:web-1", "'machine:'"),
+                        ("sort:period", "'sort:period'")):
+        r.refused(f"no column for {said}", "--scores", "rita", "--filter", words, "logs", code=2)
+
 
 # ---- what is shown of it ----
 
@@ -302,6 +323,28 @@ def test_filter(r):
     r.refused("did you mean 'severity'", "--filter", "severty:high", "logs", code=2)
     out, _ = r.run("--no-state", "--minimum", "critical", "--filter", "src:192.168.0.1", "logs")
     check(out == "Nothing was found.\n", out)
+
+
+def test_feed(r):
+    usual(r.folder + "/logs")
+
+    def hits(text, *args, name="feed.txt"):
+        with open(f"{r.folder}/{name}", "wb") as f:
+            f.write(text)
+        out, err = r.run("--no-state", "--json", "--filter", "hunt:intel", "--feed", name, *args, "logs")
+        return out.count('"hunt":"intel"'), err
+    # As a spreadsheet of Windows saves it, with the first line no less than the others.
+    check(hits(b"203.0.113.7\n") == (1, ""), "a plain feed")
+    check(hits(b"\xef\xbb\xbf203.0.113.7\r\n") == (1, ""), "a mark of the byte order")
+    n, err = hits(b"\x1f\x8b packed\n")
+    check(n == 0 and "0 entries of 1 feed" in err and "1 lines of feeds are no address" in err, err)
+    os.mkdir(r.folder + "/none")
+    out, err = r.run("--no-state", "--feed", "none", "logs")
+    check("0 entries of 0 feeds" in err, err)
+    with open(r.folder + "/safe.txt", "wb") as f:
+        f.write(b"\xef\xbb\xbf10.0.0.5\r\n")
+    check(not r.objects("--no-state", "--safelist", "safe.txt", "--filter", "src:10.0.0.5", "logs"),
+          "a safelist with a mark of the byte order")
 
 
 def test_safelist(r):
@@ -411,6 +454,11 @@ def test_since(r):
         return {f["src"] for f in r.objects("--filter", "hunt:beacon", *args, "logs")}
     check(kept("--since", "2026-11-20T12:00") == {"10.0.0.6"}, "a time, and an archive")
     check(kept() == {"10.0.0.5", "10.0.0.6"}, "what was before it is lost")
+    # Of a time after the last record nothing is told, and that there is none.
+    for args in (("--no-state",), ()):
+        out, err = r.run(*args, "--since", "2026-12-24", "logs")
+        check(out == "Nothing was found.\n", out)
+        check("no record is as new as what is judged" in err, err)
 
 
 def test_exit_code(r):
@@ -498,6 +546,34 @@ def test_state(r):
     out, err = r.run("logs")
     check("updates.evil.example" in out, "nothing is found without the archive")
     check(kept[0] in err, err)
+
+
+def test_again(r):
+    """A capture that is read into the same folder again counts once."""
+    def make(seed, kept=False):
+        logs = Logs(seed)
+        logs.implant(period=300)
+        logs.people(50)
+        logs.write(r.folder + "/logs", "2026-11-20" if kept else None)
+
+    def beacons():
+        out, err = r.run("--json", "--filter", "hunt:beacon src:10.0.0.5", "logs")
+        return [json.loads(line)["count"] for line in out.splitlines()], err
+    make(1)
+    first, _ = beacons()
+    make(2)
+    again, err = beacons()
+    check(abs(again[0] - first[0]) < 20 and len(again) == 1, f"{first}, then {again}: {err}")
+    check(beacons()[0] == again, "not kept so")
+    # What the archive alone has is not lost by that: it is said instead.
+    os.makedirs(r.folder + "/logs/2026-11-19")
+    os.rename(r.folder + "/logs/conn.log", r.folder + "/logs/2026-11-19/conn.log")
+    make(3)
+    beacons()
+    os.remove(r.folder + "/logs/2026-11-19/conn.log")
+    make(4)
+    _, err = beacons()
+    check("were written anew" in err and ".db" in err, err)
 
 
 def test_week(r):

@@ -119,8 +119,15 @@ def mirror_follow_once(lab):
             nsx.objects.pop(BINDING, None)
             number = len(nsx.calls) + at // 2
             nsx.kill = (number, at % 2 == 1)
+        started = []  # its first call may come before `start` is back
+
+        def end_client(started=started):
+            wait_until(lambda: started, "it did not start")
+            started[0].kill()
+            started[0].wait()
+        nsx.end_client = end_client
         process = bench.start("follow", "--once")
-        nsx.end_client = process.kill
+        started.append(process)
         said = process.communicate(timeout=120)[0]
         nsx.kill = None
         bench.call("follow", "--once")

@@ -229,7 +229,8 @@ def two_ways(lab):
 
 
 def check_steering(lab, net, is_vxlan, n=3000, pace=4000):
-    beside = Capture(lab, net.col, "eth0")
+    # Places for super-frames would be full in some hundredths of a second.
+    beside = Capture(lab, net.col, "eth0", snap=2000)
     watches = [Watch(lab, net.col, "-j", "4", "-l", "vxlan", "-l", "geneve", name="sockets"),
                Watch(lab, net.col, "-j", "4", "-i", "eth0", name="ring")]
     rng = random.Random(7)

@@ -69,7 +69,7 @@ def must_mirror(on, tap, vni, boots=True):
                f"the machine at {tap} sends nothing", limit=120, every=0.2)
     # What passes just now is in one of the two alone: the tap's ends first.
     at_tap.process.stop()
-    time.sleep(0.3)
+    at_collector.settle()
     at_collector.process.stop()
     original = without_proof(frames_of(at_tap.file))
     copied = without_proof(copies_of(at_collector.file).get(vni, []))
@@ -202,7 +202,7 @@ def vm_directions(lab):
         on.col.run("ping", "-c", "3", "-i", "0.2", "ff02::1%far0", check=False)
         wait_until(lambda: all(own_frames(on, tap) > n + 1 for tap, n in zip(taps, sent)),
                    "a machine sends nothing", limit=120, every=0.2)
-        time.sleep(0.3)
+        at_collector.settle()
         at_collector.process.stop()
         for vni in (200, 201):
             copies = without_proof(copies_of(at_collector.file).get(vni, []))
@@ -455,7 +455,7 @@ def vm_same_bridge(lab):
     at_collector = Capture(lab, near, "eth0", name="near")
     drain(tap)
     speak(on, 7)
-    time.sleep(0.5)
+    at_collector.settle()
     at_collector.process.stop()
     received = drain(tap)
     own = sum(b"from the bridge" in frame and frame[36:38] != b"\x12\xb5" for frame in received)

@@ -68,8 +68,8 @@ class Vswitch:
         self.bridge()
 
     def vsctl(self, *arguments):
-        return self.host.run(need("ovs-vsctl"), "--timeout=20", "--db=unix:" + self.socket,
-                             *arguments)
+        return self.host.run(need("ovs-vsctl"), "--timeout=60", "--db=unix:" + self.socket,
+                             *arguments, limit=120)
 
     def bridge(self):
         """A new br-int, without the flows of the old one: what flowed already would go on without a

@@ -347,7 +347,7 @@ def behind_our_back(project):
     # The service takes its flows along.
     for row in stack.taas()["tap_services"]:
         stack.call("DELETE", "/v2.0/taas/tap_services/" + row["id"])
-    wait_until(lambda: not stack.taas()["tap_services"], "the tap service stays", 30, 0.2)
+    wait_until(lambda: not stack.taas()["tap_services"], "the tap service stays", 120, 0.2)
     mirror.status(FAILED, UNHEALTHY)
     mirror.apply()
     project.must_mirror("web-1", "web-2")
@@ -355,7 +355,7 @@ def behind_our_back(project):
     stack.unplug(project.ports["web-2"])
     stack.call("DELETE", "/v2.0/ports/" + project.id("web-2"))
     mirror.apply()  # Neutron itself never ends the deletion of the flow then
-    wait_until(lambda: len(project.flows()) == 1, "the flow of a port that is gone", 30, 0.2)
+    wait_until(lambda: len(project.flows()) == 1, "the flow of a port that is gone", 120, 0.2)
     project.must_mirror("web-1")
     mirror.status(DONE)
     # One that comes.

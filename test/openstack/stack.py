@@ -242,7 +242,7 @@ class Stack:
         self.vsctl("add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev")
 
     def vsctl(self, *arguments):
-        return self.ns.run(need("ovs-vsctl"), "--timeout=20", *arguments)
+        return self.ns.run(need("ovs-vsctl"), "--timeout=60", *arguments, limit=120)
 
     def start_agent(self):
         self.agent = self.service("agent", "--config-file", self.path("neutron.conf"),
@@ -379,7 +379,7 @@ class Stack:
     def wait_active(self, *ports):
         for port in ports:
             wait_until(lambda port=port: self.call("GET", "/v2.0/ports/" + port["id"])["port"]["status"]
-                       == "ACTIVE", f"port {port['name']} is not active", 60, 0.2)
+                       == "ACTIVE", f"port {port['name']} is not active", 120, 0.2)
 
     def wait_taas(self):
         """Until the agent has done all that it was told."""
@@ -387,7 +387,7 @@ class Stack:
             got = self.taas()
             rows = got["tap_services"] + got["tap_flows"]
             return all(row["status"] in ("ACTIVE", "ERROR") for row in rows)
-        wait_until(settled, lambda: f"never settled: {self.taas()}", 30, 0.1)
+        wait_until(settled, lambda: f"never settled: {self.taas()}", 120, 0.1)
 
     def revoke(self, token):
         """As its owner may."""
