@@ -21,6 +21,7 @@
 
 #include "cloud/aws.h"
 #include "mirror/cloud.h"
+#include "mirror/option.h"
 #include "mirror/provider.h"
 
 #define AWS_TAG_MIRROR  "cloudspan:mirror"
@@ -41,7 +42,7 @@
 #define AWS_NUMBER_MAX  32766
 #define AWS_NLB_LENGTH  8500 /* what a session to a load balancer has when none is given */
 
-enum aws_direction { AWS_IN = 1, AWS_OUT = 2, AWS_BOTH = AWS_IN | AWS_OUT };
+enum aws_direction { AWS_IN = MIRROR_IN, AWS_OUT = MIRROR_OUT, AWS_BOTH = MIRROR_BOTH };
 
 enum aws_to_kind { AWS_TO_SELF, AWS_TO_INTERFACE, AWS_TO_NLB, AWS_TO_GWLBE, AWS_TO_TARGET };
 
@@ -154,8 +155,7 @@ int aws_mirror_all(struct aws_mirror *state, const char *action, json_t *paramet
 json_t *aws_filter(const char *name, const char *value);
 void aws_add_filter(json_t *parameters, const char *name, json_t *values);
 
-/* Of answers: a text, "" where there is none; a number, `lack` where there is none. */
-const char *aws_text(const json_t *object, const char *name);
+/* Of answers: a number, `lack` where there is none. */
 int64_t aws_number(const json_t *object, const char *name, int64_t lack);
 /* A list, also where it is empty or lacks: then NULL, which has no items. */
 const json_t *aws_list(const json_t *object, const char *name);

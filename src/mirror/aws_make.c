@@ -45,15 +45,15 @@ static void put_rule(const struct mirror_object *want, json_t *parameters, json_
     const char *slash = strchr(want->key, '/');
     put(parameters, "TrafficDirection", json_stringn(want->key, (size_t)(slash - want->key)));
     put(parameters, "RuleNumber", json_integer(strtol(slash + 1, NULL, 10)));
-    put(parameters, "RuleAction", json_string(aws_text(want->is, "action")));
-    put(parameters, "SourceCidrBlock", json_string(aws_text(want->is, "source")));
-    put(parameters, "DestinationCidrBlock", json_string(aws_text(want->is, "destination")));
+    put(parameters, "RuleAction", json_string(mirror_text(want->is, "action")));
+    put(parameters, "SourceCidrBlock", json_string(mirror_text(want->is, "source")));
+    put(parameters, "DestinationCidrBlock", json_string(mirror_text(want->is, "destination")));
     if (protocol >= 0)
         put(parameters, "Protocol", json_integer(protocol));
     else if (removes)
         (void)json_array_append_new(removes, json_string("protocol"));
     for (size_t i = 0; i < 2; i++) {
-        json_t *range = range_of(aws_text(want->is, ranges[i].is));
+        json_t *range = range_of(mirror_text(want->is, ranges[i].is));
         if (range)
             put(parameters, ranges[i].parameter, range);
         else if (removes)
@@ -66,8 +66,8 @@ static json_t *session_parameters(const struct aws_mirror *state, const struct m
     const json_t *is = want->is;
     json_t *parameters =
         json_pack("{s:s, s:s, s:s, s:I, s:I}", "NetworkInterfaceId", want->key,
-                  "TrafficMirrorTargetId", id_or_key(state, "target", aws_text(is, "target")),
-                  "TrafficMirrorFilterId", id_or_key(state, "filter", aws_text(is, "filter")),
+                  "TrafficMirrorTargetId", id_or_key(state, "target", mirror_text(is, "target")),
+                  "TrafficMirrorFilterId", id_or_key(state, "filter", mirror_text(is, "filter")),
                   "SessionNumber", (json_int_t)aws_number(is, "number", 1), "VirtualNetworkId",
                   (json_int_t)aws_number(is, "vni", 0));
     if (aws_number(is, "length", 0) > 0)
@@ -82,7 +82,7 @@ static json_t *group_rule_parameters(const struct mirror_object *want)
     const char *what = strcmp(want->kind, "canary") == 0 ? AWS_CANARY_RULE : AWS_OPEN_RULE;
     return json_pack("{s:o, s:[{s:s, s:I, s:I, s:[{s:s, s:s}]}]}", "GroupId",
                      json_stringn(want->key, (size_t)(slash - want->key)), "IpPermissions",
-                     "IpProtocol", aws_text(want->is, "protocol"), "FromPort",
+                     "IpProtocol", mirror_text(want->is, "protocol"), "FromPort",
                      (json_int_t)aws_number(want->is, "from", 0), "ToPort",
                      (json_int_t)aws_number(want->is, "to", 0), is_v6 ? "Ipv6Ranges" : "IpRanges",
                      is_v6 ? "CidrIpv6" : "CidrIp", cidr, "Description", what);
@@ -126,7 +126,7 @@ static const struct maker *maker_of(const char *kind)
 static json_t *make_parameters(const struct aws_mirror *state, const struct mirror_object *want)
 {
     json_t *parameters = NULL;
-    const char *type = aws_text(want->is, "type");
+    const char *type = mirror_text(want->is, "type");
     if (strcmp(want->kind, "filter") == 0) {
         parameters = json_pack("{s:s}", "Description", AWS_DESCRIPTION);
     } else if (strcmp(want->kind, "rule") == 0) {
@@ -187,7 +187,7 @@ static int create(struct mirror_job *job, const struct maker *maker,
     const json_t *made = json_object_get(answer, maker->member);
     if (json_is_array(made))
         made = json_array_get(made, 0);
-    (void)snprintf(out_id, 64, "%s", aws_text(made, maker->id));
+    (void)snprintf(out_id, 64, "%s", mirror_text(made, maker->id));
     json_decref(answer);
     if (result == 0 && !out_id[0])
         result = err_set(err, -EIO, "%s: AWS gave no id", maker->action);
@@ -291,10 +291,10 @@ static int change_session(struct aws_mirror *state, const struct mirror_object *
     int64_t length = aws_number(want->is, "length", 0);
     if (differs(have, want, "target"))
         put(parameters, "TrafficMirrorTargetId",
-            json_string(id_or_key(state, "target", aws_text(want->is, "target"))));
+            json_string(id_or_key(state, "target", mirror_text(want->is, "target"))));
     if (differs(have, want, "filter"))
         put(parameters, "TrafficMirrorFilterId",
-            json_string(id_or_key(state, "filter", aws_text(want->is, "filter"))));
+            json_string(id_or_key(state, "filter", mirror_text(want->is, "filter"))));
     if (differs(have, want, "number"))
         put(parameters, "SessionNumber", json_integer(aws_number(want->is, "number", 1)));
     if (differs(have, want, "vni"))
@@ -377,10 +377,10 @@ static void put_user(const struct mirror_job *job, const char *member, const cha
     out[0] = '\0';
     for (size_t i = 0; i < json_array_size(state->sessions); i++) {
         const json_t *session = json_array_get(state->sessions, i);
-        if (strcmp(aws_text(session, member), id) != 0)
+        if (strcmp(mirror_text(session, member), id) != 0)
             continue;
         if (!aws_is_ours(session, job->name)) {
-            (void)snprintf(out, 64, "%s", aws_text(session, "trafficMirrorSessionId"));
+            (void)snprintf(out, 64, "%s", mirror_text(session, "trafficMirrorSessionId"));
             return;
         }
         (void)snprintf(out, 64, "ours");
@@ -430,7 +430,7 @@ static int unmake_busy(struct mirror_job *job, const struct mirror_object *have,
 int aws_unmake(struct mirror_job *job, const struct mirror_object *have, struct err *err)
 {
     struct aws_mirror *state = job->state;
-    const char *action, *id = aws_text(have->also, "id");
+    const char *action, *id = mirror_text(have->also, "id");
     state->is_fresh = false;
     aws_notes_attempt_over(job); /* what is made from now on is not the same again */
     if (!id[0])

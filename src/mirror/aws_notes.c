@@ -47,7 +47,7 @@ void aws_notes_read(struct mirror_job *job)
     struct aws_mirror *state = job->state;
     json_decref(state->notes);
     state->notes = read_file(job, NOTES);
-    state->inherited = aws_text(state->notes, "attempt")[0] != '\0';
+    state->inherited = mirror_text(state->notes, "attempt")[0] != '\0';
 }
 
 /* Whole or not at all; who can't write it goes on without. */
@@ -142,9 +142,9 @@ const char *aws_refused(const struct mirror_job *job, const struct cloud_nic *ni
 {
     const struct aws_mirror *state = job->state;
     const json_t *note = json_object_get(json_object_get(state->notes, "refused"), nic->id);
-    bool holds = note && !job->retries && strcmp(aws_text(note, "machine"), nic->machine) == 0 &&
-                 strcmp(aws_text(note, "type"), nic->type) == 0;
-    return holds ? aws_text(note, "code") : NULL;
+    bool holds = note && !job->retries && strcmp(mirror_text(note, "machine"), nic->machine) == 0 &&
+                 strcmp(mirror_text(note, "type"), nic->type) == 0;
+    return holds ? mirror_text(note, "code") : NULL;
 }
 
 /* ---- tokens ---- */
@@ -153,7 +153,7 @@ const char *aws_refused(const struct mirror_job *job, const struct cloud_nic *ni
 static const char *nonce_of(struct mirror_job *job)
 {
     struct aws_mirror *state = job->state;
-    const char *nonce = aws_text(state->notes, "attempt");
+    const char *nonce = mirror_text(state->notes, "attempt");
     uint64_t random[2] = {0};
     char text[40];
     if (nonce[0])
@@ -164,7 +164,7 @@ static const char *nonce_of(struct mirror_job *job)
                    (unsigned long long)random[1]);
     (void)json_object_set_new(state->notes, "attempt", json_string(text)); /* "" then */
     save(job);
-    return aws_text(state->notes, "attempt");
+    return mirror_text(state->notes, "attempt");
 }
 
 void aws_put_client_token(struct mirror_job *job, const char *what, const json_t *parameters,

@@ -139,7 +139,7 @@ static void take_counts(const json_t *results, struct counted *list, size_t n, b
         const json_t *result = json_array_get(results, i);
         const json_t *values = aws_list(result, "Values");
         size_t at, counter;
-        if (!read_id(aws_text(result, "Id"), &at, &counter) || at >= n ||
+        if (!read_id(mirror_text(result, "Id"), &at, &counter) || at >= n ||
             json_array_size(values) == 0)
             continue;
         uint64_t sum = sum_of(values);
@@ -166,7 +166,7 @@ static int ask(struct aws_mirror *state, struct counted *list, size_t n, int64_t
             aws_mirror_call(state, "monitoring", "GetMetricData", parameters, &answer, NULL, err);
         const json_t *inner = aws_result(answer, "GetMetricData");
         take_counts(aws_list(inner, "MetricDataResults"), list, n, period == HOUR);
-        (void)snprintf(token, sizeof token, "%s", aws_text(inner, "NextToken"));
+        (void)snprintf(token, sizeof token, "%s", mirror_text(inner, "NextToken"));
         json_decref(answer);
         if (result < 0 || !token[0])
             break;

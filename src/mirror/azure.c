@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linux/program.h"
+#include "base/program.h"
 
 enum row {
     ROW_GROUP = CLOUD_N_SELECT,
@@ -134,9 +134,9 @@ static int ask_cli(const char *resource, char **out, struct err *err)
 static void put_recorded(const struct mirror_job *job, char out[64])
 {
     for (size_t i = 0; i < job->recorded.n; i++)
-        if (azure_part(azure_text(job->recorded.at[i].is, "destination"), "subscriptions", out,
+        if (azure_part(mirror_text(job->recorded.at[i].is, "destination"), "subscriptions", out,
                        64) ||
-            azure_part(azure_text(job->recorded.at[i].is, "tap"), "subscriptions", out, 64))
+            azure_part(mirror_text(job->recorded.at[i].is, "tap"), "subscriptions", out, 64))
             return;
 }
 

@@ -62,7 +62,6 @@ bool azure_until(const char *id, const char *type, char out[AZURE_ID_MAX]);
 bool azure_short(const char *id, const char *type, char out[AZURE_SHORT_MAX]);
 bool azure_key(const char *id, const char *type, char out[MIRROR_KEY_MAX]);
 
-const char *azure_text(const json_t *object, const char *name); /* "": it has none */
 const json_t *azure_property(const json_t *thing, const char *name);
 
 /* ---- looking (azure_find.c) ---- */

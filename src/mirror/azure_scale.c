@@ -22,7 +22,7 @@ static bool is_uniform(const json_t *set)
 /* "group/set_7/nic": the machine is called set_7, and the interface's name is the same in all. */
 static bool put_id(const json_t *row, char own[AZURE_SHORT_MAX], char machine[200])
 {
-    const char *id = azure_text(row, "id");
+    const char *id = mirror_text(row, "id");
     char group[96], set[96], number[32], nic[96];
     bool good = azure_part(id, "resourceGroups", group, sizeof group) &&
                 azure_part(id, "virtualMachineScaleSets", set, sizeof set) &&
@@ -58,7 +58,7 @@ static int take_set(struct azure_place *place, const struct azure_wish *wish, co
     char path[AZURE_ID_MAX + 96];
     json_t *rows = NULL, *row;
     size_t i;
-    const char *id = azure_text(set, "id");
+    const char *id = mirror_text(set, "id");
     if (id[0] != '/' || strlen(id) >= AZURE_ID_MAX || strpbrk(id, "?#% "))
         return 0; /* no id that Azure would give */
     (void)snprintf(path, sizeof path, "%s/networkInterfaces?" SCALE_NICS, id);

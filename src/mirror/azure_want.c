@@ -34,7 +34,7 @@ static int by_id(struct azure_place *place, const char *type, const char *versio
     json_array_foreach(all, i, one)
     {
         char id[AZURE_ID_MAX];
-        azure_put_lower(id, sizeof id, azure_text(one, "id"));
+        azure_put_lower(id, sizeof id, mirror_text(one, "id"));
         if (json_object_set(object, id, one) < 0)
             result = -ENOMEM;
     }
@@ -90,7 +90,7 @@ bool azure_is_in_scope(const struct azure_wish *wish, const json_t *nic)
     char vnet[AZURE_ID_MAX], group[96], name[96];
     const char *subnet = azure_subnet_of(nic);
     if (!wish->vnet)
-        return azure_part(azure_text(nic, "id"), "resourceGroups", group, sizeof group) &&
+        return azure_part(mirror_text(nic, "id"), "resourceGroups", group, sizeof group) &&
                azure_same(group, wish->group);
     if (wish->vnet[0] == '/')
         return azure_until(subnet, "virtualNetworks", vnet) && azure_same(vnet, wish->vnet);
@@ -99,7 +99,7 @@ bool azure_is_in_scope(const struct azure_wish *wish, const json_t *nic)
 
 static const char *machine_of(const json_t *nic)
 {
-    return azure_text(azure_property(nic, "virtualMachine"), "id");
+    return mirror_text(azure_property(nic, "virtualMachine"), "id");
 }
 
 struct cloud_nic *azure_take_nic(struct azure_place *place, const char *own, const json_t *machine,
@@ -122,7 +122,7 @@ struct cloud_nic *azure_take_nic(struct azure_place *place, const char *own, con
     const char *zone = json_string_value(json_array_get(json_object_get(machine, "zones"), 0));
     if (zone)
         cloud_nic_text(inventory, &nic->zone, zone);
-    const char *size = azure_text(azure_property(machine, "hardwareProfile"), "vmSize");
+    const char *size = mirror_text(azure_property(machine, "hardwareProfile"), "vmSize");
     cloud_nic_text(inventory, &nic->type, size);
     put_mac(nic->mac, json_string_value(azure_property(row, "macAddress")));
     put_addresses(nic, row);
@@ -135,7 +135,7 @@ struct cloud_nic *azure_take_nic(struct azure_place *place, const char *own, con
 static void take_nic(struct azure_place *place, const json_t *row)
 {
     char own[AZURE_SHORT_MAX];
-    if (azure_short(azure_text(row, "id"), "networkInterfaces", own))
+    if (azure_short(mirror_text(row, "id"), "networkInterfaces", own))
         (void)azure_take_nic(place, own, of_id(place->machines, machine_of(row)), row);
 }
 
@@ -151,7 +151,7 @@ static bool is_peered(const struct azure_place *place, const char *vnet)
     json_array_foreach(azure_property(network, "virtualNetworkPeerings"), i, peering)
     {
         const char *state = json_string_value(azure_property(peering, "peeringState"));
-        if (azure_same(azure_text(azure_property(peering, "remoteVirtualNetwork"), "id"),
+        if (azure_same(mirror_text(azure_property(peering, "remoteVirtualNetwork"), "id"),
                        place->target.vnet))
             return state && azure_same(state, "Connected");
     }
@@ -189,7 +189,7 @@ static bool any_pool(const struct azure_place *place, const json_t *row, struct 
         json_array_foreach(azure_property(configuration, "loadBalancerBackendAddressPools"), k,
                            pool)
         {
-            if (test(place, azure_text(pool, "id"), nic))
+            if (test(place, mirror_text(pool, "id"), nic))
                 return true;
         }
     }
@@ -212,18 +212,18 @@ static bool is_in_the_way(const struct azure_place *place, const char *pool, str
         azure_until(pool, "loadBalancers", id) ? of_id(place->balancers, id) : NULL;
     size_t i;
     json_t *rule;
-    if (azure_same(azure_text(json_object_get(balancer, "sku"), "name"), "Basic")) {
+    if (azure_same(mirror_text(json_object_get(balancer, "sku"), "name"), "Basic")) {
         unfit(nic, "behind the Basic load balancer %.80s, which a TAP can't go with",
-              azure_text(balancer, "name"));
+              mirror_text(balancer, "name"));
         return true;
     }
     json_array_foreach(azure_property(balancer, "loadBalancingRules"), i, rule)
     {
         if (!json_is_true(azure_property(rule, "enableFloatingIP")) ||
-            !azure_same(azure_text(azure_property(rule, "backendAddressPool"), "id"), pool))
+            !azure_same(mirror_text(azure_property(rule, "backendAddressPool"), "id"), pool))
             continue;
         unfit(nic, "behind the load balancer %.80s with a floating IP, which a TAP can't go with",
-              azure_text(balancer, "name"));
+              mirror_text(balancer, "name"));
         return true;
     }
     return false;
@@ -249,7 +249,7 @@ static bool is_v6(const char *size)
 static void judge_nic(const struct azure_place *place, const json_t *row, struct cloud_nic *nic)
 {
     char vnet[AZURE_ID_MAX] = "";
-    const char *location = azure_text(row, "location");
+    const char *location = mirror_text(row, "location");
     (void)azure_until(azure_subnet_of(row), "virtualNetworks", vnet);
     if (azure_is_target(&place->target, row)) {
         nic->fate = CLOUD_OWN;
@@ -302,7 +302,7 @@ static void remark(const struct mirror_job *job, const struct azure_place *place
         {
             char own[96];
             bool ours =
-                azure_part(azure_text(config, "id"), "tapConfigurations", own, sizeof own) &&
+                azure_part(mirror_text(config, "id"), "tapConfigurations", own, sizeof own) &&
                 azure_same(own, name);
             has |= ours;
             other |= !ours;
@@ -344,12 +344,12 @@ static int check_name(const struct mirror_job *job, const char *key, struct err 
     {
         char own[MIRROR_KEY_MAX];
         const char *mark = azure_mark(tap);
-        if (azure_key(azure_text(tap, "id"), "virtualNetworkTaps", own) && strcmp(own, key) == 0 &&
+        if (azure_key(mirror_text(tap, "id"), "virtualNetworkTaps", own) && strcmp(own, key) == 0 &&
             (!mark || strcmp(mark, job->name) != 0))
             return err_set(err, -EEXIST,
                            "there is a TAP %s already, which is not ours (it has no tag %s=%s): "
                            "give this mirror another --name",
-                           azure_text(tap, "id"), AZURE_MARK, job->name);
+                           mirror_text(tap, "id"), AZURE_MARK, job->name);
     }
     return 0;
 }

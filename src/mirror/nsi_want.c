@@ -30,9 +30,9 @@ static bool split(const char *to, char zone[GOOGLE_NAME_MAX], char region[GOOGLE
 
 static int check_rule(const json_t *rule, const char *name, struct err *err)
 {
-    if (strcmp(google_text(rule, "loadBalancingScheme"), "INTERNAL") != 0)
+    if (strcmp(mirror_text(rule, "loadBalancingScheme"), "INTERNAL") != 0)
         return err_set(err, -EINVAL, "--to: %.100s is of no internal load balancer", name);
-    if (strcmp(google_text(rule, "IPProtocol"), "UDP") != 0 ||
+    if (strcmp(mirror_text(rule, "IPProtocol"), "UDP") != 0 ||
         (!google_has(json_object_get(rule, "ports"), NSI_GENEVE) &&
          !json_is_true(json_object_get(rule, "allPorts"))))
         return err_set(
@@ -62,7 +62,7 @@ static int find_collector(struct nsi_place *place, const char *to, char out[GOOG
     int result = google_call(place->google, GOOGLE_COMPUTE, "GET", path, NULL, &reply, err);
     if (result == 0)
         result = check_rule(reply.body, google_last(out), err);
-    const char *network = google_path(google_text(reply.body, "network"));
+    const char *network = google_path(mirror_text(reply.body, "network"));
     if (result == 0 && place->collector[0] && strcmp(place->collector, network) != 0)
         result = err_set(err, -EINVAL, "--to: the collectors are in several networks: %s and %s",
                          google_last(place->collector), google_last(network));
@@ -151,7 +151,7 @@ static const json_t *policy_of(const struct nsi_place *place, const char *networ
     {
         json_array_foreach(json_object_get(policy, "associations"), k, one)
         {
-            if (strcmp(nsi_short(place, google_text(one, "attachmentTarget")),
+            if (strcmp(nsi_short(place, mirror_text(one, "attachmentTarget")),
                        nsi_short(place, network)) == 0)
                 return policy;
         }
@@ -170,11 +170,11 @@ static int check_priorities(const struct mirror_job *job, const json_t *policy, 
     {
         json_int_t priority = json_integer_value(json_object_get(rule, "priority"));
         if (priority >= first && priority < (json_int_t)first + NSI_RULES &&
-            strcmp(google_text(rule, "description"), mark) != 0)
+            strcmp(mirror_text(rule, "description"), mark) != 0)
             return err_set(err, -EEXIST,
                            "the firewall policy %s has a mirroring rule of somebody else's with "
                            "the priority %d: give another --priority",
-                           google_text(policy, "name"), (int)priority);
+                           mirror_text(policy, "name"), (int)priority);
     }
     return 0;
 }
@@ -186,7 +186,7 @@ static int choose_policy(const struct mirror_job *job, char out[GOOGLE_NAME_MAX]
     const struct nsi_wish *wish = job->wish;
     const struct nsi_place *place = job->state;
     const json_t *policy = policy_of(place, place->vpc);
-    const char *name = google_text(policy, "name");
+    const char *name = mirror_text(policy, "name");
     *out_ours = !policy || google_is_ours(policy, job->name);
     if (policy && !*out_ours && (!wish->policy || strcmp(wish->policy, name) != 0))
         return err_set(err, -EEXIST,
@@ -222,8 +222,8 @@ static int check_names(const struct mirror_job *job, struct err *err)
             bool ours =
                 kind == NSI_POLICY
                     ? google_is_ours(thing, job->name)
-                    : strcmp(google_text(json_object_get(thing, "labels"), NSI_LABEL), label) == 0;
-            if (strcmp(google_last(google_text(thing, "name")), stem) == 0 && !ours)
+                    : strcmp(mirror_text(json_object_get(thing, "labels"), NSI_LABEL), label) == 0;
+            if (strcmp(google_last(mirror_text(thing, "name")), stem) == 0 && !ours)
                 return err_set(err, -EEXIST,
                                "there is a %s %s already, which is not ours: give this mirror "
                                "another --name",

@@ -231,12 +231,6 @@ bool openstack_has(const struct openstack *os, const char *extension)
     return json_object_get(os->extensions, extension) != NULL;
 }
 
-const char *openstack_text(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 const struct mirror_provider provider_openstack = {
     .name = "openstack",
     .summary = "Mirrors machines of an OpenStack cloud (Tap as a Service)",
