@@ -52,6 +52,13 @@ static void add(struct sum *sum, const struct hunt_record *r)
             abort();
         add_text(sum, r->conn.history);
         break;
+    case HUNT_SMTP:
+        add_text(sum, r->smtp.last_reply);
+        break;
+    case HUNT_TUNNEL:
+        add_text(sum, r->tunnel.type);
+        add_text(sum, r->tunnel.action);
+        break;
     case HUNT_SSH:
     case HUNT_NOTICE:
     case HUNT_CAPTURE_LOSS:

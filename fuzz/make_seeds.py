@@ -114,12 +114,14 @@ def main():
     every_log = b""
     ends = b"ts uid id.orig_h id.orig_p id.resp_h id.resp_p"
     for log, name, columns, row in (
-            (10, "conn", b"proto service duration orig_bytes conn_state history source agent_uuid",
+            (12, "conn", b"proto service duration orig_bytes conn_state history source agent_uuid",
              b"tcp ssl 1.5 12 SF ShADadFf web-1 u-1"),
             (5, "dns", b"proto query qtype answers AA", b"udp a\\x2db.example 16 TXT\\x201,- T"),
             (0, "http", b"method host uri status_code resp_mime_types", b"GET a.example /\\\\x 200 a/b,c/d"),
             (2, "ssl", b"server_name cert_chain_fps ja3 established", b"a.example aa,bb (empty) T"),
-            (7, "x509", b"fingerprint certificate.not_valid_after san.dns", b"aa 1722750331.0 a,b")):
+            (7, "smtp", b"helo last_reply", b"a 535\\x20no\\x20login"),
+            (8, "tunnel", b"tunnel_type action", b"Tunnel::GRE Tunnel::DISCOVER"),
+            (9, "x509", b"fingerprint certificate.not_valid_after san.dns", b"aa 1722750331.0 a,b")):
         row = b"1517336042.279652 Ca 10.0.0.1 1024 2001:db8::1 443 " + row
         tsv = (b"#separator \\x09\n#path\t" + name.encode() + b"\n#fields\t" +
                (ends + b" " + columns).replace(b" ", b"\t") + b"\n" + row.replace(b" ", b"\t") + b"\n")

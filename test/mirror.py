@@ -119,6 +119,7 @@ class Test:
         self.misused("apply", *WISH, "--yes", "--print", says="--print is of plan")
         self.misused("remove", "--all", "--yes", "--print", says="--print is of plan")
         self.misused("apply", *WISH, "--yes", "--detailed-exitcode", says="--detailed-exitcode is of plan")
+        self.misused("status", "--retry", says="--retry is of plan and apply")
         self.misused("apply", *WISH, "--yes", "--all", says="--all is of remove")
         self.misused("plan", *WISH, "--once", says="--once is of follow, not of plan")
         self.misused("status", "--interval", "3", says="--interval is of follow, not of status")

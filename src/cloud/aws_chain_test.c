@@ -170,6 +170,22 @@ static void test_web_identity(void **state)
     stopped(bed, &home);
 }
 
+/* What is in the file, and that nobody else may read it. */
+static void check_kept(const struct home *home, const char *name, const char *expected)
+{
+    char path[512];
+    struct stat facts;
+    (void)snprintf(path, sizeof path, "%s/%s", home->aws, name);
+    assert_int_equal(stat(path, &facts), 0);
+    assert_int_equal(facts.st_mode & 0777, 0600);
+    json_t *kept = json_load_file(path, 0, NULL), *wanted = json_loads(expected, 0, NULL);
+    assert_non_null(wanted);
+    if (!json_equal(kept, wanted))
+        fail_msg("%s", json_dumps(kept, 0));
+    json_decref(kept);
+    json_decref(wanted);
+}
+
 static void test_sso(void **state)
 {
     struct home home;
@@ -212,6 +228,44 @@ static void test_sso(void **state)
     home_file(&home, path,
               "{\"accessToken\": \"sso-token\", \"expiresAt\": \"2015-08-30T12:00:00UTC\"}");
     check_refused(bed, &(struct aws_options){.profile = "s"}, -EKEYEXPIRED, "the sign-in is over");
+    /* A session's token is renewed before it is over, and kept; of an older sign-in it is not. */
+#define SOON    "\"expiresAt\": \"2015-08-30T12:45:00Z\", \"startUrl\": \"https://x\", "
+#define RENEWAL "\"clientId\": \"c\", \"clientSecret\": \"p\", \"refreshToken\": \"again\", "
+    bed_rule(bed, (struct bed_rule){.when = {"POST /token ", "Content-Type: application/json\r\n",
+                                             "\"clientId\":\"c\",\"clientSecret\":\"p\","
+                                             "\"grantType\":\"refresh_token\","
+                                             "\"refreshToken\":\"again\""},
+                                    .times = 1,
+                                    .status = 200,
+                                    .body = "{\"accessToken\": \"sso-token\", \"expiresIn\": 3600, "
+                                            "\"refreshToken\": \"next\"}"});
+    home_file(&home, path,
+              "{\"accessToken\": \"first\", " SOON RENEWAL "\"registrationExpiresAt\": \"" LATER
+              "\"}");
+    check(bed, &(struct aws_options){.profile = "s"}, "ASSSO", "sign-in (SSO) of profile s");
+    check_kept(&home, path,
+               "{\"accessToken\": \"sso-token\", \"expiresAt\": \"2015-08-30T13:36:00Z\", "
+               "\"startUrl\": \"https://x\", \"clientId\": \"c\", \"clientSecret\": \"p\", "
+               "\"refreshToken\": \"next\", \"registrationExpiresAt\": \"" LATER "\"}");
+    /* Refused: what is not over is used. */
+    bed_rule(bed, (struct bed_rule){.when = {"POST /token "},
+                                    .status = 400,
+                                    .body = "{\"error\": \"invalid_grant\"}"});
+    home_file(&home, path,
+              "{\"accessToken\": \"sso-token\", " SOON RENEWAL "\"registrationExpiresAt\": \"" LATER
+              "\"}");
+    check(bed, &(struct aws_options){.profile = "s"}, "ASSSO", "sign-in (SSO) of profile s");
+    home_file(&home, path,
+              "{\"accessToken\": \"sso-token\", \"expiresAt\": \"2015-08-30T12:00:00Z\", " RENEWAL
+              "\"registrationExpiresAt\": \"" LATER "\"}");
+    check_refused(bed, &(struct aws_options){.profile = "s"}, -EKEYEXPIRED,
+                  "is over, and AWS does not renew it (400 invalid_grant): run `aws sso login");
+    /* No registration that is good, no question. */
+    bed_fresh(bed);
+    home_file(&home, path,
+              "{\"accessToken\": \"first\", \"expiresAt\": \"2015-08-30T12:00:00Z\", " RENEWAL
+              "\"registrationExpiresAt\": \"2015-08-30T12:00:00Z\"}");
+    check_refused(bed, &(struct aws_options){.profile = "s"}, -EKEYEXPIRED, "the sign-in is over:");
     home_file(&home, path, "{\"accessToken\": \"revoked\", \"expiresAt\": \"" LATER "\"}");
     bed_fresh(bed);
     bed_rule(bed, (struct bed_rule){.status = 401, .body = "{\"message\": \"x\"}"});

@@ -15,6 +15,7 @@ static const struct aws_service services[] = {
     {"cloudtrail", "CLOUDTRAIL", .target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
      .is_fips_in_gov = true},
     {"portal.sso", "SSO", .is_fips_in_gov = true},
+    {"oidc", "SSO_OIDC", .is_fips_in_gov = true},
 };
 
 const struct aws_service *aws_service_of(const char *name)

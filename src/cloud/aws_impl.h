@@ -115,6 +115,11 @@ int aws_fetch_web_identity(struct aws *aws, struct aws_source *source, struct aw
                            struct err *err) MUST_CHECK;
 int aws_fetch_sso(struct aws *aws, struct aws_source *source, struct aws_keys *out,
                   struct err *err) MUST_CHECK; /* aws_sso.c */
+/* aws_sso_token.c: what `aws sso login` left, renewed where it can be; the caller forgets it. */
+int aws_sso_token(struct aws *aws, const struct aws_source *source, json_t **out,
+                  struct err *err) MUST_CHECK;
+/* -EKEYEXPIRED: `what`, and how to sign in. */
+int aws_sso_lacks(const struct aws_source *source, const char *what, struct err *err);
 int aws_fetch_process(struct aws *aws, struct aws_source *source, struct aws_keys *out,
                       struct err *err) MUST_CHECK; /* aws_process.c */
 int aws_fetch_container(struct aws *aws, struct aws_source *source, struct aws_keys *out,

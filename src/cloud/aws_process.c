@@ -1,24 +1,16 @@
 /* credential_process: a program of the user's that prints credentials. It is run with the words of
  * the setting, without a shell; it has a minute, and its complaint is told, its output never. */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/clock.h"
+#include "base/program.h"
 #include "cloud/aws_impl.h"
 #include "cloud/aws_query.h"
 
-#define WORDS_MAX     64
-#define OUT_MAX       (64u << 10)
-#define COMPLAINT_MAX 4096
-#define TIME_MAX      (60 * INT64_C(1000000000)) /* somebody may have to press a button */
+#define WORDS_MAX   64
+#define OUT_MAX     (64u << 10)
+#define SECONDS_MAX 60 /* somebody may have to press a button */
 
 /* ---- words ---- */
 
@@ -65,146 +57,36 @@ static bool split(const char *line, struct words *out)
 
 /* ---- running ---- */
 
-static int spawn(struct words *words, int out_fd, int err_fd, pid_t *out_pid)
+static int run(const struct words *words, struct program_result *out, struct err *err)
 {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t how;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&how);
-    posix_spawnattr_setsigmask(&how, &none);
-    posix_spawnattr_setsigdefault(&how, &all);
-    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
-    posix_spawn_file_actions_adddup2(&actions, err_fd, 2);
-    int result = posix_spawnp(out_pid, words->word[0], &actions, &how, words->word, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&how);
-    return -result;
-}
-
-static int left_of(int64_t end)
-{
-    int64_t left = (end - clock_ticks()) / 1000000;
-    return left < 0 ? 0 : (int)left;
-}
-
-struct output {
-    char bytes[2][OUT_MAX]; /* what it prints, and what it complains */
-    size_t size[2];
-};
-
-/* Until both ends are closed. */
-static int listen_to(const int fds[2], int64_t end, struct output *out)
-{
-    static const size_t max[2] = {OUT_MAX - 1, COMPLAINT_MAX};
-    struct pollfd polls[2] = {{fds[0], POLLIN, 0}, {fds[1], POLLIN, 0}};
-    while (polls[0].fd >= 0 || polls[1].fd >= 0) {
-        int ready = poll(polls, 2, left_of(end));
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready <= 0)
-            return -ETIMEDOUT;
-        for (int i = 0; i < 2; i++) {
-            char rest[512];
-            bool is_full = out->size[i] >= max[i];
-            if (polls[i].fd < 0 || !polls[i].revents)
-                continue;
-            ssize_t n =
-                is_full ? read(polls[i].fd, rest, sizeof rest)
-                        : read(polls[i].fd, out->bytes[i] + out->size[i], max[i] - out->size[i]);
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n <= 0)
-                polls[i].fd = -1; /* poll() passes over it */
-            else if (!is_full)
-                out->size[i] += (size_t)n;
-            else if (i == 0)
-                return -EFBIG;
-        }
-    }
-    return 0;
-}
-
-static int wait_for(pid_t pid, int64_t end, int *out_status)
-{
-    for (;;) {
-        pid_t done = waitpid(pid, out_status, WNOHANG);
-        if (done == pid)
-            return 0;
-        if (done < 0 && errno != EINTR)
-            return -errno;
-        if (left_of(end) == 0)
-            return -ETIMEDOUT;
-        (void)poll(NULL, 0, 2);
-    }
-}
-
-/* The first line, for a sentence. */
-static void tidy(char *text, size_t size)
-{
-    size_t n = 0;
-    while (n < size && n < 200 && text[n] != '\n') {
-        unsigned char c = (unsigned char)text[n];
-        text[n++] = c < ' ' || c >= 0x7f ? '?' : (char)c;
-    }
-    text[n] = '\0';
-}
-
-static int run(struct words *words, struct output *out, struct err *err)
-{
-    int out_fds[2] = {-1, -1}, err_fds[2] = {-1, -1}, status = 0;
-    int64_t end = clock_ticks() + TIME_MAX;
-    pid_t pid = 0;
-    int result = 0;
-    if (pipe2(out_fds, O_CLOEXEC) < 0 || pipe2(err_fds, O_CLOEXEC) < 0)
-        result = -errno;
-    bool runs = result == 0 && (result = spawn(words, out_fds[1], err_fds[1], &pid)) == 0;
-    for (int i = 0; i < 2; i++) {
-        int fd = i ? err_fds[1] : out_fds[1];
-        if (fd >= 0)
-            (void)close(fd); /* else its end is never seen */
-    }
-    if (runs) {
-        const int fds[2] = {out_fds[0], err_fds[0]};
-        result = listen_to(fds, end, out);
-        if (result == 0)
-            result = wait_for(pid, end, &status);
-        if (result < 0) {
-            (void)kill(pid, SIGKILL);
-            while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                ;
-        }
-    }
-    for (int i = 0; i < 2; i++) {
-        int fd = i ? err_fds[0] : out_fds[0];
-        if (fd >= 0)
-            (void)close(fd);
-    }
-    if (result == -ETIMEDOUT)
-        return err_set(err, -ETIMEDOUT, "%s: took more than a minute", words->word[0]);
+    const char *name = words->word[0], *arguments[WORDS_MAX + 1] = {NULL};
+    for (size_t i = 1; i < words->n; i++)
+        arguments[i - 1] = words->word[i];
+    const struct program program = {.name = name,
+                                    .arguments = arguments,
+                                    .out_max = OUT_MAX - 1,
+                                    .seconds = SECONDS_MAX,
+                                    .is_users = true,
+                                    .is_secret = true};
+    int result = program_run(&program, out, err);
+    if (result == -ETIME)
+        return err_set(err, -ETIMEDOUT, "%s: took more than a minute", name);
     if (result == -EFBIG)
-        return err_set(err, -EPROTO, "%s: prints more than credentials", words->word[0]);
-    if (result < 0)
-        return err_set(err, result, "%s: cannot be run: %s", words->word[0], strerror(-result));
-    tidy(out->bytes[1], out->size[1]);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return err_set(err, -EACCES, "%s: failed%s%s", words->word[0], out->bytes[1][0] ? ": " : "",
-                       out->bytes[1]);
-    return 0;
+        return err_set(err, -EPROTO, "%s: prints more than credentials", name);
+    if (result == 0 && out->exit_code != 0)
+        return err_set(err, -EACCES, "%s: failed%s%.200s", name, out->complaint[0] ? ": " : "",
+                       out->complaint);
+    return result;
 }
 
 /* ---- what it printed ---- */
 
-static int take_output(const char *name, const struct output *output, struct aws_keys *out,
+static int take_output(const char *name, const struct program_result *output, struct aws_keys *out,
                        struct err *err)
 {
     static const struct aws_key_names names = {"AccessKeyId", "SecretAccessKey", "SessionToken",
                                                "Expiration"};
-    json_t *json = json_loadb(output->bytes[0], output->size[0], JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = json_loadb(output->out, output->out_size, JSON_REJECT_DUPLICATES, NULL);
     const json_t *version = json_object_get(json, "Version");
     int result;
     if (!json)
@@ -222,10 +104,10 @@ int aws_fetch_process(struct aws *aws, struct aws_source *source, struct aws_key
 {
     size_t size = strlen(source->from) + 1;
     struct words words = {.text = malloc(size)};
-    struct output *output = calloc(1, sizeof *output);
+    struct program_result output = {0};
     int result;
     (void)aws;
-    if (!words.text || !output)
+    if (!words.text)
         result = err_set(err, -ENOMEM, "no memory for a program");
     else if (!split(source->from, &words))
         result = err_set(err, -EINVAL,
@@ -233,12 +115,10 @@ int aws_fetch_process(struct aws *aws, struct aws_source *source, struct aws_key
                          "there are no words, or more than %d",
                          WORDS_MAX);
     else
-        result = run(&words, output, err);
+        result = run(&words, &output, err);
     if (result == 0)
-        result = take_output(words.word[0], output, out, err);
-    if (output)
-        explicit_bzero(output, sizeof *output);
-    free(output);
+        result = take_output(words.word[0], &output, out, err);
+    program_forget(&output);
     if (words.text)
         explicit_bzero(words.text, size); /* a password may be among the words */
     free(words.text);

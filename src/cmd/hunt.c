@@ -185,8 +185,12 @@ static int print_rita(const struct hunt_command *c, struct err *err)
             rita_options_of(&options, c->settings.blob[i]);
     options.exact = true;
     int result = rita_rows(show.view, &options, &rows, &n, err);
-    if (result < 0)
+    if (result == 0 && c->filter)
+        result = hunt_filter_rita(c->filter, &rows, &n, err);
+    if (result < 0) {
+        free(rows);
         return result;
+    }
     text_init(&out, OUTPUT_MAX);
     if (c->options.output == HUNT_CSV)
         rita_csv(&out, show.view, rows, n < show.limit ? n : show.limit);
@@ -302,6 +306,8 @@ static int prepare(struct hunt_command *c, struct err *err)
         hunt_span_parse(c->options.since, c->options.until, c->options.utc, &c->session.span, err);
     if (result == 0 && c->options.filter[0])
         result = hunt_filter_parse(c->options.filter, &c->filter, err);
+    if (result == 0 && c->filter && c->options.rita)
+        result = hunt_filter_check_rita(c->filter, err);
     if (result == 0 && terminal_color(c->options.color, STDOUT_FILENO) < 0)
         result =
             err_set(err, -EINVAL, "--color: '%s' is none of auto, always, never", c->options.color);

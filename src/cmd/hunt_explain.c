@@ -107,7 +107,7 @@ static void put_names(const struct hunt_show *show, struct line *line, const str
 
 static void put_world(const struct hunt_show *show, struct line *line, const struct finding *f)
 {
-    book_name name = name_hash(show->view, f->name);
+    book_name name = hunt_is_label(f->name) ? 0 : name_hash(show->view, f->name);
     struct hunt_prevalence known = {0, 0};
     int64_t first = HUNT_UNSET;
     if (name) {
@@ -117,7 +117,8 @@ static void put_world(const struct hunt_show *show, struct line *line, const str
         known = hunt_prevalence_of(show->view, &f->dst);
         first = hunt_first_seen_of(show->view, &f->dst);
     }
-    if (known.of) {
+    /* A domain of which only names below were asked for is known to somebody all the same. */
+    if (known.of && known.n) {
         put_head(line, "known to");
         line_format(line, STYLE_PLAIN, "%u of %u of our hosts (%.3g %%)", known.n, known.of,
                     100.0 * known.n / known.of);
@@ -145,8 +146,10 @@ static void put_facts(const struct hunt_show *show, struct line *line, const str
     put_head(line, "that is");
     hunt_bytes(f->bytes_up, up);
     hunt_bytes(f->bytes_down, down);
-    line_format(line, STYLE_PLAIN, "%s, %llu time%s, %s sent, %s received", length,
-                (unsigned long long)f->n, f->n == 1 ? "" : "s", up, down);
+    if (f->last > f->first)
+        line_format(line, STYLE_PLAIN, "%s, ", length);
+    line_format(line, STYLE_PLAIN, "%llu time%s, %s sent, %s received", (unsigned long long)f->n,
+                f->n == 1 ? "" : "s", up, down);
     line_end(line);
     put_head(line, "confidence");
     line_format(line, STYLE_PLAIN, "%.0f %%", f->confidence * 100);

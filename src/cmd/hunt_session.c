@@ -16,7 +16,9 @@
 #include "base/note.h"
 #include "base/state.h"
 #include "base/text.h"
+#include "cmd/hunt_show.h"
 #include "cmd/terminal.h"
+#include "hunt/feeds.h"
 
 #define FINDINGS_MAX 100000
 #define SAID_MAX     20               /* broken files */
@@ -119,22 +121,34 @@ static int64_t first_seen(void *with, uint64_t key)
     return hunt_archive_first_seen(with, key);
 }
 
+static int new_engine(struct hunt_session *s, struct err *err)
+{
+    hunt_engine_free(s->engine);
+    s->engine = NULL;
+    uint64_t secret = s->archive ? hunt_archive_secret(s->archive) : new_secret();
+    return hunt_engine_new(s->settings, secret, &s->engine, err);
+}
+
+static void remember_history(struct hunt_session *s)
+{
+    int64_t since = s->archive ? hunt_archive_history(s->archive) : HUNT_UNSET;
+    if (since != HUNT_UNSET)
+        hunt_engine_history(s->engine, since, first_seen, s->archive);
+}
+
 int hunt_session_open(struct hunt_session *s, struct err *err)
 {
     int result = wants_archive(s) ? open_archive(s, err) : 0;
     if (result < 0)
         return result;
-    uint64_t secret = s->archive ? hunt_archive_secret(s->archive) : new_secret();
-    result = hunt_engine_new(s->settings, secret, &s->engine, err);
+    result = new_engine(s, err);
     if (result < 0 || !s->archive)
         return result;
     /* All days that there is room for: what is older than the span is the history. */
     result = hunt_archive_load(s->archive, s->settings, 0, s->engine, err);
     if (result > 0)
         note(NOTE_INFO, "%s", err->text);
-    int64_t since = hunt_archive_history(s->archive);
-    if (since != HUNT_UNSET)
-        hunt_engine_history(s->engine, since, first_seen, s->archive);
+    remember_history(s);
     if (result >= 0)
         result = hunt_archive_marks(s->archive, &s->marks, &s->n_marks, err);
     return result < 0 ? result : 0;
@@ -209,7 +223,34 @@ static int keep(struct hunt_session *s, struct err *err)
     return 0; /* the findings are there all the same */
 }
 
-int hunt_session_read(struct hunt_session *s, struct err *err)
+/* Files that were written anew (a capture that was read into the same folder again, say) would
+ * count twice. 1: all is forgotten, and to be read again. */
+static int begin_anew(struct hunt_session *s, struct err *err)
+{
+    const char *archive = s->archive ? s->archive_path : "";
+    if (s->counts.n_gone > 0) {
+        note(NOTE_WARN,
+             "%" PRIu64 " files were written anew, with records of the same times as before, which "
+             "count beside these: remove %s, or name another file with --state, unless that is "
+             "meant",
+             s->counts.n_rewritten, archive);
+        return 0;
+    }
+    note(NOTE_INFO, "%" PRIu64 " files were written anew: all is read again",
+         s->counts.n_rewritten);
+    int result = s->archive ? hunt_archive_forget(s->archive, err) : 0;
+    if (result == 0)
+        result = new_engine(s, err);
+    if (result < 0)
+        return result;
+    remember_history(s);
+    hunt_marks_free(s->marks, s->n_marks);
+    s->marks = NULL;
+    s->n_marks = 0;
+    return 1;
+}
+
+static int read_once(struct hunt_session *s, struct err *err)
 {
     bool terminal = isatty(STDERR_FILENO) && s->options->verbosity >= 0;
     struct hunt_mark *marks = NULL;
@@ -231,7 +272,6 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
         .say = say,
         .progress = terminal ? show_progress : NULL,
     };
-    s->begun = clock_ticks();
     s->n_said = 0;
     int result = hunt_read(&reading, &s->counts, &marks, &n_marks, err);
     clear_progress(s);
@@ -246,6 +286,18 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
     if (result == -ENOENT && s->n_paths == 1 &&
         strncmp(err->text, s->paths[0], strlen(s->paths[0])) != 0)
         err_wrap(err, "%s", s->paths[0]);
+    return result;
+}
+
+int hunt_session_read(struct hunt_session *s, struct err *err)
+{
+    s->begun = clock_ticks();
+    int result = read_once(s, err);
+    if (result == 0 && s->counts.n_rewritten > 0) {
+        result = begin_anew(s, err);
+        if (result > 0)
+            result = read_once(s, err);
+    }
     if (result < 0 && result != -EINTR)
         return result;
     const struct hunt_read_counts *c = &s->counts;
@@ -259,12 +311,17 @@ int hunt_session_read(struct hunt_session *s, struct err *err)
     return result;
 }
 
-/* From a given time to the newest record. */
-static void set_window(struct hunt_session *s)
+/* From a given time to the newest record; where that is older, a moment in which there is nothing.
+ * Gives the end, 0: the newest record. */
+static int64_t set_window(struct hunt_session *s)
 {
     int64_t end = s->span.to != HUNT_UNSET ? s->span.to : hunt_engine_newest(s->engine);
-    if (s->span.from != HUNT_UNSET)
-        s->settings->window = end > s->span.from ? end - s->span.from : 1;
+    if (s->span.from == HUNT_UNSET)
+        return s->span.to == HUNT_UNSET ? 0 : s->span.to;
+    s->settings->window = end > s->span.from ? end - s->span.from : 1;
+    if (end <= s->span.from)
+        return s->span.from + 1;
+    return s->span.to == HUNT_UNSET ? 0 : s->span.to;
 }
 
 int hunt_session_judge(struct hunt_session *s, struct err *err)
@@ -276,19 +333,58 @@ int hunt_session_judge(struct hunt_session *s, struct err *err)
     s->findings = findings_new(FINDINGS_MAX);
     if (!s->findings)
         return err_set(err, -ENOMEM, "out of memory");
-    set_window(s);
+    int64_t to = set_window(s);
     if (isatty(STDERR_FILENO) && s->options->verbosity >= 0) {
         fprintf(stderr, "\r\033[Kjudging");
         s->shown = true;
     }
-    int result = hunt_engine_judge(s->engine, s->span.to == HUNT_UNSET ? 0 : s->span.to, false,
-                                   n_threads < 1 ? 1 : (unsigned)n_threads, s->findings, err);
+    int result = hunt_engine_judge(s->engine, to, false, n_threads < 1 ? 1 : (unsigned)n_threads,
+                                   s->findings, err);
     clear_progress(s);
     s->seconds += (double)(clock_ticks() - begun) / 1e9;
     return result < 0 ? result : 0;
 }
 
 /* ---- what is said ---- */
+
+/* Nothing found in a time of which nothing is known is no good news. */
+static void warn_of_span(const struct hunt_session *s)
+{
+    int64_t newest = hunt_engine_newest(s->engine);
+    char text[32];
+    if (s->span.from == HUNT_UNSET || newest >= s->span.from)
+        return;
+    hunt_time(newest, s->options->utc, text);
+    note(NOTE_WARN, "no record is as new as what is judged (--since)%s%s",
+         newest > 0 ? ": the newest is of " : "", newest > 0 ? text : "");
+}
+
+/* A feed of which nothing is understood finds nothing: that is no good news either. */
+static void warn_of_feeds(const struct hunt_session *s)
+{
+    const struct feeds *feeds = hunt_feeds(hunt_engine_view(s->engine));
+    struct feeds_counts c = {0};
+    if (!feeds)
+        return;
+    feeds_count(feeds, &c);
+    note(c.n_entries ? NOTE_INFO : NOTE_WARN, "%" PRIu64 " entries of %" PRIu64 " feed%s%s",
+         c.n_entries, c.n_files, c.n_files == 1 ? "" : "s",
+         c.n_entries ? "" : ": is it the right file, or has the folder none named *.txt or *.csv?");
+    const struct {
+        uint64_t n;
+        enum note_level level;
+        const char *text;
+    } lines[] = {
+        {c.n_unreadable, NOTE_WARN, "files of feeds could not be read"},
+        {c.n_left_out, NOTE_WARN, "entries of feeds found no room"},
+        {c.n_too_wide, NOTE_WARN, "entries of feeds are networks too wide to be meant"},
+        {c.n_refused, c.n_refused > c.n_entries ? NOTE_WARN : NOTE_INFO,
+         "lines of feeds are no address, name or fingerprint"},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        if (lines[i].n)
+            note(lines[i].level, "%" PRIu64 " %s", lines[i].n, lines[i].text);
+}
 
 void hunt_session_warn(const struct hunt_session *s)
 {
@@ -320,6 +416,8 @@ void hunt_session_warn(const struct hunt_session *s)
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         if (lines[i].n)
             note(lines[i].level, "%" PRIu64 " %s", lines[i].n, lines[i].text);
+    warn_of_feeds(s);
+    warn_of_span(s);
 }
 
 /* "10,000,123". */

@@ -282,8 +282,6 @@ int hunt_options_check(const struct hunt_options *o, size_t n_paths, struct err 
     if (o->rita &&
         (o->output == HUNT_JSON || o->explain || o->html || o->alert || o->on_alert || o->interval))
         return err_set(err, -EINVAL, "--scores rita prints its table, or its values with --csv");
-    if (o->rita && o->filter[0])
-        return err_set(err, -EINVAL, "--filter is for our own findings, not for --scores rita");
     if ((o->alert || o->interval) && o->output == HUNT_CSV)
         return err_set(err, -EINVAL, "--csv is for one look; alerts are objects of JSON");
     return 0;

@@ -50,6 +50,8 @@ void hunt_time(int64_t ms, bool utc, char out[32]);
 void hunt_bytes(uint64_t n, char out[32]);
 /* The value of a number, -1 where the finding has none of this name. */
 double hunt_number(const struct finding *finding, const char *name);
+/* What a finding says in the place of a name, "many hosts, 445:tcp": it stands in no log. */
+bool hunt_is_label(const char *name);
 /* A command line for the shell that shows the lines of the log that a finding is made of. */
 void hunt_lines_command(const struct hunt_show *show, const struct finding *finding,
                         struct text *out);

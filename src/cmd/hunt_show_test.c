@@ -187,6 +187,35 @@ static void test_explain(void **state)
     bed_free(bed);
 }
 
+/* What is said in the place of a name stands in no log; and one moment lasts no time. */
+static void test_explain_label(void **state)
+{
+    (void)state;
+    struct finding findings[] = {make("scan", "10.0.0.7", "", 0.5),
+                                 make("dns-tunnel", "10.0.0.7", "example.com", 0.4),
+                                 make("beacon", "10.0.0.7", "203.0.113.7", 0.3)};
+    (void)snprintf(findings[0].name, sizeof findings[0].name, "many hosts, 445:tcp");
+    findings[0].first = findings[0].last;
+    findings[0].n = 1;
+    (void)snprintf(findings[2].name, sizeof findings[2].name, "www.example.com");
+    struct bed *bed = bed_new(findings, 3, 80, true);
+    static const char *const commands[] = {
+        "-name '*conn*.log*' -exec zgrep -hwF -e 10.0.0.7 {} +\n",
+        "-name '*dns*.log*' -exec zgrep -hwF -e 10.0.0.7 {} + | grep -wF -e example.com\n",
+        "-name '*.log*' -exec zgrep -hwF -e 10.0.0.7 {} + | grep -wF -e www.example.com\n",
+    };
+    for (size_t i = 0; i < 3; i++) {
+        struct text out;
+        text_init(&out, 1u << 20);
+        hunt_explain(&bed->show, &bed->picks.at[i], &out);
+        assert_non_null(strstr(out.at, commands[i]));
+        if (i == 0)
+            assert_non_null(strstr(out.at, "that is       1 time, 1.50 kB sent"));
+        text_done(&out);
+    }
+    bed_free(bed);
+}
+
 static void test_json(void **state)
 {
     (void)state;
@@ -383,9 +412,11 @@ static void test_pick(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table), cmocka_unit_test(test_widths), cmocka_unit_test(test_explain),
-        cmocka_unit_test(test_json),  cmocka_unit_test(test_csv),    cmocka_unit_test(test_html),
-        cmocka_unit_test(test_ids),   cmocka_unit_test(test_pick),   cmocka_unit_test(test_fold),
+        cmocka_unit_test(test_table),   cmocka_unit_test(test_widths),
+        cmocka_unit_test(test_explain), cmocka_unit_test(test_explain_label),
+        cmocka_unit_test(test_json),    cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_html),    cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_pick),    cmocka_unit_test(test_fold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,26 +74,33 @@ double hunt_number(const struct finding *f, const char *name)
     return -1;
 }
 
-/* The other end, as it stands in the logs: "" where there is none. */
-static const char *other_end(const struct finding *f, const char *dst, const char **logs)
+/* "many hosts, 445:tcp" is said of an end, and stands in no log. */
+bool hunt_is_label(const char *name)
 {
-    *logs = f->name[0] ? (dst[0] ? "" : "dns") : "conn";
-    return f->name[0] ? f->name : dst;
+    return strchr(name, ' ') != NULL;
+}
+
+/* The other end, as it stands in the logs: "" where there is none. */
+static const char *other_end(const struct finding *f, const char *dst, const char **pattern)
+{
+    bool by_name = f->name[0] && !hunt_is_label(f->name);
+    *pattern = !by_name ? "*conn*.log*" : dst[0] ? "*.log*" : "*dns*.log*";
+    return by_name ? f->name : dst;
 }
 
 void hunt_lines_command(const struct hunt_show *show, const struct finding *f, struct text *out)
 {
     char src[ADDR_TEXT_MAX + 1], dst[ADDR_TEXT_MAX + 1];
-    const char *logs;
+    const char *pattern;
     hunt_address(f->has_src, &f->src, src);
     hunt_address(f->has_dst, &f->dst, dst);
-    const char *other = other_end(f, dst, &logs);
+    const char *other = other_end(f, dst, &pattern);
     text_put(out, "find ");
     for (size_t i = 0; i < show->n_paths; i++) {
         text_shell(out, show->paths[i]);
         text_put(out, " ");
     }
-    text_format(out, "-name '*%s*.log*' -exec zgrep -hwF -e ", logs);
+    text_format(out, "-name '%s' -exec zgrep -hwF -e ", pattern);
     text_shell(out, src[0] ? src : other);
     text_put(out, " {} +");
     if (src[0] && other[0]) {

@@ -1,9 +1,10 @@
 /* Computes the plan of mirrors again and again, and applies it without asking.
  *
  * A round looks without the journal's lock; only where there is something to do it takes it, and
- * looks once more. Between rounds nothing is held, so that other commands can work. What fails is
- * said once, and tried again after a pause that doubles; what the cloud refused to make is tried
- * again less and less often, as long as nothing else is to be done. */
+ * looks once more. Between rounds no lock is held, so that other commands can work; a connection to
+ * a cloud and what it is signed in with are, until something fails or the mirror is applied with
+ * other words. What fails is said once, and tried again after a pause that doubles; what the cloud
+ * refused to make is tried again less and less often, as long as nothing else is to be done. */
 #include "cmd/mirror_follow.h"
 
 #include <errno.h>
@@ -33,11 +34,13 @@
 struct follow_one {
     const struct mirror_provider *provider;
     char name[MIRROR_NAME_MAX];
-    bool is_known;    /* the journal still has it */
-    int64_t next;     /* ticks: not before; 0: at once */
-    uint32_t wait_s;  /* the pause after the last failure; 0: it went well */
-    size_t n_sources; /* machines in the record */
-    size_t n_gone;    /* what the last look would have taken away, and did not */
+    bool is_known;                /* the journal still has it */
+    struct mirror_settings *kept; /* owned: of a mirror whose connection is kept; NULL: none is */
+    json_t *words;                /* owned: what the journal had of them */
+    int64_t next;                 /* ticks: not before; 0: at once */
+    uint32_t wait_s;              /* the pause after the last failure; 0: it went well */
+    size_t n_sources;             /* machines in the record */
+    size_t n_gone;                /* what the last look would have taken away, and did not */
     int64_t lacks_next;
     uint32_t lacks_wait_s;
     char failed[512]; /* what was said of it; "": nothing */
@@ -60,6 +63,7 @@ struct turn {
     struct follow *follow;
     struct follow_one *one;
     struct mirror_settings *s; /* of the mirror: the words of its apply */
+    bool is_open;              /* the last look's connection is there */
     struct mirror_journal *journal;
     bool may_write;
     bool must_write; /* out: there is something to do, and it has to be looked at with the lock */
@@ -263,7 +267,7 @@ static int keep_record(struct turn *turn, const struct mirror_planned *planned,
                    turn->follow->settings->verbose;
     turn->one->n_sources = applied->n_sources;
     if (result == 0 && applied->record_is_new && is_news) {
-        char line[600];
+        char line[1000];
         (void)snprintf(line, sizeof line, "recorded for watch: %s%s%s",
                        applied->record[0] ? applied->record : "no more machines",
                        applied->collector[0] ? ", to be copied to " : "", applied->collector);
@@ -277,7 +281,8 @@ static int keep_in_step(struct turn *turn, const struct mirror_entry *entry, str
     struct mirror_planned planned = {0};
     struct mirror_applied applied = {0};
     struct follow *follow = turn->follow;
-    int result = mirror_job_begin(&turn->s->job, turn->journal, err);
+    int result = turn->is_open ? mirror_job_again(&turn->s->job, turn->journal, err)
+                               : mirror_job_begin(&turn->s->job, turn->journal, err);
     if (result == 0)
         result = mirror_engine_plan(&turn->s->job, &planned, err);
     if (result < 0)
@@ -303,12 +308,42 @@ static int keep_in_step(struct turn *turn, const struct mirror_entry *entry, str
     return result;
 }
 
+/* ---- connections ---- */
+
+static void let_go(struct follow_one *one)
+{
+    if (one->kept)
+        mirror_settings_done(one->kept);
+    free(one->kept);
+    json_decref(one->words);
+    one->kept = NULL;
+    one->words = NULL;
+}
+
+/* The settings of the last look, where its connection can be gone on with; else new ones. */
+static int settings_of(struct follow *follow, struct follow_one *one,
+                       const struct mirror_entry *entry, bool *out_is_open, struct err *err)
+{
+    *out_is_open = one->kept && json_equal(one->words, entry->arguments) &&
+                   strcmp(one->kept->job.machine, entry->machine) == 0;
+    if (*out_is_open)
+        return 0;
+    let_go(one);
+    one->kept = calloc(1, sizeof *one->kept);
+    if (!one->kept)
+        return err_set(err, -ENOMEM, "out of memory");
+    int result = mirror_settings_known(follow->settings, one->provider, one->name, entry,
+                                       follow->folder, one->kept, err);
+    one->kept->job.world = &follow->world;
+    one->words = json_incref(entry->arguments);
+    return result;
+}
+
 /* As the journal has it now: it may have been applied anew, or removed, since the last look. */
 static int look(struct follow *follow, struct follow_one *one, bool may_write, bool *out_again,
                 struct err *err)
 {
-    struct mirror_settings settings = {0};
-    struct turn turn = {.follow = follow, .one = one, .s = &settings, .may_write = may_write};
+    struct turn turn = {.follow = follow, .one = one, .may_write = may_write};
     struct mirror_entry *entries = NULL;
     size_t n = 0, i = 0;
     int result = may_write
@@ -320,13 +355,14 @@ static int look(struct follow *follow, struct follow_one *one, bool may_write, b
                      strcmp(entries[i].name, one->name) != 0))
         i++;
     if (result == 0 && i < n) {
-        result = mirror_settings_known(follow->settings, one->provider, one->name, &entries[i],
-                                       follow->folder, &settings, err);
-        settings.job.world = &follow->world;
+        result = settings_of(follow, one, &entries[i], &turn.is_open, err);
+        turn.s = one->kept;
         if (result == 0)
             result = keep_in_step(&turn, &entries[i], err);
-        mirror_settings_done(&settings);
     }
+    /* What is cheap to open is opened anew: names may have other addresses, links may be others. */
+    if (result < 0 || i == n || !one->provider->again)
+        let_go(one);
     *out_again = turn.must_write;
     mirror_entries_free(entries, n);
     mirror_journal_close(turn.journal);
@@ -432,6 +468,8 @@ static int round_of(struct follow *follow, struct err *err)
             follow_one(follow, &follow->at[i]);
         else if (follow->at[i].is_known)
             follow->n_failed++;
+        else
+            let_go(&follow->at[i]);
     (void)snprintf(status, sizeof status, "%zu in step, %zu failing, %zu changes, %zu not made",
                    follow->n_done, follow->n_failed, follow->n_changes, follow->n_lacking);
     notify_status(&follow->notify, result < 0 ? err->text : status);
@@ -502,6 +540,8 @@ int mirror_follow(struct mirror_settings *settings)
     else
         code = settings->once ? once(&follow) : for_ever(&follow);
     notify_done(&follow.notify);
+    for (size_t i = 0; i < follow.n; i++)
+        let_go(&follow.at[i]);
     free(follow.at);
     return code;
 }

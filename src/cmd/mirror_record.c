@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mirror/record.h"
 
@@ -23,6 +24,22 @@ static int made_of(const struct mirror_job *job, const struct mirror_planned *pl
         mirror_object_why(made, "%s", want->why);
     }
     return out->failed ? err_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+/* Each of them once, as many as fit. */
+static void put_collectors(const struct mirror_sources *sources, char *out, size_t size)
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sources->n; i++) {
+        const char *collector = sources->at[i].collector;
+        bool is_there = false;
+        for (size_t k = 0; k < i && !is_there; k++)
+            is_there = strcmp(sources->at[k].collector, collector) == 0;
+        if (is_there || len + strlen(collector) + 3 > size)
+            continue;
+        len += (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "", collector);
+    }
 }
 
 int mirror_record_keep(struct mirror_settings *settings, const char *folder,
@@ -46,7 +63,7 @@ int mirror_record_keep(struct mirror_settings *settings, const char *folder,
         result = mirror_record_remove(folder, job, err);
     }
     if (result == 0 && sources.n)
-        (void)snprintf(out->collector, sizeof out->collector, "%s", sources.at[0].collector);
+        put_collectors(&sources, out->collector, sizeof out->collector);
     else
         out->record[0] = '\0';
     out->n_sources = sources.n;

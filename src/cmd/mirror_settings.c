@@ -21,6 +21,7 @@ enum row {
     ROW_ALL,
     ROW_JSON,
     ROW_DETAILED,
+    ROW_RETRY,
     ROW_INTERVAL,
     ROW_ONCE,
     ROW_PRINT,
@@ -48,6 +49,8 @@ static const struct option_row common_rows[] = {
     [ROW_JSON] = {0, "json", NULL, false, "one JSON object a line"},
     [ROW_DETAILED] = {0, "detailed-exitcode", NULL, false,
                       "plan: exit with 2 when something would be changed"},
+    [ROW_RETRY] = {0, "retry", NULL, false,
+                   "plan, apply: try again what the cloud has refused for what it is"},
     [ROW_INTERVAL] = {0, "interval", "SECONDS", false, "follow: how often it looks (default: 60)"},
     [ROW_ONCE] = {0, "once", NULL, false, "follow: look once and exit, for a timer"},
     [ROW_PRINT] = {0, "print", "FORM", true,
@@ -113,6 +116,8 @@ static int check_verb(const struct mirror_settings *s, struct err *err)
         return err_set(err, -EINVAL, "--print is of plan, and changes nothing: not of %s", s->verb);
     if (s->detailed && !plan && *s->verb)
         return err_set(err, -EINVAL, "--detailed-exitcode is of plan, not of %s", s->verb);
+    if (s->job.retries && !plan && strcmp(s->verb, "apply") != 0 && *s->verb)
+        return err_set(err, -EINVAL, "--retry is of plan and apply, not of %s", s->verb);
     if (s->all && (plan || strcmp(s->verb, "apply") == 0))
         return err_set(err, -EINVAL, "--all is of remove and follow, not of %s", s->verb);
     if ((s->once || s->interval_s) && strcmp(s->verb, "follow") != 0 && *s->verb)
@@ -155,6 +160,9 @@ static int take_common(enum row row, const char *value, struct mirror_settings *
         return 0;
     case ROW_DETAILED:
         s->detailed = true;
+        return 0;
+    case ROW_RETRY:
+        s->job.retries = true;
         return 0;
     case ROW_INTERVAL:
         return take_interval(value, s, err);

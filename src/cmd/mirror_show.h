@@ -15,10 +15,10 @@ void mirror_show_remarks(const struct mirror_settings *settings,
 /* What came of an apply. */
 struct mirror_applied {
     size_t n_changes;
-    char record[512];   /* the file for watch; "": none */
-    size_t n_sources;   /* machines in it */
-    bool record_is_new; /* it is not what it was */
-    char collector[48]; /* where that has to go; "": not known */
+    char record[512];    /* the file for watch; "": none */
+    size_t n_sources;    /* machines in it */
+    bool record_is_new;  /* it is not what it was */
+    char collector[320]; /* where that has to go, several with commas; "": not known */
     struct mirror_outcome outcome;
 };
 void mirror_show_applied(const struct mirror_settings *settings,

@@ -309,6 +309,14 @@ static void test_hostile(void **state)
     line_put(&line, STYLE_PLAIN, "caf\xc3\xa9 au lait");
     assert_string_equal(out.at, "caf\\xc3~");
     text_done(&out);
+    /* Our own sentences have it, and it has a name in ASCII. */
+    line = (struct line){.out = &out, .width = 20, .utf8 = false};
+    line_put(&line, STYLE_PLAIN,
+             "60 s \xc2\xb1"
+             "10 %");
+    assert_string_equal(out.at, "60 s +-10 %");
+    assert_int_equal(line.used, 11);
+    text_done(&out);
 }
 
 static void test_numbers(void **state)

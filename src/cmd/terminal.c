@@ -43,6 +43,7 @@ struct glyph {
     size_t size;
     unsigned width;
     bool safe;
+    const char *ascii; /* in its place; NULL: itself */
 };
 
 static struct glyph glyph_at(const char *at, size_t left, bool utf8)
@@ -51,8 +52,10 @@ static struct glyph glyph_at(const char *at, size_t left, bool utf8)
     size_t size = text_utf8(at, left, &code);
     unsigned width = size && (utf8 || code < 0x80) ? width_of(code) : 0;
     if (width)
-        return (struct glyph){size, width, true};
-    return (struct glyph){1, 4, false}; /* \xNN; the rest of the character follows likewise */
+        return (struct glyph){size, width, true, NULL};
+    if (code == 0xb1) /* our own sentences have it */
+        return (struct glyph){size, 2, true, "+-"};
+    return (struct glyph){1, 4, false, NULL}; /* \xNN; the rest of the character follows likewise */
 }
 
 unsigned terminal_width(const char *text, size_t max, bool utf8)
@@ -69,7 +72,9 @@ unsigned terminal_width(const char *text, size_t max, bool utf8)
 
 static void put_glyph(struct text *out, const char *at, struct glyph glyph)
 {
-    if (glyph.safe)
+    if (glyph.ascii)
+        text_put(out, glyph.ascii);
+    else if (glyph.safe)
         text_add(out, at, glyph.size);
     else
         text_format(out, "\\x%02x", (unsigned)(uint8_t)*at);

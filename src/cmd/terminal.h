@@ -23,7 +23,7 @@ struct line {
     unsigned width; /* columns it may have */
     unsigned used;
     bool color;
-    bool utf8; /* the terminal shows it; false: all that is not ASCII is escaped */
+    bool utf8; /* the terminal shows it; false: all that is not ASCII is escaped, but the sign +- */
 };
 
 /* Appends the text, of `max` bytes at most, up to its NUL. What does not fit is cut, and a mark

@@ -95,12 +95,46 @@ static int open_stream(struct watch_outputs *o, struct err *err)
     return add_sink(o, result, sink, err);
 }
 
+/* Whether what is sent to this place of this host comes in by the listener. */
+static bool hears(const struct config_listener *l, const struct addr *addr, uint16_t port)
+{
+    static const struct addr any, any_v4 = {.b = {[10] = 0xff, [11] = 0xff}};
+    if (l->kind == CONFIG_LISTEN_INTERFACE) /* what goes to us goes over this one */
+        return strcmp(l->interface, "lo") == 0 || strcmp(l->interface, "any") == 0;
+    return l->kind == CONFIG_LISTEN_UDP && l->port == port &&
+           (addr_eq(&l->addr, &any) || addr_eq(&l->addr, &any_v4) || addr_eq(&l->addr, addr));
+}
+
+/* Our own listener would take what is sent on as a mirror's packets, and they would be sent on
+ * again, for ever. Another program on this host may have them. */
+static int refuse_loop(const struct watch_outputs *o, const struct sink *sink,
+                       const struct forward_options *options, struct err *err)
+{
+    struct services_list list;
+    struct addr addr;
+    uint16_t port;
+    if (!forward_is_own(sink, &addr, &port))
+        return 0;
+    int result = services_list_init(&list, o->config, "", err);
+    if (result < 0)
+        return result;
+    for (size_t i = 0; i < list.n_inputs && result == 0; i++)
+        if (hears(list.inputs[i].listener, &addr, port))
+            result = err_set(err, -ELOOP,
+                             "forwarding to %s, port %u: that is this watch itself, which would "
+                             "get each packet again and again: name another collector",
+                             options->host, port);
+    services_list_done(&list);
+    return result;
+}
+
 static int open_forward(struct watch_outputs *o, const struct forward_options *options,
                         struct err *err)
 {
     struct sink *sink = NULL;
     int result = forward_open(options, &sink, err);
-    return add_sink(o, result, sink, err);
+    result = add_sink(o, result, sink, err);
+    return result < 0 ? result : refuse_loop(o, sink, options, err);
 }
 
 static int open_forwards(struct watch_outputs *o, struct err *err)

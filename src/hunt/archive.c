@@ -26,7 +26,7 @@ static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER);"
     "CREATE TABLE book(day INTEGER, piece INTEGER, bytes BLOB, PRIMARY KEY(day, piece));"
     "CREATE TABLE mark(path BLOB PRIMARY KEY, offset INTEGER, size INTEGER, modified INTEGER,"
-    " beginning INTEGER, n_hashed INTEGER);"
+    " beginning INTEGER, n_hashed INTEGER, first INTEGER, last INTEGER);"
     "CREATE TABLE seen(key INTEGER PRIMARY KEY, first INTEGER, last INTEGER);"
     "CREATE TABLE told(id INTEGER PRIMARY KEY, level INTEGER, now INTEGER, told INTEGER,"
     " seen INTEGER);"
@@ -61,13 +61,20 @@ int archive_trouble(const struct hunt_archive *a, struct err *err)
         result = -ENOMEM;
     } else if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT) {
         result = -EBADMSG;
-        more = "; move it away: the logs are read again";
+        more = ARCHIVE_HINT;
     } else if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN || code == SQLITE_PERM) {
         result = -EACCES;
         more = "; it and its folder have to be writable for this user (another file: --state)";
     }
     return err_set(err, result, "%s: %s%s", a->path,
                    a->db ? sqlite3_errmsg(a->db) : "out of memory", more);
+}
+
+void archive_no_hint(struct err *err)
+{
+    char *hint = strstr(err->text, ARCHIVE_HINT);
+    if (hint)
+        *hint = '\0';
 }
 
 int archive_do(struct hunt_archive *a, const char *sql, struct err *err)
@@ -295,6 +302,7 @@ int archive_open(const char *path, bool read_only, int patience_ms, struct hunt_
     if (result < 0 && why.text[0]) {
         bool is_bad = result == -EBADMSG;
         result = is_bad ? archive_renew(a, err) : result;
+        archive_no_hint(&why);
         if (is_bad && result == 0)
             result = err_set(err, 1, "%s; %s", why.text,
                              read_only ? "it is taken for an empty one"

@@ -26,6 +26,9 @@ uint64_t hunt_archive_secret(const struct hunt_archive *archive);
  * of the archive could not be used. */
 int hunt_archive_load(struct hunt_archive *archive, const struct hunt_settings *settings,
                       int64_t from, struct hunt_engine *engine, struct err *err) MUST_CHECK;
+/* Books and marks, of which what was learned and told stays: all is read again. Not of one that is
+ * read only. */
+int hunt_archive_forget(struct hunt_archive *archive, struct err *err) MUST_CHECK;
 /* How far files were read for the books; ask after hunt_archive_load. The caller frees them. */
 int hunt_archive_marks(struct hunt_archive *archive, struct hunt_mark **out, size_t *out_n,
                        struct err *err) MUST_CHECK;

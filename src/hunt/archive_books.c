@@ -11,9 +11,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define MS_PER_DAY     86400000
-#define PATH_SIZE_MAX  4096
-#define MARKS_MAX      10000000
+#define MS_PER_DAY    86400000
+#define PATH_SIZE_MAX 4096
+#define MARKS_MAX     10000000
 
 /* ---- what books depend on ---- */
 
@@ -206,7 +206,11 @@ int hunt_archive_load(struct hunt_archive *archive, const struct hunt_settings *
         result = archive_is_bad(archive) ? archive_renew(archive, err) : drop_books(archive, err);
         if (result < 0)
             return result;
-        return err_set(err, 1, "%s: %s; the logs are read again", archive->path, why.text);
+        archive_no_hint(&why);
+        /* Where SQLite said it, the file is named there. */
+        bool is_named = strncmp(why.text, archive->path, strlen(archive->path)) == 0;
+        return err_set(err, 1, "%s%s%s; the logs are read again", is_named ? "" : archive->path,
+                       is_named ? "" : ": ", why.text);
     }
     int64_t due = 0;
     struct err unused;
@@ -225,6 +229,13 @@ int hunt_archive_load(struct hunt_archive *archive, const struct hunt_settings *
     return result == 0 ? 0 : err_set(err, result, "%s", why.text);
 }
 
+int hunt_archive_forget(struct hunt_archive *a, struct err *err)
+{
+    int result = a->read_only ? 0 : drop_books(a, err);
+    a->is_void = true;
+    return result < 0 ? result : 0;
+}
+
 /* ---- marks ---- */
 
 int hunt_archive_marks(struct hunt_archive *a, struct hunt_mark **out, size_t *out_n,
@@ -236,8 +247,8 @@ int hunt_archive_marks(struct hunt_archive *a, struct hunt_mark **out, size_t *o
     int code = SQLITE_DONE, result = 0;
     if (!a->is_void &&
         sqlite3_prepare_v2(a->db,
-                           "SELECT path, offset, size, modified, beginning, n_hashed FROM mark"
-                           " ORDER BY path",
+                           "SELECT path, offset, size, modified, beginning, n_hashed, first, last"
+                           " FROM mark ORDER BY path",
                            -1, &rows, NULL) != SQLITE_OK)
         return archive_trouble(a, err);
     while (rows && result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW && n < MARKS_MAX) {
@@ -259,7 +270,9 @@ int hunt_archive_marks(struct hunt_archive *a, struct hunt_mark **out, size_t *o
                                       .size = (uint64_t)sqlite3_column_int64(rows, 2),
                                       .modified = sqlite3_column_int64(rows, 3),
                                       .beginning = (uint64_t)sqlite3_column_int64(rows, 4),
-                                      .n_hashed = (uint32_t)sqlite3_column_int64(rows, 5)};
+                                      .n_hashed = (uint32_t)sqlite3_column_int64(rows, 5),
+                                      .first = sqlite3_column_int64(rows, 6),
+                                      .last = sqlite3_column_int64(rows, 7)};
         if (!marks[n].path)
             result = err_set(err, -ENOMEM, "out of memory");
         else
@@ -284,8 +297,9 @@ static int save_marks(struct hunt_archive *a, const struct hunt_mark *marks, siz
     int result = archive_do(a, "DELETE FROM mark", err);
     if (result < 0)
         return result;
-    bool ok = sqlite3_prepare_v2(a->db, "INSERT OR REPLACE INTO mark VALUES(?, ?, ?, ?, ?, ?)", -1,
-                                 &put, NULL) == SQLITE_OK;
+    bool ok =
+        sqlite3_prepare_v2(a->db, "INSERT OR REPLACE INTO mark VALUES(?, ?, ?, ?, ?, ?, ?, ?)", -1,
+                           &put, NULL) == SQLITE_OK;
     for (size_t i = 0; ok && i < n; i++) {
         const struct hunt_mark *mark = &marks[i];
         ok = sqlite3_bind_blob(put, 1, mark->path, (int)strlen(mark->path), SQLITE_STATIC) ==
@@ -295,6 +309,8 @@ static int save_marks(struct hunt_archive *a, const struct hunt_mark *marks, siz
              sqlite3_bind_int64(put, 4, mark->modified) == SQLITE_OK &&
              sqlite3_bind_int64(put, 5, (int64_t)mark->beginning) == SQLITE_OK &&
              sqlite3_bind_int64(put, 6, mark->n_hashed) == SQLITE_OK &&
+             sqlite3_bind_int64(put, 7, mark->first) == SQLITE_OK &&
+             sqlite3_bind_int64(put, 8, mark->last) == SQLITE_OK &&
              sqlite3_step(put) == SQLITE_DONE && sqlite3_reset(put) == SQLITE_OK;
     }
     result = ok ? 0 : archive_trouble(a, err);

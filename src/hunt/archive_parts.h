@@ -6,7 +6,7 @@
 
 #include "hunt/archive.h"
 
-#define ARCHIVE_VERSION 1
+#define ARCHIVE_VERSION 2
 #define ARCHIVE_ID      0x63736875 /* of SQLite's application_id: "cshu" */
 #define ARCHIVE_DAYS    64         /* of books that are kept, the newest ones */
 
@@ -45,6 +45,9 @@ int64_t archive_now(const struct hunt_archive *archive); /* s */
 
 /* What SQLite says, as a sentence and an errno. */
 int archive_trouble(const struct hunt_archive *archive, struct err *err) MUST_CHECK;
+/* What it says is to be done with a damaged file; and a sentence without, where it is done. */
+#define ARCHIVE_HINT "; move it away: the logs are read again"
+void archive_no_hint(struct err *err);
 /* Whether the last statement failed as the file is in disorder. */
 bool archive_is_bad(const struct hunt_archive *archive);
 /* Puts the file aside and makes a new one, with the same secret. */

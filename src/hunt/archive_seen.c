@@ -1,5 +1,6 @@
 /* When names and addresses were seen first, and which findings were told: see archive.h. */
 #include "hunt/archive_parts.h"
+#include "hunt/lateral.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,6 +54,26 @@ static void add_address(void *with, const void *key, const void *value)
     if (sum->way == HUNT_OUT || sum->way == HUNT_OUTSIDE)
         add_seen(all, hunt_first_seen_key(all->secret, &((const struct pair_key *)key)->dst),
                  sum->first, sum->last);
+}
+
+static void add_edge(void *with, const void *key, const void *value)
+{
+    struct all_seen *all = with;
+    const struct lateral_value *edge = value;
+    if (lateral_is_remembered(edge))
+        add_seen(all, lateral_memory_key(all->secret, key), edge->first_success, edge->last);
+}
+
+/* That edges were looked at, whether there were any or not, in as long as anything was seen. */
+static void add_edges_begin(struct all_seen *all)
+{
+    int64_t first = INT64_MAX, last = INT64_MIN;
+    for (size_t i = 0; i < all->n; i++) {
+        first = all->at[i].first < first ? all->at[i].first : first;
+        last = all->at[i].last > last ? all->at[i].last : last;
+    }
+    if (all->n > 0)
+        add_seen(all, lateral_memory_begin(all->secret), first, last);
 }
 
 static int by_key(const void *left, const void *right)
@@ -135,6 +156,8 @@ int hunt_archive_learn(struct hunt_archive *a, const struct hunt_engine *engine,
         struct all_seen all = {.secret = a->secret};
         books_each(&one, &asked_table, 1, add_name, &all);
         books_each(&one, &pair_table, 1, add_address, &all);
+        books_each(&one, &lateral_table, 1, add_edge, &all);
+        add_edges_begin(&all);
         sort_seen(&all);
         result = all.failed ? err_set(err, -ENOMEM, "out of memory")
                             : put_seen(a, &all, &newest, &oldest, err);

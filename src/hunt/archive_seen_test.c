@@ -221,11 +221,75 @@ static void test_in_memory(void **state)
     assert_int_equal(access(":memory:.lock", F_OK), -1);
 }
 
+/* ---- connections by which machines are administered ---- */
+
+static int64_t ask_first(void *with, uint64_t key)
+{
+    return hunt_archive_first_seen(with, key);
+}
+
+/* A day with one RDP connection, learned; says how the hunt for lateral movement tells of it: what
+ * days there were before, or NULL for nothing. */
+static const char *rdp(struct hunt_archive *a, const struct hunt_settings *settings, double day,
+                       const char *dst, enum hunt_state how)
+{
+    static char said[FINDING_REASON_MAX];
+    struct hunt_engine *engine = new_engine(settings, a);
+    struct err err = {""};
+    int64_t since = hunt_archive_history(a);
+    size_t n = 0;
+    bool found = false;
+    if (since != HUNT_UNSET)
+        hunt_engine_history(engine, since, ask_first, a);
+    struct hunt_record record =
+        bed_conn(day * DAY_S + 86000, (uint64_t)(day * 10) + 1, "10.0.0.5", dst, 3389, "rdp");
+    record.conn.state = how;
+    bed_take(engine, record);
+    struct findings *findings = findings_new(100);
+    assert_non_null(findings);
+    good(hunt_engine_judge(engine, 0, false, 1, findings, &err), &err);
+    const struct finding *all = findings_sorted(findings, &n);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned k = 0; k < all[i].n_reasons && !found; k++)
+            if (strcmp(all[i].hunt->name, "lateral-movement") == 0 &&
+                strstr(all[i].reasons[k], "never before")) {
+                (void)snprintf(said, sizeof said, "%s", all[i].reasons[k]);
+                found = true;
+            }
+    findings_free(findings);
+    good(hunt_archive_learn(a, engine, &err), &err);
+    hunt_engine_free(engine);
+    return found ? said : NULL;
+}
+
+/* What was there weeks ago is not new, though no book has it any more; what came to nothing then is
+ * new; and it is said how far back that goes. */
+static void test_edges(void **state)
+{
+    (void)state;
+    struct hunt_settings settings;
+    hunt_settings_init(&settings);
+    struct hunt_archive *a = open_it(false);
+    a->clock = BED_T0 + 1000 * DAY_S;
+    assert_null(rdp(a, &settings, 0, "10.0.0.6", HUNT_SF)); /* no history: all is new */
+    assert_null(rdp(a, &settings, 1, "10.0.0.7", HUNT_S0));
+    assert_null(rdp(a, &settings, 30, "10.0.0.6", HUNT_SF));
+    assert_string_equal(rdp(a, &settings, 31, "10.0.0.7", HUNT_SF), "never before in 30 days");
+    assert_string_equal(rdp(a, &settings, 32, "10.0.0.8", HUNT_SF), "never before in 31 days");
+    hunt_archive_close(a);
+    a = open_it(false);
+    a->clock = BED_T0 + 1000 * DAY_S;
+    assert_null(rdp(a, &settings, 60, "10.0.0.7", HUNT_SF));
+    assert_string_equal(rdp(a, &settings, 61, "10.0.0.9", HUNT_SF), "never before in 60 days");
+    hunt_archive_close(a);
+    hunt_settings_done(&settings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_first_seen), TEST(test_far_future), TEST(test_learned_once),
-        TEST(test_tell),       TEST(test_in_memory),
+        TEST(test_tell),       TEST(test_in_memory),  TEST(test_edges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

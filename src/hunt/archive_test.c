@@ -211,6 +211,8 @@ static void check_put_aside(const char *why)
     assert_int_equal(hunt_archive_open(path, false, &a, &err), 1);
     assert_non_null(strstr(err.text, path));
     assert_non_null(strstr(err.text, why));
+    /* It is away already. */
+    assert_null(strstr(err.text, "move it away"));
     assert_true(is_there(".bad"));
     assert_true(hunt_archive_secret(a) != 0);
     hunt_archive_close(a);

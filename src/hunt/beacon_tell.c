@@ -11,6 +11,7 @@
 
 #include "hunt/beacon.h"
 #include "hunt/rita_score.h"
+#include "hunt/twins.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -100,7 +101,7 @@ static void tell_title(const struct beacon *beacon, struct finding *finding)
     char pace[80];
     pace_of(timing, pace, sizeof(pace));
     bool same_day = timing->first / DAY_MS == timing->last / DAY_MS;
-    (void)snprintf(finding->title, sizeof(finding->title), "%s%s, %u %s, %s-%s",
+    (void)snprintf(finding->title, sizeof(finding->title), "%s%s, %u %s, %s-%s UTC",
                    beacon->failed ? "unanswered " : "", pace, timing->n_checkins,
                    beacon->failed ? "attempts" : "check-ins",
                    moment_of(timing->first, !same_day).at, moment_of(timing->last, !same_day).at);
@@ -201,18 +202,39 @@ static struct str name_of(const struct hunt_judge *judge, const struct beacon *b
     *out = 0;
     if (str_set(beacon->name))
         return beacon->name;
-    if (finding->has_dst && hunt_names_of(judge, &finding->dst.addr, out, 1) == 1)
-        return books_text(&judge->books, *out);
-    return (struct str){0};
+    if (finding->has_dst)
+        *out = hunt_name_for(judge, &finding->src, &finding->dst.addr);
+    return *out ? books_text(&judge->books, *out) : (struct str){0};
+}
+
+/* A name that others know an address by, which is not why this machine goes there: how many go
+ * there for the name says nothing of it. 0: none. */
+static book_name others_name_of(const struct hunt_judge *judge, const struct finding *finding)
+{
+    book_name name;
+    return hunt_names_of(judge, &finding->dst.addr, &name, 1) == 1 ? name : 0;
+}
+
+/* A client may write any name into its SNI or Host. */
+static bool is_pretended(const struct hunt_judge *judge, const struct beacon *beacon,
+                         const struct finding *finding)
+{
+    struct named_key key;
+    if (!str_set(beacon->name) || !finding->has_dst)
+        return false;
+    memcpy(&key, finding->events_key, sizeof(key));
+    return named_is_pretended(judge, &key, &finding->dst, 1);
 }
 
 static double weigh_prevalence(const struct hunt_judge *judge, const struct beacon *beacon,
                                struct finding *finding, book_name name)
 {
     struct hunt_prevalence seen = {0};
-    if (str_set(beacon->name))
+    if (str_set(beacon->name) && !is_pretended(judge, beacon, finding))
         seen = hunt_prevalence_of_name(judge, name);
-    else if (finding->has_dst)
+    else if (str_set(beacon->name))
+        seen = hunt_prevalence_of(judge, &finding->dst);
+    else if (finding->has_dst && (name || !others_name_of(judge, finding)))
         seen = hunt_prevalence_of(judge, &finding->dst);
     if (seen.of == 0 || seen.n == 0)
         return 0;
@@ -235,9 +257,10 @@ static double weigh_prevalence(const struct hunt_judge *judge, const struct beac
 static double weigh_age(const struct hunt_judge *judge, const struct beacon *beacon,
                         struct finding *finding, book_name name)
 {
-    int64_t first = str_set(beacon->name) ? hunt_first_seen_of_name(judge, name)
-                    : finding->has_dst    ? hunt_first_seen_of(judge, &finding->dst)
-                                          : HUNT_UNSET;
+    bool by_name = str_set(beacon->name) && !is_pretended(judge, beacon, finding);
+    int64_t first = by_name            ? hunt_first_seen_of_name(judge, name)
+                    : finding->has_dst ? hunt_first_seen_of(judge, &finding->dst)
+                                       : HUNT_UNSET;
     int64_t history = hunt_history_from(judge);
     if (first == HUNT_UNSET || history == HUNT_UNSET || judge->newest < first)
         return 0;
@@ -294,7 +317,18 @@ static double weigh_name(const struct hunt_judge *judge, const struct beacon *be
     }
     if (is_no_name(name) && finding->has_dst && hunt_is_public(&finding->dst.addr) &&
         beacon->sum->way == HUNT_OUT && beacon->sum->ports[0].proto == HUNT_TCP) {
-        finding_because(finding, "No name led to its address: nobody asked DNS for it.");
+        book_name of_others = others_name_of(judge, finding);
+        struct str others = books_text(&judge->books, of_others);
+        /* Who asks a resolver that is not seen, or none, may know it all the same. */
+        if (!hunt_asks_dns(judge, &finding->src))
+            return 0;
+        if (of_others && others.len < 200)
+            finding_because(finding,
+                            "No name led this machine to its address: others know it as %.*s, "
+                            "which it never asked for.",
+                            (int)others.len, others.at ? others.at : "");
+        else
+            finding_because(finding, "No name led to its address: nobody asked DNS for it.");
         return 0.05;
     }
     return 0;
@@ -403,10 +437,16 @@ void beacon_tell(const struct hunt_judge *judge, const struct beacon *beacon,
     if (beacon->failed)
         finding_because(finding, "Nothing came of its connections: what it asks for is gone, "
                                  "blocked, or not there yet.");
-    double weights = weigh_way(beacon, finding) + weigh_service(judge, name, beacon->sum, finding) +
-                     weigh_prevalence(judge, beacon, finding, key) +
-                     weigh_age(judge, beacon, finding, key) +
-                     weigh_name(judge, beacon, finding, name) + weigh_kind(beacon, finding);
+    struct str believed = name;
+    if (is_pretended(judge, beacon, finding)) {
+        finding_because(finding, "The name is its own word: DNS gave other addresses for it, and "
+                                 "nobody else goes to this one.");
+        believed = (struct str){0};
+    }
+    double weights =
+        weigh_way(beacon, finding) + weigh_service(judge, believed, beacon->sum, finding) +
+        weigh_prevalence(judge, beacon, finding, key) + weigh_age(judge, beacon, finding, key) +
+        weigh_name(judge, beacon, finding, name) + weigh_kind(beacon, finding);
     finding->score = fmin(fmax(base + weights, 0.05), 1);
     finding->confidence *= (double)timing->n_checkins / (timing->n_checkins + 4.0);
     finding->n = timing->n_events;

@@ -300,11 +300,57 @@ static void test_slow_ones_over_a_week(void **state)
     bed_done(&bed);
 }
 
+/* An address has names that others ask for: what they make of it says nothing of a machine that goes
+ * there without one. */
+static void test_names_of_others(void **state)
+{
+    for (int asks = 0; asks < 2; asks++) {
+        struct bed bed;
+        bed_init(&bed);
+        put_timer(&bed, IMPLANT, SERVER, NULL, 5 * MINUTE, 60);
+        for (int i = 0; i < 12; i++) {
+            char host[32];
+            snprintf(host, sizeof(host), "10.0.0.%d", 20 + i);
+            bed_take(bed.engine, bed_dns(100 + i, host, "10.0.0.2", "www.example.org", SERVER));
+            put_random(&bed, host, SERVER, "www.example.org", MINUTE, 5);
+        }
+        if (asks)
+            bed_take(bed.engine,
+                     bed_dns(90, IMPLANT, "10.0.0.2", "other.example.org", "203.0.113.77"));
+        judge(&bed, false);
+        const struct finding *found = only(&bed, "beacon");
+        /* Whose questions are not seen may have asked for it as all others do. */
+        assert_string_equal(found->name, asks ? "" : "www.example.org");
+        assert_true(says(found, "others know it as www.example.org") == (asks == 1));
+        assert_true(says(found, "a common service") == (asks == 0));
+        assert_true((found->score >= 0.6) == (asks == 1));
+        bed_done(&bed);
+    }
+}
+
+/* "Nobody asked DNS" is for those that are seen asking. */
+static void test_nobody_asks_where_no_dns_is_seen(void **state)
+{
+    for (int asks = 0; asks < 2; asks++) {
+        struct bed bed;
+        bed_init(&bed);
+        put_timer(&bed, IMPLANT, SERVER, NULL, MINUTE, 60);
+        if (asks)
+            bed_take(bed.engine,
+                     bed_dns(90, IMPLANT, "10.0.0.2", "other.example.org", "203.0.113.77"));
+        judge(&bed, false);
+        assert_true(says(only(&bed, "beacon"), "nobody asked DNS") == (asks == 1));
+        bed_done(&bed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_timer_and_nothing_else),
         cmocka_unit_test(test_an_address_that_has_names_too),
+        cmocka_unit_test(test_names_of_others),
+        cmocka_unit_test(test_nobody_asks_where_no_dns_is_seen),
         cmocka_unit_test(test_requests_over_one_connection),
         cmocka_unit_test(test_failed_ones_are_their_own),
         cmocka_unit_test(test_a_server_that_fails_now_and_then),

@@ -5,7 +5,7 @@
  *
  * ssl.log says which certificate a server showed (TLS 1.3 hides it), x509.log what it says. They
  * are put together at judging, as the one may come before or after the other. */
-#include "hunt/hunt.h"
+#include "hunt/certificate.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -197,6 +197,22 @@ static book_name print_of(struct book *book, struct str print, struct str subjec
     return book_hash(book, str_make(text, (size_t)len));
 }
 
+book_name certificate_of(struct book *book, const struct hunt_record *record)
+{
+    struct str chain = record->ssl.cert_chain;
+    const char *comma = chain.len > 0 ? memchr(chain.at, ',', chain.len) : NULL;
+    struct str print = comma ? str_upto(chain, (size_t)(comma - chain.at)) : chain;
+    return print_of(book, print, record->ssl.subject, record->ssl.issuer);
+}
+
+bool certificate_is_self_signed(const struct hunt_judge *judge, book_name certificate)
+{
+    struct cert_key key = {.print = certificate};
+    struct cert_value value;
+    return certificate && books_find(&judge->books, &cert_table, &key, &value) && value.subject &&
+           value.subject == value.issuer;
+}
+
 static void take_cert(const struct hunt_take *take, const struct hunt_record *record)
 {
     struct cert_key key = {.print = print_of(take->book, record->x509.fingerprint,
@@ -225,10 +241,7 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
         take_cert(take, record);
         return;
     }
-    struct str chain = record->ssl.cert_chain;
-    const char *comma = chain.len > 0 ? memchr(chain.at, ',', chain.len) : NULL;
-    struct str print = comma ? str_upto(chain, (size_t)(comma - chain.at)) : chain;
-    book_name known = print_of(take->book, print, record->ssl.subject, record->ssl.issuer);
+    book_name known = certificate_of(take->book, record);
     if (!record->has_ends || known == 0 ||
         hunt_way(take->scope, &record->orig.addr, &record->resp.addr) == HUNT_IN)
         return;

@@ -4,7 +4,10 @@
  * In a network of any size something is rare on nearly every machine. So rarity alone is never
  * told: it takes three signs at least (rare, and: a destination that nobody else knows, no name at
  * all, new on a machine that is known for longer, a tool on a machine that else browses), and of a
- * network with few clients nothing is called rare. What it judges is what the hunt `intel` took. */
+ * network with few clients nothing is called rare. What it judges is what the hunt `intel` took.
+ *
+ * And those that pass for a browser: by HTTP a machine says that it has one of today, and of all
+ * its TLS nothing looks like a browser's. */
 #include "hunt/hunt.h"
 
 #include <math.h>
@@ -15,12 +18,15 @@
 #include "hunt/prints.h"
 #include "hunt/tell.h"
 
-#define DAY_MS 86400000
+#define BROWSERS_MAX 2       /* that one person has */
+#define DISGUISE     0.3     /* score */
+#define DISGUISE_MS  3600000 /* of TLS at least: a browser that is used is seen */
 
 struct settings {
     uint32_t clients;
     uint32_t names;
     uint32_t signs;
+    uint32_t tls;
 };
 
 static const struct yaml_row rows[] = {
@@ -45,12 +51,20 @@ static const struct yaml_row rows[] = {
      .at = offsetof(struct settings, signs),
      .min = 1,
      .max = 5},
+    {.key = "tls",
+     .value = "CONNECTIONS",
+     .help = "of at least so many TLS connections with a JA4 none is as a browser's,\n"
+             "though the machine's user agent is one",
+     .kind = YAML_COUNT,
+     .at = offsetof(struct settings, tls),
+     .min = 1,
+     .max = 1000000},
     {.key = NULL},
 };
 
 static void defaults(void *at)
 {
-    *(struct settings *)at = (struct settings){.clients = 10, .names = 3, .signs = 3};
+    *(struct settings *)at = (struct settings){.clients = 10, .names = 3, .signs = 3, .tls = 10};
 }
 
 /* ---- user agents ---- */
@@ -163,23 +177,6 @@ static void tell_destinations(const struct hunt_judge *judge, const struct print
                         tell_words(books_text(&judge->books, value->names[0])).at);
 }
 
-/* Nobody else knows where it goes. */
-static bool is_lonely(const struct hunt_judge *judge, const struct print_value *value,
-                      uint32_t least, struct finding *finding)
-{
-    struct hunt_prevalence known = {0};
-    if (value->n_names == 1)
-        known = hunt_prevalence_of_name(judge, value->names[0]);
-    else if (value->n_dsts == 1)
-        known = hunt_prevalence_of(judge, &value->dst);
-    else
-        return false;
-    if (known.of < least || known.n > 1)
-        return false;
-    finding_because(finding, "no other of %u internal hosts knows where it goes", known.of);
-    return true;
-}
-
 /* An attack, or a tool: by the text itself. */
 static double judge_agent(const struct judging *judging, const struct print_key *key,
                           struct str text, struct finding *finding)
@@ -206,6 +203,62 @@ static double judge_agent(const struct judging *judging, const struct print_key 
     return 0.1;
 }
 
+/* A browser by its user agent, and nothing of its machine's TLS is one's. Machines that speak for
+ * others (proxies that look into TLS, say) have many browsers. */
+static bool is_disguised(const struct judging *judging, const struct print_key *key,
+                         struct str text, struct finding *finding)
+{
+    struct print_client_key client_key = {.src = key->src, .kind = PRINT_AGENT};
+    struct print_client_value by_http = {0}, by_tls = {0};
+    if (key->kind != PRINT_AGENT || !prints_says_browser(text))
+        return false;
+    (void)books_find(&judging->judge->books, &print_client_table, &client_key, &by_http);
+    client_key.kind = PRINT_JA4;
+    if (!books_find(&judging->judge->books, &print_client_table, &client_key, &by_tls) ||
+        by_tls.n < judging->settings->tls || by_tls.has_browser ||
+        by_tls.last - by_tls.first < DISGUISE_MS || by_http.n_browsers > BROWSERS_MAX)
+        return false;
+    finding_because(finding, "it says that it is a browser: %.120s", tell_words(text).at);
+    finding_because(finding,
+                    "of %llu TLS connections of this machine, with %u different JA4, none is as a "
+                    "browser's",
+                    (unsigned long long)by_tls.n, by_tls.n_prints);
+    return true;
+}
+
+/* Signs that nobody else does the same: what they add to the score. Negative: others do. */
+static double judge_rarity(const struct judging *judging, const struct print_key *key,
+                           const struct print_value *value, struct str text, unsigned *n_signs,
+                           struct finding *finding)
+{
+    const struct hunt_judge *judge = judging->judge;
+    const struct settings *settings = judging->settings;
+    uint32_t n_clients = judging->n_clients[key->kind];
+    struct print_hosts_key hosts_key = {.print = key->print, .kind = key->kind};
+    struct print_hosts_value hosts = {0};
+    (void)books_find(&judge->books, &print_hosts_table, &hosts_key, &hosts);
+    if (n_clients < settings->clients || hosts.n != 1 || value->n_names > settings->names)
+        return -1;
+    double score = n_clients >= 100 ? 0.2 : 0.1;
+    (*n_signs)++;
+    finding_because(finding, "of %u hosts with a %s this one alone has %.80s", n_clients,
+                    print_names[key->kind], text.len ? tell_words(text).at : "none");
+    if (prints_is_lonely(judge, value, settings->clients, finding)) {
+        (*n_signs)++;
+        score += 0.15;
+    }
+    if (value->n_names == 0 && key->kind != PRINT_HASSH) {
+        (*n_signs)++;
+        score += 0.1;
+        finding_because(finding, "the servers were not asked for by a name");
+    }
+    if (prints_is_new(judge, key, value, finding)) {
+        (*n_signs)++;
+        score += 0.1;
+    }
+    return score;
+}
+
 static void judge_one(void *with, const void *key_at, const void *value_at)
 {
     const struct judging *judging = with;
@@ -220,42 +273,14 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
     finding_init(&finding, judge->hunt);
     finding.about = print_about(text);
     double odd = key->kind == PRINT_AGENT ? judge_agent(judging, key, text, &finding) : 0;
-    double score = odd;
-    unsigned n_signs = odd > 0;
-    if (odd < 0.4) {
-        uint32_t n_clients = judging->n_clients[key->kind];
-        struct print_hosts_key hosts_key = {.print = key->print, .kind = key->kind};
-        struct print_hosts_value hosts = {0};
-        (void)books_find(&judge->books, &print_hosts_table, &hosts_key, &hosts);
-        if (n_clients < settings->clients || hosts.n != 1 || value->n_names > settings->names)
-            return;
-        n_signs++;
-        score += n_clients >= 100 ? 0.2 : 0.1;
-        finding_because(&finding, "of %u hosts with a %s this one alone has %.80s", n_clients,
-                        print_names[key->kind], text.len ? tell_words(text).at : "none");
-        if (is_lonely(judge, value, settings->clients, &finding)) {
-            n_signs++;
-            score += 0.15;
-        }
-        if (value->n_names == 0 && key->kind != PRINT_HASSH) {
-            n_signs++;
-            score += 0.1;
-            finding_because(&finding, "the servers were not asked for by a name");
-        }
-        struct print_client_key client_key = {.src = key->src, .kind = key->kind};
-        struct print_client_value client = {0};
-        if (books_find(&judge->books, &print_client_table, &client_key, &client) &&
-            value->first >= judge->from && client.first < value->first - DAY_MS) {
-            n_signs++;
-            score += 0.1;
-            finding_because(&finding,
-                            "new: this machine is known since %.1f days before without it",
-                            (double)(value->first - client.first) / DAY_MS);
-        }
-        if (n_signs < settings->signs)
-            return;
-    }
-    finding.score = fmin(score, odd >= 0.4 ? 1 : 0.6);
+    bool disguised = is_disguised(judging, key, text, &finding);
+    unsigned n_signs = (odd > 0) + disguised;
+    double rare = odd < 0.4 ? judge_rarity(judging, key, value, text, &n_signs, &finding) : 0;
+    bool told = odd >= 0.4 || (rare >= 0 && n_signs >= settings->signs);
+    if (!told && !disguised)
+        return;
+    double score = odd + fmax(rare, 0) + (disguised ? DISGUISE : 0);
+    finding.score = fmin(score, odd >= 0.4 ? 1 : told ? 0.6 : 0.55);
     finding.confidence = odd >= 0.4 ? 0.8 : 0.4;
     tell_destinations(judge, value, &finding);
     tell_source(judge, &finding, &key->src);
@@ -264,8 +289,10 @@ static void judge_one(void *with, const void *key_at, const void *value_at)
     finding.last = value->last;
     finding.n = value->n;
     (void)snprintf(finding.title, sizeof finding.title, "%s %s: %.100s",
-                   odd >= 0.4 ? "odd" : "rare", print_names[key->kind],
-                   text.len ? tell_words(text).at : "(none)");
+                   disguised    ? "a browser only by its"
+                   : odd >= 0.4 ? "odd"
+                                : "rare",
+                   print_names[key->kind], text.len ? tell_words(text).at : "(none)");
     finding_number(&finding, "connections", (double)value->n);
     (void)findings_add(judge->findings, &finding);
 }

@@ -128,12 +128,73 @@ static void test_new(void **state)
     quiet_end(&bed);
 }
 
+static void ja4(struct quiet_bed *bed, double s, const char *src, const char *print)
+{
+    struct hunt_record record =
+        bed_ssl(s, (uint64_t)(9000 + s), src, "198.18.0.9", "www.example.com");
+    record.ssl.ja4 = str_c(print);
+    record.ssl.established = true;
+    quiet_put(bed, record);
+}
+
+/* A program that passes for a browser, whose TLS is none's; and all that is no lie. */
+static void test_disguise(void **state)
+{
+    (void)state;
+    static const char chrome[] = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 "
+                                 "(KHTML, like Gecko) Chrome/133.0.0.0 Safari/537.36";
+    static const char android[] = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like "
+                                  "Gecko) Chrome/60.0.3112.32 Safari/537.36";
+    static const char go[] = "t13d1312h2_f57a46bbacb6_ef7df7f74e48";
+    static const char python[] = "t13d4313h1_c7886603b240_b26ce05bbdd6";
+    static const char of_chrome[] = "t13d1516h2_8daaf6152771_02713d6af862";
+    static const char of_quic[] = "q13d0312h3_55b375c5d22e_06cda9e17597";
+    static const struct {
+        const char *agent, *usual, *once;
+        unsigned n, n_agents;
+        bool found;
+    } cases[] = {
+        {chrome, go, python, 30, 1, true},
+        {browser, go, NULL, 12, 1, true},
+        {chrome, go, of_chrome, 30, 1, false}, /* it has a browser, too */
+        {chrome, python, of_quic, 30, 1, false},
+        {chrome, go, NULL, 9, 1, false}, /* not enough to tell */
+        {android, go, NULL, 30, 1, false},
+        {"curl/8.5.0", go, NULL, 30, 1, false},
+        {chrome, go, NULL, 30, 5, false}, /* a proxy: five machines' browsers */
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct quiet_bed bed;
+        char others[5][128];
+        quiet_begin(&bed, NULL);
+        agent(&bed, 1, HOST, "198.18.0.2", "news.example.com", cases[i].agent);
+        for (unsigned k = 1; k < cases[i].n_agents; k++) {
+            (void)snprintf(others[k], sizeof others[k],
+                           "Mozilla/5.0 (Windows NT 10.0) Firefox/%u.0", 100 + k);
+            agent(&bed, 2 + k, HOST, "198.18.0.2", "news.example.com", others[k]);
+        }
+        for (unsigned k = 0; k < cases[i].n; k++)
+            ja4(&bed, 100 + 400 * k, HOST, cases[i].usual);
+        if (cases[i].once)
+            ja4(&bed, 5000.5, HOST, cases[i].once);
+        const struct finding *found = quiet_found(&bed, HUNT, 0);
+        if ((found != NULL) != cases[i].found)
+            fail_msg("case %u: %s", i, found ? found->title : "nothing");
+        if (found) {
+            assert_true(found->score >= 0.2 && found->score < 0.6);
+            assert_true(quiet_says(found, "none is as a browser's"));
+            assert_non_null(strstr(found->title, "a browser only by its user agent"));
+        }
+        quiet_end(&bed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attack),     cmocka_unit_test(test_tool),
         cmocka_unit_test(test_rare_print), cmocka_unit_test(test_everybody_is_rare),
-        cmocka_unit_test(test_new),
+        cmocka_unit_test(test_new),        cmocka_unit_test(test_disguise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

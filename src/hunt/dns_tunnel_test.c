@@ -141,6 +141,34 @@ static void test_polls(void **state)
     }
 }
 
+/* Queries without a pause: their own pace is told, and where they have none, none is made. */
+static void test_fast_polls(void **state)
+{
+    (void)state;
+    for (unsigned kind = 0; kind < 2; kind++) {
+        struct quiet_bed bed;
+        quiet_begin(&bed, NULL);
+        uint64_t chance = 5;
+        double s = 0;
+        for (unsigned i = 0; i < 400; i++) {
+            char name[64], answer[64];
+            (void)snprintf(name, sizeof name, "c%u.poll.example.com", i % 19);
+            (void)snprintf(answer, sizeof answer, "TXT 8 order%u", i);
+            double share = (double)(quiet_chance(&chance) % 1000) / 1000;
+            s += kind == 0 ? 0.7 : 6 * share * share * share * share;
+            ask(&bed, s, CLIENT, RESOLVER, name, 16, answer);
+        }
+        const struct finding *found = quiet_found(&bed, HUNT, 0);
+        if (kind == 0) {
+            assert_non_null(found);
+            assert_true(quiet_says(found, "asks for text every 0.7 s"));
+        } else {
+            assert_true(!found || !quiet_says(found, "asks for text every"));
+        }
+        quiet_end(&bed);
+    }
+}
+
 static void test_text(void **state)
 {
     (void)state;
@@ -268,11 +296,12 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fast),     cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_slow),     cmocka_unit_test(test_two_days),
-        cmocka_unit_test(test_polls),    cmocka_unit_test(test_text),
-        cmocka_unit_test(test_ordinary), cmocka_unit_test(test_search),
-        cmocka_unit_test(test_resolver), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_fast),    cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_slow),    cmocka_unit_test(test_two_days),
+        cmocka_unit_test(test_polls),   cmocka_unit_test(test_fast_polls),
+        cmocka_unit_test(test_text),    cmocka_unit_test(test_ordinary),
+        cmocka_unit_test(test_search),  cmocka_unit_test(test_resolver),
+        cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

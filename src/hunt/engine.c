@@ -60,26 +60,31 @@ static bool is_off(const struct hunt_settings *settings, const char *name)
     return false;
 }
 
-static int set_hunts(struct hunt_engine *engine, struct err *err)
+static int check_hunts(const struct hunt_settings *settings, struct err *err)
 {
-    for (size_t i = 0; i < engine->settings->n_off; i++) {
+    for (size_t i = 0; i < settings->n_off; i++) {
         bool found = false;
         for (size_t k = 0; hunts[k] && !found; k++)
-            found = strcmp(hunts[k]->name, engine->settings->off[i]) == 0;
+            found = strcmp(hunts[k]->name, settings->off[i]) == 0;
         if (!found)
-            return err_set(err, -EINVAL, "there is no hunt of the name %s",
-                           engine->settings->off[i]);
+            return err_set(err, -EINVAL, "there is no hunt of the name %s", settings->off[i]);
     }
+    for (size_t i = 0; hunts[i]; i++)
+        if (!settings->blob[i])
+            return err_set(err, -ENOMEM, "hunt %s: out of memory", hunts[i]->name);
+    return 0;
+}
+
+static void set_hunts(struct hunt_engine *engine)
+{
+    memset(engine->n_takers, 0, sizeof engine->n_takers);
     for (size_t i = 0; hunts[i]; i++) {
         engine->off[i] = is_off(engine->settings, hunts[i]->name);
-        if (!engine->settings->blob[i])
-            return err_set(err, -ENOMEM, "hunt %s: out of memory", hunts[i]->name);
         for (unsigned log = 0; log < HUNT_N_LOGS && hunts[i]->take && !engine->off[i]; log++)
             if (hunts[i]->logs & HUNT_LOG_BIT(log))
                 engine->takers[log][engine->n_takers[log]++] =
                     (struct taker){hunts[i], engine->settings->blob[i]};
     }
-    return 0;
 }
 
 int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struct hunt_engine **out,
@@ -100,7 +105,9 @@ int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struc
     engine->pairs = pairs_new(&settings->scope, memory / 8);
     int r = engine->pairs ? 0 : err_set(err, -ENOMEM, "hunting: out of memory");
     if (r == 0)
-        r = set_hunts(engine, err);
+        r = check_hunts(settings, err);
+    if (r == 0)
+        set_hunts(engine);
     if (r == 0 && settings->n_feeds > 0)
         r = feeds_load((const char *const *)settings->feeds, settings->n_feeds, secret,
                        &engine->feeds, err);
@@ -123,6 +130,24 @@ void hunt_engine_free(struct hunt_engine *engine)
     feeds_free(engine->feeds);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
+}
+
+int hunt_engine_change(struct hunt_engine *engine, const struct hunt_settings *settings,
+                       struct feeds *feeds, struct err *err)
+{
+    int result = check_hunts(settings, err);
+    if (result < 0)
+        return result;
+    engine->settings = settings;
+    set_hunts(engine);
+    pairs_scope(engine->pairs, &settings->scope);
+    hunt_world_free(engine->world); /* it knows the feeds */
+    engine->world = NULL;
+    engine->view = (struct hunt_judge){0};
+    feeds_free(engine->feeds);
+    engine->feeds = feeds;
+    engine->since_round = 0;
+    return 0;
 }
 
 void hunt_engine_add_book(struct hunt_engine *engine, struct book *book)
@@ -177,8 +202,11 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
         if (!day)
             continue;
         /* A notice is written when somebody looks, which may be years after: where a few of them
-         * are all there is of a day, that is not the newest. */
-        if (record->log != HUNT_NOTICE && record->log != HUNT_CAPTURE_LOSS)
+         * are all there is of a day, that is not the newest. Nor is one of which there is but mail,
+         * or a tunnel: traffic is more than that. */
+        if (record->log == HUNT_SMTP || record->log == HUNT_TUNNEL)
+            days_count_aside(day, ms);
+        else if (record->log != HUNT_NOTICE && record->log != HUNT_CAPTURE_LOSS)
             days_count(day, ms);
         for (unsigned step = 0; step < 3; step++)
             if (i + (3 - step) * FETCH_AHEAD < n)
@@ -219,15 +247,22 @@ struct books hunt_engine_books(const struct hunt_engine *engine_const)
     int64_t newest, oldest;
     pairs_settle(engine.out->pairs);
     pairs_keep_waiting(engine.out->pairs);
+    days_settle(&engine.out->days);
     days_note(&engine.out->days);
     return judged(engine.out, &newest, &oldest);
 }
 
-int64_t hunt_engine_newest(const struct hunt_engine *engine)
+int64_t hunt_engine_newest(const struct hunt_engine *engine_const)
 {
+    union { /* as in hunt_engine_books */
+        const struct hunt_engine *in;
+        struct hunt_engine *out;
+    } both = {.in = engine_const};
+    struct hunt_engine *engine = both.out;
     bool is_judged[DAYS_MAX + DAYS_SPARE + 1];
     unsigned last;
     int64_t newest = 0;
+    days_settle(&engine->days);
     (void)days_judged(&engine->days, is_judged, &last);
     for (unsigned i = 0; i < engine->days.n; i++)
         if (is_judged[i] && engine->days.at[i].weight > 0 && engine->days.at[i].max > newest)
@@ -242,6 +277,7 @@ int hunt_engine_judge(struct hunt_engine *engine, int64_t to, bool only_changed,
 {
     int64_t newest, oldest;
     pairs_settle(engine->pairs);
+    days_settle(&engine->days);
     hunt_world_free(engine->world);
     engine->world = NULL;
     struct hunt_judge *view = &engine->view;

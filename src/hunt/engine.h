@@ -34,6 +34,13 @@ struct hunt_engine;
 int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struct hunt_engine **out,
                     struct err *err) MUST_CHECK;
 void hunt_engine_free(struct hunt_engine *engine);
+/* From now on the engine goes by these settings, which must outlive it; `feeds` are taken over
+ * (NULL: there are none; those of the settings are not read). What it has taken stays as it was
+ * taken; the next judging judges all of it anew. The days and the memory stay. After an error
+ * nothing is changed, and the feeds are still the caller's. */
+struct feeds;
+int hunt_engine_change(struct hunt_engine *engine, const struct hunt_settings *settings,
+                       struct feeds *feeds, struct err *err) MUST_CHECK;
 
 /* Books that were made before (of an archive): taken over. Of a day that has one already, it goes
  * unless that one is empty: give them before the first record. */

@@ -311,3 +311,37 @@ void days_count(struct day *day, int64_t ts)
     day->n++;
     day->weight++;
 }
+
+void days_count_aside(struct day *day, int64_t ts)
+{
+    if (day->n_aside == 0 || ts < day->aside_min)
+        day->aside_min = ts;
+    if (day->n_aside == 0 || ts > day->aside_max)
+        day->aside_max = ts;
+    day->n_aside++;
+}
+
+void days_settle(struct days *days)
+{
+    bool has_others = false;
+    for (unsigned i = 0; i < days->n; i++) {
+        struct day *day = &days->at[i];
+        if (day->weight == 0)
+            continue;
+        has_others = true;
+        if (day->n_aside && day->aside_min < day->min)
+            day->min = day->aside_min;
+        if (day->n_aside && day->aside_max > day->max)
+            day->max = day->aside_max;
+    }
+    if (has_others)
+        return;
+    for (unsigned i = 0; i < days->n; i++) {
+        struct day *day = &days->at[i];
+        if (day->n_aside == 0)
+            continue;
+        day->n = day->weight = day->n_aside;
+        day->min = day->aside_min;
+        day->max = day->aside_max;
+    }
+}

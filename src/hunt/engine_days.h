@@ -23,6 +23,9 @@ struct day {
     uint64_t n;       /* records */
     uint64_t weight;  /* records, and for a book of an archive its trust */
     int64_t min, max; /* ms, of its records */
+    /* Of records that say little about which days the logs are of. */
+    uint64_t n_aside;
+    int64_t aside_min, aside_max;
 };
 
 struct days {
@@ -58,6 +61,10 @@ extern const struct book_table day_table;
 void days_add(struct days *days, struct book *book);
 /* Counts a record. */
 void days_count(struct day *day, int64_t ts);
+/* The same of a log that has a few lines a day. They make a day one of the logs' only where there
+ * are no others; days_settle sees to that, before days are asked for. */
+void days_count_aside(struct day *day, int64_t ts);
+void days_settle(struct days *days);
 /* Says by index which are judged, and the newest of them; gives their number. */
 unsigned days_judged(const struct days *days, bool out[DAYS_MAX + DAYS_SPARE + 1],
                      unsigned *out_newest);

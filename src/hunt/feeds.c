@@ -3,8 +3,8 @@
  * All entries are in one table by the hash of kind and key. An address is asked for once for every
  * length of network that any entry has, a name once for each of its endings. */
 #include "hunt/feeds.h"
+#include "hunt/text_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "hunt/hunt.h"
+#include "hunt/lists.h"
 #include "hunt/look.h"
 
 #define LINE_SIZE_MAX 4096
@@ -427,8 +428,9 @@ void feeds_take(struct feeds *feeds, const char *name, struct str text)
 
 /* ---- files ---- */
 
-static int take_file(struct feeds *feeds, const char *path, struct err *err)
+static int take_file(void *with, const char *path, struct err *err)
 {
+    struct feeds *feeds = with;
     struct stat stat_of;
     if (stat(path, &stat_of) < 0)
         return err_set(err, -errno, "feed %s: %s", path, strerror(errno));
@@ -451,7 +453,8 @@ static int take_file(struct feeds *feeds, const char *path, struct err *err)
             is_rest = !is_whole;
             continue;
         }
-        take_line(&taking, str_make(line, len));
+        size_t mark = n == 0 && strncmp(line, TEXT_FILE_MARK, 3) == 0 ? 3 : 0;
+        take_line(&taking, str_make(line + mark, len - mark));
     }
     int result = ferror(file) ? -EIO : 0;
     (void)fclose(file); /* only read */
@@ -459,55 +462,19 @@ static int take_file(struct feeds *feeds, const char *path, struct err *err)
     return result ? err_set(err, result, "feed %s: cannot be read to its end", path) : 0;
 }
 
-static bool is_feed_file(const char *name)
-{
-    size_t len = strlen(name);
-    return name[0] != '.' && len > 4 &&
-           (strcmp(name + len - 4, ".txt") == 0 || strcmp(name + len - 4, ".csv") == 0);
-}
-
-static int keep_feed_file(const struct dirent *entry)
-{
-    return is_feed_file(entry->d_name);
-}
-
-static int take_folder(struct feeds *feeds, const char *path, struct err *err)
-{
-    struct dirent **names = NULL;
-    int n = scandir(path, &names, keep_feed_file, alphasort);
-    if (n < 0)
-        return err_set(err, -errno, "folder of feeds %s: %s", path, strerror(errno));
-    for (int i = 0; i < n; i++) {
-        char file[4096];
-        int len = snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
-        if (feeds->counts.n_files >= FEEDS_MAX_FILES || len >= (int)sizeof file ||
-            take_file(feeds, file, NULL) < 0)
-            feeds->counts.n_unreadable++;
-        free(names[i]);
-    }
-    free(names);
-    return 0;
-}
-
 int feeds_load(const char *const *paths, size_t n, uint64_t secret, struct feeds **out,
                struct err *err)
 {
     struct feeds *feeds = feeds_new(secret);
+    struct lists_walk walk = {.take = take_file, .with = feeds};
     if (!feeds)
         return err_set(err, -ENOMEM, "feeds: no memory");
-    for (size_t i = 0; i < n; i++) {
-        struct stat stat_of;
-        int result = 0;
-        if (stat(paths[i], &stat_of) < 0)
-            result = err_set(err, -errno, "feed %s: %s", paths[i], strerror(errno));
-        else
-            result = S_ISDIR(stat_of.st_mode) ? take_folder(feeds, paths[i], err)
-                                              : take_file(feeds, paths[i], err);
-        if (result < 0) {
-            feeds_free(feeds);
-            return result;
-        }
+    int result = lists_walk(paths, n, &walk, err);
+    if (result < 0) {
+        feeds_free(feeds);
+        return result;
     }
+    feeds->counts.n_unreadable = walk.n_unreadable;
     *out = feeds;
     return 0;
 }

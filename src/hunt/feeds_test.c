@@ -158,7 +158,8 @@ static void test_files(void **state)
     char folder[] = "/tmp/feeds-test-XXXXXX", path[128];
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof path, "%s/a.txt", folder);
-    write_file(path, "1.2.3.4\n");
+    write_file(path, "\xef\xbb\xbf"
+                     "1.2.3.4\r\n");
     (void)snprintf(path, sizeof path, "%s/notes.md", folder);
     write_file(path, "5.6.7.8\n");
     (void)snprintf(path, sizeof path, "%s/long.txt", folder);

@@ -106,6 +106,17 @@ static const struct field ssh[] = {
     {.name = NULL},
 };
 
+static const struct field smtp[] = {
+    FIELD("last_reply", smtp.last_reply, STR),
+    {.name = NULL},
+};
+
+static const struct field tunnel[] = {
+    FIELD("tunnel_type", tunnel.type, STR),
+    FIELD("action", tunnel.action, STR),
+    {.name = NULL},
+};
+
 static const struct field x509[] = {
     FIELD("fingerprint", x509.fingerprint, STR),
     FIELD("id", x509.fingerprint, STR_ELSE),
@@ -148,6 +159,8 @@ static const struct {
     [HUNT_QUIC] = {"quic", quic, USED(ssl), HUNT_UDP, true},
     [HUNT_DNS] = {"dns", dns, USED(dns), HUNT_PROTO_UNKNOWN, true},
     [HUNT_SSH] = {"ssh", ssh, USED(ssh), HUNT_TCP, true},
+    [HUNT_SMTP] = {"smtp", smtp, USED(smtp), HUNT_TCP, true},
+    [HUNT_TUNNEL] = {"tunnel", tunnel, USED(tunnel), HUNT_PROTO_UNKNOWN, true},
     [HUNT_X509] = {"x509", x509, USED(x509), HUNT_PROTO_UNKNOWN, false},
     [HUNT_NOTICE] = {"notice", notice, USED(notice), HUNT_PROTO_UNKNOWN, false},
     [HUNT_CAPTURE_LOSS] = {"capture_loss", capture_loss, USED(capture_loss), HUNT_PROTO_UNKNOWN,

@@ -5,6 +5,7 @@
  *     conn.2024-07-22-12-00-00.log                    Zeek without zeekctl, then and
  *     conn-24-07-22_12.00.00.log                      now
  *     NASHUA_conn.log                                 several sensors in one folder
+ *     json_streaming_conn.1.log                       Corelight's json-streaming-logs
  *     .2026-11-22.conn.14:00:00-15:00:00.log.finished our own, about to be archived */
 #include "hunt/files.h"
 
@@ -113,12 +114,19 @@ static bool take_period(const char **at, int *out_hour)
     return true;
 }
 
+/* ".1", ".12": the larger, the older; what is there moves on to the next. */
+static bool is_generation(const char *at)
+{
+    size_t n = *at == '.' ? strspn(at + 1, "0123456789") : 0;
+    return n >= 1 && n <= 3 && !at[1 + n];
+}
+
 /* What stands behind the log's name, up to the end. */
 static bool read_when(const char *at, struct files_name *out)
 {
     char first = *at;
     const char *p = at + 1;
-    if (!first)
+    if (!first || is_generation(at))
         return true;
     out->rotated = true;
     if (first == '.' && take_period(&p, &out->hour) && !*p)
@@ -193,6 +201,21 @@ bool files_name_read(const char *name, struct files_name *out)
     out->packed = packed;
     out->finished = finished;
     return true;
+}
+
+bool files_is_packed_otherwise(const char *name)
+{
+    static const char *const suffixes[] = {".zst", ".bz2", ".xz", ".lz4", ".Z", ".zip"};
+    struct files_name read;
+    char stem[256];
+    size_t len = strlen(name);
+    if (len >= sizeof stem)
+        return false;
+    memcpy(stem, name, len + 1);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (cut_suffix(stem, &len, suffixes[i]))
+            return files_name_read(stem, &read) && !read.packed;
+    return false;
 }
 
 bool files_log_of(const char *name, enum hunt_log *out)

@@ -27,6 +27,8 @@ struct walk {
     struct seen *folders;
     size_t n_folders;
     bool no_memory;
+    uint64_t n_packed; /* logs that are packed with something else than gzip */
+    char *packed;      /* the first of them */
 };
 
 static void say(struct walk *walk, const char *path, int error, const char *what)
@@ -127,6 +129,8 @@ static void take_file(struct walk *walk, const char *folder, const char *path, c
     struct files_name read;
     if (!files_name_read(name, &read)) {
         walk->out->n_other++;
+        if (files_is_packed_otherwise(name) && walk->n_packed++ == 0)
+            walk->packed = strdup(path);
         return;
     }
     if (!S_ISREG(st->st_mode)) {
@@ -384,6 +388,19 @@ static void drop_old(struct files *files, uint32_t n_days)
     files->n = n;
 }
 
+/* One line, not one a file: there may be thousands of them. */
+static void say_packed(struct walk *walk)
+{
+    char what[160];
+    if (walk->n_packed == 0 || !walk->packed)
+        return;
+    int n = snprintf(what, sizeof what, "is packed, and not with gzip; it is not read");
+    if (walk->n_packed > 1 && n > 0)
+        (void)snprintf(what + n, sizeof what - (size_t)n, ", and %llu more like it",
+                       (unsigned long long)walk->n_packed - 1);
+    say(walk, walk->packed, 0, what);
+}
+
 int files_find(const struct files_want *want, struct files *out, struct err *err)
 {
     struct walk walk = {.want = want, .out = out};
@@ -392,6 +409,8 @@ int files_find(const struct files_want *want, struct files *out, struct err *err
     for (size_t i = 0; result == 0 && i < want->n_paths; i++)
         result = take_path(&walk, want->paths[i], err);
     free(walk.folders);
+    say_packed(&walk);
+    free(walk.packed);
     if (result == 0 && walk.no_memory)
         result = err_set(err, -ENOMEM, "no memory for the names of %zu log files", out->n);
     if (result < 0) {

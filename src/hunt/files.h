@@ -21,6 +21,8 @@ struct files_name {
 
 /* False: no log of ours. The name is without its folder. */
 bool files_name_read(const char *name, struct files_name *out);
+/* "conn.log.zst": a log of ours, packed as nothing here unpacks it. */
+bool files_is_packed_otherwise(const char *name);
 /* "conn.log" and its kin: which log. */
 bool files_log_of(const char *name, enum hunt_log *out);
 /* "2026-11-22" */

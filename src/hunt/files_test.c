@@ -32,6 +32,8 @@ static void test_names(void **state)
     check_name("NASHUA_open_conn.log", HUNT_OPEN_CONN, none, 0);
     check_name("sensor-1_capture_loss.10:00:00-11:00:00.log", HUNT_CAPTURE_LOSS, none, 10);
     check_name(".2024-07-22.conn.14:00:00-15:00:00.log.finished", HUNT_CONN, day, 14);
+    check_name("json_streaming_conn.1.log", HUNT_CONN, none, 0);
+    check_name("json_streaming_dns.12.log.gz", HUNT_DNS, none, 0);
     for (int log = 0; log < HUNT_N_LOGS; log++) {
         char name[64];
         snprintf(name, sizeof name, "%s.log", hunt_log_name((enum hunt_log)log));
@@ -55,6 +57,10 @@ static void test_names(void **state)
                                       "conn",
                                       "conn.txt",
                                       "conn.log.1",
+                                      "conn..log",
+                                      "conn.1234.log",
+                                      "conn.1x.log",
+                                      "conn.log.zst",
                                       "ORIGINALdns.log",
                                       ".conn.log",
                                       "conn.log.finished",
@@ -235,6 +241,37 @@ static void test_finished(void **state)
     read_bed_done(&b);
 }
 
+/* Logs that nothing here unpacks: said once, with their number. */
+static void test_packed_otherwise(void **state)
+{
+    struct read_bed b;
+    char path[256];
+    const char *paths[1] = {path};
+    read_bed_init(&b);
+    read_bed_write(&b, "2024-07-22/conn.00:00:00-01:00:00.log.zst", "\x28\xb5\x2f\xfd...");
+    read_bed_write(&b, "2024-07-22/conn.01:00:00-02:00:00.log.bz2", "BZh9");
+    read_bed_write(&b, "2024-07-22/weird.01:00:00-02:00:00.log.bz2", "BZh9");
+    read_bed_write(&b, "2024-07-22/notes.xz", "x");
+    read_bed_write(&b, "conn.log", LOG);
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_files, 1);
+    assert_non_null(strstr(b.said, "conn.00:00:00-01:00:00.log.zst: is packed, and not with gzip; "
+                                   "it is not read, and 1 more like it"));
+    assert_null(strstr(b.said, "log.bz2"));
+    /* By name, or named as if it were plain: its first bytes say it. */
+    read_bed_path(&b, "2024-07-22/conn.00:00:00-01:00:00.log.zst", path);
+    b.reading.paths = paths;
+    b.reading.n_paths = 1;
+    read_bed_run_anew(&b);
+    assert_non_null(strstr(b.said, "it is packed with zstd; only plain UTF-8 text and gzip"));
+    read_bed_put(&b, "conn.log", "w", "\xff\xfe#\0s\0", 6, 0);
+    read_bed_path(&b, "conn.log", path);
+    read_bed_run_anew(&b);
+    assert_non_null(strstr(b.said, "it is text in UTF-16"));
+    assert_int_equal(b.counts.n_foreign_files, 1);
+    read_bed_done(&b);
+}
+
 static void test_nothing(void **state)
 {
     struct read_bed b;
@@ -256,7 +293,8 @@ int main(void)
         cmocka_unit_test(test_names),     cmocka_unit_test(test_any_names),
         cmocka_unit_test(test_days),      cmocka_unit_test(test_order),
         cmocka_unit_test(test_odd_files), cmocka_unit_test(test_plain_and_packed),
-        cmocka_unit_test(test_finished),  cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_finished),  cmocka_unit_test(test_packed_otherwise),
+        cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,12 @@ static const struct {
 };
 #define N_KEYS (sizeof keys / sizeof keys[0])
 
+/* What sorts, and is no word by itself, has a name too. */
+const char *filter_key_name(int key)
+{
+    return key == KEY_FIRST ? "first" : key == KEY_LAST ? "last" : keys[key].name;
+}
+
 /* ---- values ---- */
 
 bool hunt_filter_duration(const char *text, int64_t *out)
@@ -223,7 +229,7 @@ static int take_value(struct filter_word *word, const char *value, struct err *e
         word->has_prefix = hunt_prefix_parse(value, &word->prefix);
         /* What looks like an address and is none would be a name that nothing has. */
         if (!word->has_prefix && (value[strspn(value, "0123456789./")] == '\0' ||
-                                  strpbrk(value, ":/") || word->key == KEY_IP))
+                                  strpbrk(value, ":/,") || word->key == KEY_IP))
             return bad_value(word->key, value, err);
         break;
     case TEXT:
@@ -267,6 +273,8 @@ static int take_word(struct hunt_filter *filter, const char *text, struct err *e
     for (size_t i = 0; i < N_KEYS; i++)
         if (strlen(keys[i].name) == len && strncmp(text, keys[i].name, len) == 0)
             word->key = (int)i;
+    if (len == 4 && strncmp(text, "fqdn", len) == 0)
+        word->key = KEY_NAME;
     if (word->key < 0)
         return unknown_key(text, len, err);
     return take_value(word, text + len + 1, err);

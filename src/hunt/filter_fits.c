@@ -6,7 +6,7 @@
 
 #include "hunt/filter_parts.h"
 
-static bool holds(enum filter_op op, double value, double wanted)
+bool filter_holds(enum filter_op op, double value, double wanted)
 {
     switch (op) {
     case FILTER_EQUAL:
@@ -88,7 +88,7 @@ static bool value_of(const struct finding *f, int key, double *out)
     return false;
 }
 
-static bool text_fits(const char *pattern, const char *text)
+bool filter_text_fits(const char *pattern, const char *text)
 {
     size_t len = strlen(pattern);
     if (pattern[0] == '*' && pattern[1] == '.')
@@ -103,15 +103,15 @@ static bool host_fits(const struct filter_word *word, bool has, const struct hun
 {
     if (word->has_prefix)
         return has && hunt_prefix_has(&word->prefix, &host->addr);
-    return text_fits(word->text, name) || text_fits(word->text, machine);
+    return filter_text_fits(word->text, name) || filter_text_fits(word->text, machine);
 }
 
-static bool has_port(const struct filter_word *word, const char *ports)
+bool filter_has_port(const struct filter_word *word, const char *ports)
 {
     for (const char *p = ports; *p;) {
         char *end;
         unsigned long port = strtoul(p, &end, 10);
-        if (end != p && *end == ':' && holds(word->op, (double)port, word->number))
+        if (end != p && *end == ':' && filter_holds(word->op, (double)port, word->number))
             return true;
         p += strcspn(p, ",");
         p += strspn(p, ", ");
@@ -152,7 +152,7 @@ static bool word_fits(const struct filter_word *word, const struct finding *f)
         return is_anywhere(word->text, f);
     switch ((enum filter_key)word->key) {
     case KEY_SEVERITY:
-        return holds(word->op, f->severity, word->number);
+        return filter_holds(word->op, f->severity, word->number);
     case KEY_SRC:
         return host_fits(word, f->has_src, &f->src, "", f->src_machine);
     case KEY_DST:
@@ -161,15 +161,16 @@ static bool word_fits(const struct filter_word *word, const struct finding *f)
         return host_fits(word, f->has_src, &f->src, "", "") ||
                host_fits(word, f->has_dst, &f->dst, "", "");
     case KEY_NAME:
-        return text_fits(word->text, f->name);
+        return filter_text_fits(word->text, f->name);
     case KEY_MACHINE:
-        return text_fits(word->text, f->src_machine) || text_fits(word->text, f->dst_machine);
+        return filter_text_fits(word->text, f->src_machine) ||
+               filter_text_fits(word->text, f->dst_machine);
     case KEY_NETWORK:
-        return text_fits(word->text, f->src_network);
+        return filter_text_fits(word->text, f->src_network);
     case KEY_HUNT:
         return is_hunt(f, word->text);
     case KEY_PORT:
-        return has_port(word, f->ports);
+        return filter_has_port(word, f->ports);
     case KEY_ID:
         (void)snprintf(id, sizeof id, "%016llx", (unsigned long long)f->id);
         return strncasecmp(id, word->text, strlen(word->text)) == 0;
@@ -177,7 +178,8 @@ static bool word_fits(const struct filter_word *word, const struct finding *f)
     case KEY_BEACON:
     case KEY_CONFIDENCE:
         /* As it is shown: in whole percent. */
-        return value_of(f, word->key, &value) && holds(word->op, round(value * 100), word->number);
+        return value_of(f, word->key, &value) &&
+               filter_holds(word->op, round(value * 100), word->number);
     case KEY_DURATION:
     case KEY_PERIOD:
     case KEY_COUNT:
@@ -185,7 +187,7 @@ static bool word_fits(const struct filter_word *word, const struct finding *f)
     case KEY_BYTES:
     case KEY_UP:
     case KEY_DOWN:
-        return value_of(f, word->key, &value) && holds(word->op, value, word->number);
+        return value_of(f, word->key, &value) && filter_holds(word->op, value, word->number);
     case KEY_INTEL:
         return is_hunt(f, "intel") == (word->number > 0);
     case KEY_SORT:

@@ -45,6 +45,12 @@ struct filter_word {
     bool has_prefix;
 };
 
+const char *filter_key_name(int key); /* "severity" ... */
+bool filter_holds(enum filter_op op, double value, double wanted);
+bool filter_text_fits(const char *pattern, const char *text);
+/* Of "443:tcp:ssl,80:tcp:http". */
+bool filter_has_port(const struct filter_word *word, const char *ports);
+
 struct hunt_filter {
     struct filter_word words[FILTER_WORDS_MAX];
     size_t n;

@@ -180,6 +180,7 @@ static void test_refused(void **state)
         {"threat_intel:ture", "true or false"},
         {"src:300.1.2.3", "an address"},
         {"src:10.0.0.0/33", "an address"},
+        {"src:10.1.2.3,10.1.2.4", "an address"},
         {"ip:example.com", "an address"},
         {"hunt:beacons-and-more", "there is no hunt"},
         {"port:65536", "65535"},

@@ -76,12 +76,23 @@ double hunt_loss_of(const struct hunt_judge *judge, const struct hunt_host *host
 /* When the name or address was seen first by anybody, ms; HUNT_UNSET: no history. */
 int64_t hunt_first_seen_of_name(const struct hunt_judge *judge, book_name name);
 int64_t hunt_first_seen_of(const struct hunt_judge *judge, const struct hunt_host *dst);
+/* When the archive remembers a key of a hunt's own, that is none of the two, ms; HUNT_UNSET: it does
+ * not. Of which it learns when books are kept: see archive_seen.c. */
+int64_t hunt_remembered(const struct hunt_judge *judge, uint64_t key);
+uint64_t hunt_secret(const struct hunt_judge *judge); /* of such keys */
 /* How far back that goes, ms: what was seen first then may be as old as the hills. */
 int64_t hunt_history_from(const struct hunt_judge *judge);
 
 /* What the address was asked for by in DNS, at most `max` names; gives their number. */
 size_t hunt_names_of(const struct hunt_judge *judge, const struct addr *addr, book_name *out,
                      size_t max);
+
+/* Whether questions of the host to DNS were seen at all: where not, it may have asked unseen. */
+bool hunt_asks_dns(const struct hunt_judge *judge, const struct hunt_host *host);
+/* The name by which `src` knows the address: one that it asked for, or (where its questions are not
+ * seen) that anybody did. 0: none. */
+book_name hunt_name_for(const struct hunt_judge *judge, const struct hunt_host *src,
+                        const struct addr *addr);
 
 /* A well-known service (time, updates, certificate checks ...) that explains regular traffic, in
  * words: "NTP", "Windows Update"; NULL: none. Says nothing about guilt: it lowers a score. */

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "hunt/certificate.h"
 #include "hunt/prints.h"
 #include "hunt/tell.h"
 
@@ -38,22 +39,26 @@ static void defaults(void *at)
     *(struct settings *)at = (struct settings){.inbound = true, .own = true};
 }
 
-/* Published ones (JA3's and HASSH's own documents). Others may share them: a fingerprint is of a
- * library and its settings. */
+/* Published ones (JA3's and HASSH's own documents). Others share them, as a fingerprint is of a
+ * library and its settings: alone they are told low. */
 static const struct known {
     const char *print;
     const char *words;
-    double score;
+    const char *answer; /* what its servers answer to it, JA3S; NULL: nothing is known */
 } knowns[] = {
-    {"e7d705a3286e19ea42f587b344ee6865", "Tor", 0.5},
-    {"6734f37431670b3ab4292b8f60f29984", "Trickbot", 0.5},
-    {"623de93db17d313345d7ea481e7443cf", "Trickbot's servers", 0.45},
-    {"4d7a28d6f2263ed61de88ca66eb011e3", "Emotet", 0.5},
-    {"80b3a14bccc8598a1f3bbe83e71f735f", "Emotet's servers", 0.45},
-    {"fafc45381bfde997b6305c4e1600f1bf", "Metasploit's SSH (Ruby)", 0.6},
-    {"de30354b88bae4c2810426614e1b6976", "SSH of PowerShell (Empire)", 0.6},
-    {NULL, NULL, 0},
+    {"e7d705a3286e19ea42f587b344ee6865", "Tor", NULL},
+    {"6734f37431670b3ab4292b8f60f29984", "Trickbot", "623de93db17d313345d7ea481e7443cf"},
+    {"623de93db17d313345d7ea481e7443cf", "Trickbot's servers", NULL},
+    {"4d7a28d6f2263ed61de88ca66eb011e3", "Emotet", "80b3a14bccc8598a1f3bbe83e71f735f"},
+    {"80b3a14bccc8598a1f3bbe83e71f735f", "Emotet's servers", NULL},
+    {"fafc45381bfde997b6305c4e1600f1bf", "Metasploit's SSH (Ruby)", NULL},
+    {"de30354b88bae4c2810426614e1b6976", "SSH of PowerShell (Empire)", NULL},
+    {NULL, NULL, NULL},
 };
+#define KNOWN_ALONE 0.3 /* and so much for so many signs besides: one is medium, three are high */
+static const double known_more[] = {0, 0.12, 0.22, 0.32, 0.4, 0.45, 0.5};
+#define SIGNS_MAX   (sizeof known_more / sizeof known_more[0] - 1)
+#define FEW_CLIENTS 10
 
 static const struct book_table *const tables[] = {&print_table, &print_hosts_table,
                                                   &print_client_table, NULL};
@@ -174,6 +179,57 @@ static void judge_asked(void *with, const void *key_at, const void *value_at)
     (void)findings_add(judge->findings, &finding);
 }
 
+/* Whether the same server answers as such a program's servers do. */
+static bool is_answered_so(const struct hunt_judge *judge, const struct print_key *key,
+                           const struct print_value *value, const struct known *known)
+{
+    struct print_key answer = {.src = key->src, .kind = PRINT_JA3S};
+    struct print_value found;
+    if (!known->answer || key->kind != PRINT_JA3 || judge->books.n == 0)
+        return false;
+    answer.print = book_hash(judge->books.at[0], str_c(known->answer));
+    return books_find(&judge->books, &print_table, &answer, &found) &&
+           memcmp(&found.dst, &value->dst, sizeof found.dst) == 0;
+}
+
+/* What speaks for it besides the fingerprint: how many signs. */
+static unsigned count_signs(const struct hunt_judge *judge, const struct print_key *key,
+                            const struct print_value *value, const struct known *known,
+                            struct finding *finding)
+{
+    bool is_tls = key->kind != PRINT_HASSH && key->kind != PRINT_HASSH_SERVER;
+    unsigned n = prints_is_lonely(judge, value, FEW_CLIENTS, finding);
+    n += prints_is_new(judge, key, value, finding);
+    if (is_tls && value->n_names == 0) {
+        n++;
+        finding_because(finding, "the servers were not asked for by a name");
+    }
+    if (is_tls &&
+        (value->n_self_signed > 0 || certificate_is_self_signed(judge, value->certificate))) {
+        n++;
+        finding_because(finding, "the certificate is signed by itself");
+    }
+    if (is_answered_so(judge, key, value, known)) {
+        n += 2; /* two fingerprints of one program do not meet by chance */
+        finding_because(finding, "and the server answers as %s's do: JA3S %s", known->words,
+                        known->answer);
+    }
+    return n;
+}
+
+static void judge_known(const struct hunt_judge *judge, const struct print_key *key,
+                        const struct print_value *value, const struct known *known,
+                        struct finding *finding)
+{
+    unsigned n = count_signs(judge, key, value, known, finding);
+    finding->score = KNOWN_ALONE + known_more[n < SIGNS_MAX ? n : SIGNS_MAX];
+    if (n == 0)
+        finding_because(finding, "nothing else speaks for it: many programs have this fingerprint");
+    else
+        finding_because(finding, "the fingerprint alone would be low: %u sign%s more", n,
+                        n == 1 ? "" : "s");
+}
+
 static void judge_print(void *with, const void *key_at, const void *value_at)
 {
     const struct hunt_judge *judge = with;
@@ -194,7 +250,7 @@ static void judge_print(void *with, const void *key_at, const void *value_at)
     finding_init(&finding, judge->hunt);
     finding.about = print_about(print);
     bool is_server = key->kind == PRINT_JA3S || key->kind == PRINT_HASSH_SERVER;
-    finding.score = feed ? (is_server ? 0.55 : 0.65) : known->score;
+    finding.score = is_server ? 0.55 : 0.65;
     finding.confidence = 0.5;
     if (feed)
         finding_because(&finding, "the %s %.64s is on %.80s", print_names[key->kind],
@@ -202,6 +258,8 @@ static void judge_print(void *with, const void *key_at, const void *value_at)
     else
         finding_because(&finding, "the %s %.64s is known of %s", print_names[key->kind],
                         tell_words(print).at, known->words);
+    if (!feed)
+        judge_known(judge, key, value, known, &finding);
     finding_because(&finding, "others that use the same library may share it");
     if (value->n_dsts == 1)
         tell_destination(judge, &finding, &value->dst);

@@ -75,15 +75,66 @@ static void test_prints(void **state)
     assert_non_null(dridex);
     assert_true(quiet_says(dridex, "Dridex"));
     assert_string_equal(dridex->name, "www.example.org");
-    const struct finding *metasploit = quiet_found(&bed, HUNT, 1);
-    assert_non_null(metasploit);
+    const struct finding *tor = quiet_found(&bed, HUNT, 1), *other = quiet_found(&bed, HUNT, 2);
+    assert_non_null(other); /* as grave as each other: both are built in, and nothing is besides */
+    const struct finding *metasploit = quiet_says(tor, "Metasploit") ? tor : other;
+    tor = metasploit == tor ? other : tor;
     assert_true(quiet_says(metasploit, "Metasploit"));
-    const struct finding *tor = quiet_found(&bed, HUNT, 2);
-    assert_non_null(tor);
     assert_true(quiet_says(tor, "JA3S of Tor"));
+    assert_true(tor->score >= 0.2 && tor->score < 0.4 && metasploit->score < 0.4);
     assert_int_not_equal(dridex->id, tor->id);
     assert_null(quiet_found(&bed, HUNT, 3));
     quiet_end(&bed);
+}
+
+static void tls(struct quiet_bed *bed, double s, const char *dst, const char *name, const char *ja3,
+                const char *ja3s, bool self_signed)
+{
+    struct hunt_record ssl = bed_ssl(s, (uint64_t)(3000 + s), HOST, dst, name);
+    ssl.ssl.ja3 = str_c(ja3);
+    ssl.ssl.ja3s = str_c(ja3s);
+    ssl.ssl.established = true;
+    if (self_signed)
+        ssl.ssl.validation = STR("self signed certificate");
+    quiet_put(bed, ssl);
+    quiet_put(bed, bed_conn(s, (uint64_t)(3000 + s), HOST, dst, 443, "ssl"));
+}
+
+/* The fingerprints that are built in are others' as well: they are low alone, and more only with
+ * something besides, each of which is said. */
+static void test_known(void **state)
+{
+    (void)state;
+    static const char trickbot[] = "6734f37431670b3ab4292b8f60f29984";
+    static const char answer[] = "623de93db17d313345d7ea481e7443cf";
+    static const struct {
+        const char *dst, *name, *ja3s, *says;
+        bool self_signed;
+        double least, below;
+    } cases[] = {
+        {"198.18.0.1", "mail.example.com", "aa", "nothing else speaks for it", false, 0.2, 0.4},
+        {"192.0.2.9", "own.example.org", "aa", "knows where it goes", false, 0.4, 0.6},
+        {"198.18.0.1", "", "aa", "not asked for by a name", false, 0.4, 0.6},
+        {"198.18.0.1", "mail.example.com", "aa", "signed by itself", true, 0.4, 0.6},
+        {"198.18.0.1", "mail.example.com", answer, "answers as Trickbot's do", false, 0.4, 0.6},
+        {"192.0.2.9", "", "aa", "not asked for by a name", true, 0.6, 0.8},
+        {"192.0.2.9", "", answer, "5 signs more", true, 0.7, 0.81},
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct quiet_bed bed;
+        quiet_begin(&bed, NULL);
+        quiet_neighbours(&bed, 0, 30);
+        tls(&bed, 10, cases[i].dst, cases[i].name, trickbot, cases[i].ja3s, cases[i].self_signed);
+        const struct finding *found = quiet_found(&bed, HUNT, 0);
+        assert_non_null(found);
+        if (strstr(found->title, "servers")) /* of the answer, which is as grave */
+            found = quiet_found(&bed, HUNT, 1);
+        assert_non_null(found);
+        if (found->score < cases[i].least || found->score >= cases[i].below ||
+            !quiet_says(found, cases[i].says))
+            fail_msg("case %u: %.2f %s", i, found->score, found->title);
+        quiet_end(&bed);
+    }
 }
 
 /* Scanners are told only where something answered them. */
@@ -128,7 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_address), cmocka_unit_test(test_names), cmocka_unit_test(test_prints),
-        cmocka_unit_test(test_inbound), cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_inbound), cmocka_unit_test(test_known), cmocka_unit_test(test_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

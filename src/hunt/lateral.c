@@ -2,12 +2,18 @@
  * between two inside that never were before. How much "never" says depends on the days that are
  * remembered: with none, everything is new, and only what one machine opens to many others in an
  * hour, or to one in several ways, is told. Many short logins in a row are told whatever was
- * before. */
+ * before.
+ *
+ * The books go back some days. Beyond them the archive remembers each connection that came through
+ * by one number, for 90 days after it was there last: a job that runs once a month is no news. */
 #include "hunt/lateral.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define MINUTE     60000ll
 #define AT(member) offsetof(struct lateral_settings, member)
@@ -205,6 +211,34 @@ static void lateral_take(const struct hunt_take *take, const struct hunt_record 
     }
 }
 
+/* ---- what is remembered ---- */
+
+uint64_t lateral_memory_key(uint64_t secret, const struct lateral_key *key)
+{
+    return XXH3_64bits_withSeed(key, sizeof *key,
+                                secret ^ UINT64_C(0x6c61746572616c)); /* "lateral" */
+}
+
+uint64_t lateral_memory_begin(uint64_t secret)
+{
+    static const char text[] = "lateral: since";
+    return XXH3_64bits_withSeed(text, sizeof text, secret);
+}
+
+bool lateral_is_remembered(const struct lateral_value *value)
+{
+    return value->n_success > 0 && value->way == HUNT_INSIDE;
+}
+
+/* In days up to the window's begin. */
+static double lateral_memory_days(const struct hunt_judge *judge)
+{
+    int64_t since = hunt_remembered(judge, lateral_memory_begin(hunt_secret(judge)));
+    if (since == HUNT_UNSET || since >= judge->from)
+        return 0;
+    return fmin(90, (double)(judge->from - since) / (double)GATHER_MS_DAY);
+}
+
 /* ---- judging ---- */
 
 static void lateral_each(void *with, const void *key, const void *value)
@@ -221,6 +255,11 @@ static void lateral_each(void *with, const void *key, const void *value)
     edge.is_old = books_find(&walk->history, &lateral_table, key, &old) && old.n_success > 0;
     if (edge.value.first_success != 0 && edge.value.first_success < walk->judge->from)
         edge.is_old = true;
+    if (!edge.is_old && lateral_is_remembered(&edge.value)) {
+        uint64_t memory = lateral_memory_key(hunt_secret(walk->judge), &edge.key);
+        int64_t first = hunt_remembered(walk->judge, memory);
+        edge.is_old = first != HUNT_UNSET && first < walk->judge->from;
+    }
     (void)gather_add(&walk->edges, &edge); /* what is left out is counted by it */
 }
 
@@ -480,7 +519,8 @@ static void lateral_judge(const struct hunt_judge *judge)
     struct lateral_walk walk = {.judge = judge,
                                 .settings = judge->settings,
                                 .history = gather_history(judge),
-                                .days = gather_history_days(judge)};
+                                .days =
+                                    fmax(gather_history_days(judge), lateral_memory_days(judge))};
     gather_init(&walk.edges, sizeof(struct lateral_edge), 500000);
     struct books window = gather_window(judge);
     books_each(&window, &lateral_table, judge->n_threads, lateral_each, &walk);

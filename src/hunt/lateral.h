@@ -51,6 +51,15 @@ struct lateral_service {
     bool has_logins; /* a short session is a failed login, as far as one can see */
 };
 
+/* ---- what is remembered beyond the books ---- */
+
+/* Keys for hunt_remembered: of an edge that came through, and of the day from which on edges are
+ * remembered at all. */
+uint64_t lateral_memory_key(uint64_t secret, const struct lateral_key *key);
+uint64_t lateral_memory_begin(uint64_t secret);
+/* Whether the edge is one to be remembered. */
+bool lateral_is_remembered(const struct lateral_value *value);
+
 /* ---- while judging ---- */
 
 struct lateral_edge {

@@ -89,8 +89,8 @@ static bool long_wants(const struct hunt_judge *judge, const struct pair_sum *su
     return all * 1e9 >= (double)settings->least || (double)sum->longest / 1e6 >= SHORT_LEAST;
 }
 
-/* Seconds during which anything was connected; `events` by time. */
-static double long_covered(const struct book_event *events, size_t n)
+/* Seconds during which anything was connected, and when it ended; `events` by time. */
+static double long_covered(const struct book_event *events, size_t n, int64_t *out_end)
 {
     double covered = 0;
     int64_t until = INT64_MIN;
@@ -106,6 +106,7 @@ static double long_covered(const struct book_event *events, size_t n)
         covered += (double)(end - begin) / 1000;
         until = end;
     }
+    *out_end = until;
     return covered;
 }
 
@@ -159,6 +160,10 @@ static double long_weigh_where(const struct hunt_judge *judge, struct finding *f
                         pool ? pool : "");
         change -= pool ? 0.4 : 0.25;
     }
+    if (twin_is_pretended(judge, twin)) {
+        finding_because(finding, "the name is its own word: DNS gave other addresses for it");
+        change += 0.1;
+    }
     struct hunt_prevalence known_by = twin_prevalence(judge, twin);
     if (known_by.of > 4 && known_by.n * 2 >= known_by.of) {
         finding_because(finding, "%u of %u internal hosts know this destination", known_by.n,
@@ -206,7 +211,8 @@ static void long_judge_one(const struct hunt_judge *judge, const struct twin *tw
     if (!twin_events(judge, twin, &events, &n))
         return;
     double longest = (double)sum->longest / 1e6;
-    double covered = fmax(long_covered(events, n), longest);
+    int64_t end = 0;
+    double covered = fmax(long_covered(events, n, &end), longest);
     free(events);
     double span = long_data_span(judge);
 
@@ -233,11 +239,11 @@ static void long_judge_one(const struct hunt_judge *judge, const struct twin *tw
     uint64_t n_all = sum->n + sum->n_open;
     if (single >= summed || n_all == 1)
         snprintf(finding.title, sizeof(finding.title), "one connection of %s on port %u%s", one,
-                 port->port, sum->n_open ? ", still open" : "");
+                 port->port, sum->n_open == n_all ? ", still open" : "");
     else
         snprintf(finding.title, sizeof(finding.title),
                  "connected for %s in %.0f connections, mostly on port %u%s", all, (double)n_all,
-                 port->port, sum->n_open ? ", still open" : "");
+                 port->port, sum->n_open == n_all ? ", still open" : "");
     finding_because(&finding, "the longest connection lasted %s, all together %s", one, all);
     if (is_short_data) {
         gather_time_text(span, all);
@@ -250,6 +256,8 @@ static void long_judge_one(const struct hunt_judge *judge, const struct twin *tw
     score += long_weigh_bytes(&finding, twin, covered);
     finding.score = fmin(0.95, score);
     finding.n = n_all;
+    if (end > finding.last)
+        finding.last = end < judge->to ? end : judge->to;
     finding_number(&finding, "longest_s", longest);
     finding_number(&finding, "connected_s", covered);
     finding_number(&finding, "total_s", (double)sum->duration / 1e6);

@@ -74,6 +74,8 @@ static void test_many(void **state)
     const struct finding *finding = bed_of(&bed, "10.0.0.10");
     assert_non_null(finding);
     assert_true(finding->score >= 0.6);
+    /* From the first one's beginning to the last one's end. */
+    assert_int_equal((finding->last - finding->first) / 1000, 19 * 1805 + 1800);
     assert_int_equal(bed_number(finding, "port"), 8080);
     assert_true(bed_number(finding, "connected_s") > 9.9 * 3600);
     assert_null(bed_of(&bed, "10.0.0.11"));

@@ -93,9 +93,10 @@ int marks_init(struct marks *marks, const struct hunt_mark *given, size_t n,
     marks->by_path = calloc(n, sizeof *marks->by_path);
     marks->free = calloc(n, sizeof *marks->free);
     marks->replaced = calloc(n, sizeof *marks->replaced);
+    marks->is_found = calloc(n, sizeof *marks->is_found);
     const struct hunt_mark **taken = calloc(files->n + 1, sizeof *taken);
     size_t n_taken = 0;
-    if (!marks->by_path || !marks->free || !marks->replaced || !taken) {
+    if (!marks->by_path || !marks->free || !marks->replaced || !marks->is_found || !taken) {
         free(taken);
         marks_done(marks);
         return err_set(err, -ENOMEM, "no memory for %zu marks of logs", n);
@@ -127,6 +128,7 @@ void marks_done(struct marks *marks)
     free(marks->by_path);
     free(marks->free);
     free(marks->replaced);
+    free(marks->is_found);
     *marks = (struct marks){0};
 }
 
@@ -160,6 +162,16 @@ const struct hunt_mark *marks_find(const struct marks *marks, const struct files
             found = mark;
     }
     return found;
+}
+
+bool marks_free_of(const struct marks *marks, const struct hunt_mark *mark, size_t *out_at)
+{
+    for (size_t i = 0; i < marks->n_free; i++)
+        if (marks->free[i] == mark) {
+            *out_at = i;
+            return true;
+        }
+    return false;
 }
 
 bool marks_keep(const struct hunt_mark *mark, bool replaced, struct hunt_mark *out)

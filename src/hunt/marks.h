@@ -15,6 +15,7 @@ struct marks {
     const struct hunt_mark **free; /* those whose file is not under its name any more */
     size_t n_free;
     bool *replaced; /* of each of these: another file has its path now */
+    bool *is_found; /* of each of these: it turned up, under another name or written anew */
 };
 
 /* `given` stays the caller's, and is pointed to. */
@@ -32,6 +33,8 @@ const struct hunt_mark *marks_find(const struct marks *marks, const struct files
 /* Marks that stay though their files are not among those of this run: the file is somewhere, or was
  * there until lately, and may turn up under another name. */
 bool marks_stays(const struct hunt_mark *mark, int64_t newest);
+/* Its place among the free ones; false: it is none of them. */
+bool marks_free_of(const struct marks *marks, const struct hunt_mark *mark, size_t *out_at);
 /* A copy, whose path is the caller's to free; `replaced`: under a path that no file has. False: no
  * memory. */
 bool marks_keep(const struct hunt_mark *mark, bool replaced, struct hunt_mark *out);

@@ -48,6 +48,11 @@ void pairs_free(struct pairs *pairs)
     free(pairs);
 }
 
+void pairs_scope(struct pairs *pairs, const struct hunt_scope *scope)
+{
+    pairs->scope = scope;
+}
+
 void pairs_books(struct pairs *pairs, struct book *(*find)(void *with, int64_t day), void *with)
 {
     pairs->find = find;
@@ -347,6 +352,8 @@ bool pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
             take_open_conn(pairs, book, record);
         return true;
     case HUNT_SSH:
+    case HUNT_SMTP:
+    case HUNT_TUNNEL:
     case HUNT_X509:
     case HUNT_N_LOGS:
         return true;

@@ -101,7 +101,7 @@ struct asked_key {
     uint32_t unused;
 };
 struct asked_value {
-    uint64_t n;
+    uint32_t n, n_dns; /* of n so many by DNS; no more than are counted */
     int64_t first, last; /* ms */
 };
 extern const struct book_table asked_table;
@@ -196,6 +196,8 @@ extern const struct book_table *const pairs_tables[];
 struct pairs;
 struct pairs *pairs_new(const struct hunt_scope *scope, size_t memory);
 void pairs_free(struct pairs *pairs);
+/* Which networks are whose, from now on. */
+void pairs_scope(struct pairs *pairs, const struct hunt_scope *scope);
 /* Says how to find the book of a day; NULL: there is none any more. Without, all goes into the book
  * that was given last. */
 void pairs_books(struct pairs *pairs, struct book *(*find)(void *with, int64_t day), void *with);

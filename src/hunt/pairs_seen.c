@@ -131,8 +131,9 @@ static struct asked_value *asked_at(struct pairs *pairs, struct book *book,
 
 static void add_asked(struct asked_value *value, int64_t ts)
 {
-    if (value->n++ == 0)
+    if (value->n == 0)
         value->first = value->last = ts;
+    value->n += value->n < UINT32_MAX;
     if (ts < value->first)
         value->first = ts;
     if (ts > value->last)
@@ -195,5 +196,6 @@ void pairs_see_dns(struct pairs *pairs, struct book *book, const struct hunt_rec
     if (!value)
         return;
     add_asked(value, pairs_ms(record->ts));
+    value->n_dns += value->n_dns < UINT32_MAX;
     see_answers(book, record->dns.answers, key.name);
 }

@@ -113,7 +113,8 @@ static void merge_asked(void *into_value, const void *from_value)
 {
     struct asked_value *into = into_value;
     const struct asked_value *from = from_value;
-    into->n += from->n;
+    into->n = from->n < UINT32_MAX - into->n ? into->n + from->n : UINT32_MAX;
+    into->n_dns = from->n_dns < UINT32_MAX - into->n_dns ? into->n_dns + from->n_dns : UINT32_MAX;
     merge_times(&into->first, &into->last, from->first, from->last);
 }
 
@@ -243,7 +244,7 @@ const struct book_table same_table = {
 
 const struct book_table asked_table = {
     .name = "asked",
-    .version = 1,
+    .version = 2,
     SIZES(asked_key, asked_value),
     .merge = merge_asked,
 };

@@ -1,8 +1,11 @@
 /* Fingerprints and user agents, by who has them: see prints.h. */
 #include "hunt/prints.h"
 
+#include "hunt/certificate.h"
 #include "hunt/look.h"
 #include "hunt/tell.h"
+
+#define DAY_MS 86400000
 
 const char *const print_names[PRINT_KINDS] = {
     [PRINT_JA3] = "JA3",          [PRINT_JA4] = "JA4",   [PRINT_HASSH] = "HASSH",
@@ -19,11 +22,13 @@ static void merge_prints(void *at, const void *other)
         into->dst = from->dst;
         into->n_dsts = from->n_dsts;
         into->port = from->port;
+        into->certificate = from->certificate;
     } else if (from->n_dsts > 1 || memcmp(&into->dst, &from->dst, sizeof into->dst) != 0) {
         into->n_dsts = 2;
     }
     into->n += from->n;
     into->n_failed += from->n_failed;
+    into->n_self_signed += from->n_self_signed;
     for (unsigned i = 0; i < from->n_names && i < PRINT_NAMES; i++) {
         bool known = false;
         for (unsigned k = 0; k < into->n_names && k < PRINT_NAMES; k++)
@@ -41,7 +46,7 @@ static void merge_prints(void *at, const void *other)
 
 const struct book_table print_table = {
     .name = "prints",
-    .version = 1,
+    .version = 2,
     .key_size = sizeof(struct print_key),
     .value_size = sizeof(struct print_value),
     .merge = merge_prints,
@@ -75,11 +80,12 @@ static void merge_clients(void *at, const void *other)
     into->n += from->n;
     into->n_prints = into->n_prints > from->n_prints ? into->n_prints : from->n_prints;
     into->has_browser |= from->has_browser;
+    into->n_browsers = into->n_browsers > from->n_browsers ? into->n_browsers : from->n_browsers;
 }
 
 const struct book_table print_client_table = {
     .name = "print_clients",
-    .version = 1,
+    .version = 2,
     .key_size = sizeof(struct print_client_key),
     .value_size = sizeof(struct print_client_value),
     .merge = merge_clients,
@@ -93,11 +99,59 @@ uint64_t print_about(struct str print)
     return hash;
 }
 
+/* The number behind the word, "Chrome/" say; 0: the word is not there. */
+static unsigned version_of(struct str agent, const char *word)
+{
+    const char *at = memmem(agent.at, agent.len, word, strlen(word));
+    unsigned version = 0;
+    if (!at)
+        return 0;
+    for (at += strlen(word); at < agent.at + agent.len && *at >= '0' && *at <= '9'; at++)
+        version = version < 1000 ? version * 10 + (unsigned)(*at - '0') : version;
+    return version;
+}
+
+bool prints_says_browser(struct str agent)
+{
+    /* The first versions with TLS 1.3. Chrome 60 is what Android calls itself when it looks for a
+     * way out, whatever browsers it has. */
+    static const struct {
+        const char *word;
+        unsigned least;
+    } browsers[] = {{" Chrome/", 70}, {" Firefox/", 63}, {" Version/", 13}};
+    if (!str_starts(agent, STR("Mozilla/5.0 (")))
+        return false;
+    for (unsigned i = 0; i < 3; i++)
+        if (version_of(agent, browsers[i].word) >= browsers[i].least)
+            return true;
+    return false;
+}
+
+bool prints_like_browser(struct str ja4)
+{
+    /* t13d1516h2_...: how, version, name, ciphers, extensions, what is spoken within. */
+    if (ja4.len < 10)
+        return false;
+    if (ja4.at[8] == 'h' && ja4.at[9] == '3')
+        return true;
+    if (ja4.at[8] != 'h' || ja4.at[9] != '2' || ja4.at[6] < '0' || ja4.at[6] > '9')
+        return false;
+    return (ja4.at[6] - '0') * 10 + (ja4.at[7] - '0') >= 13;
+}
+
 static bool is_browser(struct str agent)
 {
     /* PowerShell calls itself Mozilla, too. */
     return (str_starts(agent, STR("Mozilla/")) || str_starts(agent, STR("Opera/"))) &&
            !memmem(agent.at, agent.len, "PowerShell", 10);
+}
+
+static bool is_self_signed(const struct hunt_record *record)
+{
+    struct str said = str_upto(record->ssl.validation, 256);
+    return (record->ssl.subject.len > 0 && str_eq(record->ssl.subject, record->ssl.issuer)) ||
+           (said.len > 0 && (memmem(said.at, said.len, "self signed", 11) ||
+                             memmem(said.at, said.len, "self-signed", 11)));
 }
 
 static void take_one(const struct hunt_take *take, const struct hunt_record *record,
@@ -124,6 +178,11 @@ static void take_one(const struct hunt_take *take, const struct hunt_record *rec
     value->n++;
     value->n_failed += failed;
     value->touched = take->round;
+    if (record->log == HUNT_SSL) {
+        value->n_self_signed += is_self_signed(record);
+        if (value->n == 1)
+            value->certificate = certificate_of(take->book, record);
+    }
     if (name.len > 0 && value->n_names <= PRINT_NAMES) {
         book_name hash = book_hash(take->book, name);
         bool known = false;
@@ -146,7 +205,10 @@ static void take_one(const struct hunt_take *take, const struct hunt_record *rec
     tell_see(&client->first, &client->last, client->n, ms);
     client->n++;
     client->n_prints += is_new;
-    client->has_browser |= kind == PRINT_AGENT && is_browser(print);
+    client->has_browser |= (kind == PRINT_AGENT && is_browser(print)) ||
+                           (kind == PRINT_JA4 && prints_like_browser(print));
+    if (kind == PRINT_AGENT && is_new && client->n_browsers < UINT8_MAX)
+        client->n_browsers = (uint8_t)(client->n_browsers + prints_says_browser(print));
 }
 
 void prints_take(const struct hunt_take *take, const struct hunt_record *record)
@@ -186,4 +248,35 @@ void prints_take(const struct hunt_take *take, const struct hunt_record *record)
     default:
         return;
     }
+}
+
+/* ---- signs ---- */
+
+bool prints_is_lonely(const struct hunt_judge *judge, const struct print_value *value,
+                      uint32_t least, struct finding *finding)
+{
+    struct hunt_prevalence known = {0};
+    if (value->n_names == 1)
+        known = hunt_prevalence_of_name(judge, value->names[0]);
+    else if (value->n_dsts == 1)
+        known = hunt_prevalence_of(judge, &value->dst);
+    else
+        return false;
+    if (known.of < least || known.n > 1)
+        return false;
+    finding_because(finding, "no other of %u internal hosts knows where it goes", known.of);
+    return true;
+}
+
+bool prints_is_new(const struct hunt_judge *judge, const struct print_key *key,
+                   const struct print_value *value, struct finding *finding)
+{
+    struct print_client_key client_key = {.src = key->src, .kind = key->kind};
+    struct print_client_value client = {0};
+    if (!books_find(&judge->books, &print_client_table, &client_key, &client) ||
+        value->first < judge->from || client.first >= value->first - DAY_MS)
+        return false;
+    finding_because(finding, "new: this machine is known since %.1f days before without it",
+                    (double)(value->first - client.first) / DAY_MS);
+    return true;
 }

@@ -33,7 +33,8 @@ struct print_value {
     book_name names[PRINT_NAMES];
     uint64_t n_failed; /* TLS that was not established, SSH that did not get in */
     uint32_t touched;
-    uint32_t unused;
+    uint32_t n_self_signed; /* certificates of which ssl.log says so */
+    book_name certificate;  /* the first that was shown; 0: none was */
 };
 extern const struct book_table print_table;
 
@@ -57,10 +58,25 @@ struct print_client_value {
     int64_t first, last; /* ms */
     uint64_t n;
     uint32_t n_prints;
-    uint8_t has_browser; /* user agents: one of a browser */
-    uint8_t unused[3];
+    uint8_t has_browser; /* user agents: one of a browser; JA4: one as browsers have */
+    uint8_t n_browsers;  /* user agents that say that they are a browser of today; at most 255 */
+    uint8_t unused[2];
 };
 extern const struct book_table print_client_table;
+
+/* Signs that make a fingerprint worth more, with a sentence each when they hold: nobody else, of at
+ * least so many internal hosts, knows where it goes; it is new on a machine that is known for a day
+ * and more. */
+bool prints_is_lonely(const struct hunt_judge *judge, const struct print_value *value,
+                      uint32_t least, struct finding *finding);
+bool prints_is_new(const struct hunt_judge *judge, const struct print_key *key,
+                   const struct print_value *value, struct finding *finding);
+
+/* A user agent of a browser that is young enough to speak TLS 1.3 and HTTP/2, as it says. */
+bool prints_says_browser(struct str agent);
+/* Whether a browser might have this JA4: it offers HTTP/2 or 3, with many extensions. Most programs
+ * that are none do not; those that do are taken for one. */
+bool prints_like_browser(struct str ja4);
 
 /* A number of the text that is the same in every run, for struct finding's `about`: findings about
  * the same ends are few, so that any mixing does. */

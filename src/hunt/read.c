@@ -22,9 +22,12 @@ struct current {
     uint64_t n_physical, n_lines, n_bad, n_long;
     uint64_t first_bad; /* a line's number */
     const char *what, *why;
-    uint64_t end;  /* in its text, of what was delivered */
-    uint64_t disk; /* of its bytes */
-    bool told;     /* reading->file was called */
+    uint64_t end;                   /* in its text, of what was delivered */
+    uint64_t disk;                  /* of its bytes */
+    bool told;                      /* reading->file was called */
+    int64_t first, last;            /* ns: of its records */
+    uint64_t n, n_as_before;        /* records, and those of the times of `before` */
+    const struct hunt_mark *before; /* what had its name in the run before */
 };
 
 struct reader_state {
@@ -107,6 +110,14 @@ static void deliver(struct reader_state *r, const struct block *block)
     const struct parsed *p = &block->parsed;
     if (p->n == 0)
         return;
+    for (size_t i = 0; i < p->n; i++) {
+        int64_t ts = p->records[i].ts;
+        r->now.first = r->now.n == 0 || ts < r->now.first ? ts : r->now.first;
+        r->now.last = r->now.n == 0 || ts > r->now.last ? ts : r->now.last;
+        r->now.n++;
+        r->now.n_as_before += r->now.before && r->now.before->last > 0 &&
+                              ts >= r->now.before->first && ts <= r->now.before->last;
+    }
     if (!r->now.told && r->want->file)
         r->want->file(r->want->with, r->now.file->path);
     r->now.told = true;
@@ -155,10 +166,38 @@ static bool add_mark(struct reader_state *r, const struct stream *stream)
 {
     if (r->now.file->stream)
         return true;
-    if (!stream_mark(stream, r->now.end, &r->out[r->n_out]))
+    struct hunt_mark *mark = &r->out[r->n_out];
+    const struct hunt_mark *old = stream->resumed;
+    if (!stream_mark(stream, r->now.end, mark))
         return false;
     r->n_out++;
+    mark->first = r->now.n ? r->now.first : 0;
+    mark->last = r->now.n ? r->now.last : 0;
+    if (old && old->last > 0) {
+        mark->first = r->now.n && r->now.first < old->first ? r->now.first : old->first;
+        mark->last = r->now.last > old->last ? r->now.last : old->last;
+    }
     return true;
+}
+
+/* A capture that was read again into the same folder, say. Finished logs that move on are followed
+ * by others, of later times; long connections in those began before. */
+static void note_rewritten(struct reader_state *r, const struct stream *stream)
+{
+    size_t at;
+    if (stream->resumed) {
+        if (marks_free_of(&r->marks, stream->resumed, &at))
+            r->marks.is_found[at] = true;
+        return;
+    }
+    if (!r->now.before || r->now.n == 0 || r->now.n_as_before * 2 <= r->now.n)
+        return;
+    if (marks_free_of(&r->marks, r->now.before, &at)) {
+        if (r->marks.is_found[at])
+            return; /* it moved on: what is here is another one */
+        r->marks.is_found[at] = true;
+    }
+    r->counts.n_rewritten++;
 }
 
 /* Takes the file's blocks, up to its last. */
@@ -207,6 +246,7 @@ static int read_file(struct reader_state *r, struct lanes *lanes, struct err *er
             r->out[r->n_out - 1].size = 0;
         return 0;
     }
+    note_rewritten(r, stream);
     say_bad(r, stream);
     if (!too_many_bad(&r->now))
         say_cut(r, stream, partial);
@@ -237,6 +277,8 @@ static int read_files(struct reader_state *r, const struct files_one *const *tod
     int result = lanes_new(&options, &lanes, err);
     for (; result == 0 && i < n; i++) {
         r->now = (struct current){.file = todo[i]};
+        if (!todo[i]->stream)
+            r->now.before = marks_of_path(&r->marks, todo[i]->path);
         result = read_file(r, lanes, err);
         if (result < 0)
             break;
@@ -308,6 +350,8 @@ int hunt_read(const struct hunt_reading *reading, struct hunt_read_counts *out_c
         for (size_t i = 0; i < r.marks.n_free; i++)
             if (marks_stays(r.marks.free[i], newest))
                 r.n_out += marks_keep(r.marks.free[i], r.marks.replaced[i], &r.out[r.n_out]);
+    for (size_t i = 0; result == 0 && i < r.marks.n_free; i++)
+        r.counts.n_gone += !r.marks.is_found[i] && r.marks.free[i]->last > 0;
     if (result == 0)
         progress(&r, true);
     marks_done(&r.marks);

@@ -30,6 +30,7 @@ struct hunt_mark {
     uint64_t
         beginning;     /* hash of its first bytes (at most 4096 of those read); 0: none were read */
     uint32_t n_hashed; /* so many they were */
+    int64_t first, last; /* ns: of the records in it; both 0: there were none */
 };
 
 /* Lines that came to nothing, by reason. Each file that has any is said once, with the first such
@@ -45,6 +46,10 @@ struct hunt_read_counts {
     uint64_t n_cut_files;     /* the last line, or the gzip stream, ends early */
     uint64_t n_given_up;      /* files of whose lines too many are bad: the rest is left out */
     uint64_t n_unreadable;    /* files: permissions, disk */
+    /* Files whose place another took, with records of the same times: what was read of them before
+     * counts beside what is there now. And files with a mark that are not there any more: reading
+     * all again would lose them. */
+    uint64_t n_rewritten, n_gone;
 };
 
 #define HUNT_LINE_MAX (1u << 20)

@@ -226,6 +226,13 @@ static inline void read_bed_print(FILE *out, const struct hunt_record *r)
         read_bed_number(out, "success", r->ssh.auth_success);
         read_bed_number(out, "attempts", r->ssh.auth_attempts);
         break;
+    case HUNT_SMTP:
+        read_bed_str(out, "reply", r->smtp.last_reply);
+        break;
+    case HUNT_TUNNEL:
+        read_bed_str(out, "type", r->tunnel.type);
+        read_bed_str(out, "action", r->tunnel.action);
+        break;
     case HUNT_X509:
         read_bed_str(out, "print", r->x509.fingerprint);
         read_bed_str(out, "subject", r->x509.subject);

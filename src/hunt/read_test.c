@@ -285,6 +285,83 @@ static void test_bad_files(void **state)
     read_bed_done(&b);
 }
 
+/* A capture that is read into the same folder again; a log that moves on is not that. */
+static void test_rewritten(void **state)
+{
+    struct read_bed b;
+    char path[256], to[256];
+    read_bed_init(&b);
+    char *many = read_bed_many(0, 100, true);
+    read_bed_write(&b, "conn.log", many);
+    free(many);
+    many = read_bed_many(50, 1, true);
+    read_bed_write(&b, "old_conn.log", many);
+    free(many);
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_rewritten + b.counts.n_gone, 0);
+    /* The hour's file moves on, and another one takes its name, even if with older connections. */
+    assert_int_equal(rename(read_bed_path(&b, "conn.log", path),
+                            read_bed_path(&b, "conn.2024-05-01-00-00-00.log", to)),
+                     0);
+    many = read_bed_many(60, 100, true);
+    read_bed_put(&b, "conn.log", "w", many, strlen(many), 7200);
+    free(many);
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_records, 100);
+    assert_int_equal(b.counts.n_rewritten + b.counts.n_gone, 0);
+    /* The same times again, by other connections. */
+    many = read_bed_many(91, 80, true);
+    read_bed_put(&b, "conn.log", "w", many, strlen(many), 7300);
+    free(many);
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_rewritten, 1);
+    /* What is not there any more could not be read again. */
+    assert_int_equal(unlink(read_bed_path(&b, "old_conn.log", path)), 0);
+    many = read_bed_many(92, 70, true);
+    read_bed_put(&b, "conn.log", "w", many, strlen(many), 7400);
+    free(many);
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_rewritten, 1);
+    assert_true(b.counts.n_gone > 0);
+    read_bed_done(&b);
+}
+
+/* A mark of the byte order, as Windows puts it in front; and a file given by name that is empty. */
+static void test_beginnings(void **state)
+{
+    struct read_bed b;
+    char path[256];
+    const char *paths[1] = {path};
+    read_bed_init(&b);
+    char *line = read_bed_many(5, 1, true), *marked = NULL;
+    assert_true(asprintf(&marked, "\xef\xbb\xbf%s", line) > 0);
+    read_bed_write(&b, "conn.log", marked);
+    free(line);
+    free(marked);
+    read_bed_write(&b, "dns.log",
+                   "\xef\xbb\xbf{\"ts\":1.5,\"id.orig_h\":\"::1\",\"id.resp_h\":\"::2\"}\n");
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_foreign_files, 0);
+    assert_int_equal(b.counts.n_records, 2);
+    assert_int_equal(b.counts.n_bad_lines, 0);
+    /* Places in the file are still those of its bytes. */
+    line = read_bed_many(6, 1, false);
+    read_bed_add(&b, "conn.log", line);
+    free(line);
+    read_bed_run(&b);
+    assert_int_equal(b.counts.n_records, 1);
+    assert_int_equal(b.counts.n_bad_lines, 0);
+    /* Given by name, nothing says which log it is, and marks of another run are there. */
+    read_bed_write(&b, "copy.txt", "");
+    read_bed_path(&b, "copy.txt", path);
+    b.reading.paths = paths;
+    b.reading.n_paths = 1;
+    read_bed_run(&b);
+    assert_int_equal(b.result, 0);
+    assert_int_equal(b.counts.n_records, 0);
+    read_bed_done(&b);
+}
+
 /* A line of many mebibytes between two good ones; one that has no end. */
 static void test_long_lines(void **state)
 {
@@ -495,6 +572,8 @@ int main(void)
         cmocka_unit_test(test_marks_of_other_logs),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_rewritten),
+        cmocka_unit_test(test_beginnings),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_stopped),

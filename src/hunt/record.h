@@ -21,6 +21,8 @@ enum hunt_log {
     HUNT_QUIC,
     HUNT_DNS,
     HUNT_SSH,
+    HUNT_SMTP,
+    HUNT_TUNNEL,
     HUNT_X509,
     HUNT_NOTICE,
     HUNT_CAPTURE_LOSS,
@@ -105,6 +107,12 @@ struct hunt_record {
             int64_t auth_success; /* 1, 0, HUNT_UNSET */
             int64_t auth_attempts;
         } ssh;
+        struct {
+            struct str last_reply; /* the server's, "250 OK" */
+        } smtp;
+        struct {
+            struct str type, action; /* "Tunnel::GRE", "Tunnel::DISCOVER" */
+        } tunnel;
         struct {
             struct str fingerprint, subject, issuer, san; /* san: dns names, '\n' between */
             int64_t not_before, not_after;                /* ns since the epoch */

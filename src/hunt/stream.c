@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hunt/inflate.h"
+#include "hunt/text_file.h"
 
 #define PACKED_SIZE (64u << 10)
 
@@ -129,6 +130,19 @@ static ssize_t read_text(struct stream *stream, char *out, size_t size, struct e
 /* Plain or packed: the first two bytes say, not the name. */
 static int look_at_start(struct stream *stream, struct err *err)
 {
+    static const struct {
+        const char *magic, *what;
+    } foreign[] = {
+        {"\x28\xb5\x2f\xfd", "packed with zstd"},
+        {"BZh", "packed with bzip2"},
+        {"\xfd"
+         "7zXZ",
+         "packed with xz"},
+        {"\x04\x22\x4d\x18", "packed with lz4"},
+        {"PK\x03\x04", "packed with zip"},
+        {"\xff\xfe", "text in UTF-16"},
+        {"\xfe\xff", "text in UTF-16"},
+    };
     stream->packed = malloc(PACKED_SIZE);
     if (!stream->packed)
         return err_set(err, -ENOMEM, "no memory to read it");
@@ -140,6 +154,13 @@ static int look_at_start(struct stream *stream, struct err *err)
         if (n == 0)
             return 0;
         stream->packed_size += (size_t)n;
+    }
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        size_t len = strlen(foreign[i].magic);
+        if (stream->packed_size >= len && memcmp(stream->packed, foreign[i].magic, len) == 0)
+            return err_set(err, -EINVAL,
+                           "it is %s; only plain UTF-8 text and gzip are read: convert it first",
+                           foreign[i].what);
     }
     if (stream->packed[0] != 0x1f || stream->packed[1] != 0x8b)
         return 0;
@@ -251,9 +272,14 @@ static void begin(struct stream *stream, struct block *block)
     if (block->result < 0)
         return;
     (void)fill(stream, block, STREAM_BLOCK);
+    /* Editors of Windows put it in front. Blanks are passed over, and places in the file stay what
+     * they are. */
+    if (block->size >= 3 && memcmp(block->text, TEXT_FILE_MARK, 3) == 0)
+        memset(block->text, ' ', 3);
     if (block->result == 0)
         block->result = guess_log(stream, block->text, block->size, &block->err);
-    if (block->result == 0)
+    /* An empty one, of which nothing said which log it is, has no lines to pass over. */
+    if (block->result == 0 && stream->fields)
         find_resume(stream);
 }
 

@@ -52,6 +52,11 @@ int text_file_read(const char *path, size_t max, char **out, size_t *out_size, s
     }
     int result = read_all(fd, max, out, out_size);
     close(fd);
+    /* As editors of Windows put it in front: it is in no line. */
+    if (result == 0 && *out_size >= 3 && memcmp(*out, TEXT_FILE_MARK, 3) == 0) {
+        *out_size -= 3;
+        memmove(*out, *out + 3, *out_size);
+    }
     if (result == -EFBIG)
         return err_set(err, result, "%s: larger than %zu MiB: is it the right file?", path,
                        max >> 20);

@@ -5,7 +5,10 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* The whole file on the heap, for free(); not a folder, at most `max` bytes. */
+/* The mark of the byte order in UTF-8. */
+#define TEXT_FILE_MARK "\xef\xbb\xbf"
+
+/* The whole file without such a mark on the heap, for free(); not a folder, at most `max` bytes. */
 int text_file_read(const char *path, size_t max, char **out, size_t *out_size,
                    struct err *err) MUST_CHECK;
 

@@ -1,21 +1,22 @@
 /* The judgement: which events are one check-in, which part of the time is looked at, which law fits
  * best, and what that is worth. The laws are in timing_chance.c (nothing waits), timing_timer.c,
- * timing_mixed.c and timing_clock.c (something does); doc/beacons.md says how often it is wrong. */
+ * timing_bell.c, timing_mixed.c and timing_clock.c (something does); doc/beacons.md says how often it
+ * is wrong. */
 #include "hunt/timing.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hunt/timing_fit.h"
+#include "hunt/timing_judging.h"
 
 /* The evidence at which a pair is as likely a timer as not, and how fast that changes; from the
  * curves of bench/hunt_curves. */
 #define EVIDENCE_EVEN  3.7
 #define FEW            28    /* check-ins; each one less has its price */
 #define FEW_PRICE      0.1   /* nats */
-#define EVIDENCE_FOUND 5     /* what fewer than one of ten thousand others reach */
 #define FALSE_AT_ZERO  0.015 /* share of pairs without a timer that reach an evidence of 0 */
+#define EVIDENCE_LEAST 1     /* with less it is none: a score below 0.07 */
 #define EVIDENCE_SURE  25    /* no better explanation is looked for */
 
 #define MERGES_MAX    6
@@ -23,42 +24,6 @@
 #define SLICES_MAX    160  /* parts of the time that are looked at, by their length */
 #define SLICE_LEAST   16   /* check-ins; of fewer, a part is found by chance */
 #define SLICES_JUDGED 3
-
-/* Memory of one judging. */
-struct judging {
-    const struct timing_event *events; /* sorted */
-    size_t n;
-    double resolution, span;
-    double *t;     /* s since the first event, dithered below the resolution */
-    double *start; /* of check-ins */
-    double *x;     /* intervals, sorted */
-    struct timing_event *sorted;
-    bool rests; /* all of it is explained by random times after a rest */
-};
-
-/* One way to look at the events. */
-struct look {
-    size_t begin, end; /* events */
-    double merge;      /* s: events not further apart are one check-in */
-    double price;      /* for having chosen it, >= 0 */
-};
-
-struct verdict {
-    struct look look;
-    struct timing_fit fit;
-    double chance; /* likelihood without a timer */
-    double evidence;
-    double clock; /* s: the period of a fixed clock; 0: it is not one */
-    double ramp;  /* s: by which each wait is longer than the last one; 0: it is not */
-    size_t n_checkins;
-};
-
-static int compare_double(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static int compare_event(const void *a, const void *b)
 {
@@ -112,11 +77,12 @@ static bool judging_init(struct judging *j, const struct timing_event *events, s
     *j = (struct judging){.events = events, .n = n};
     if (!judging_sort(j))
         return false;
-    j->t = malloc(3 * n * sizeof(*j->t));
+    j->t = malloc(4 * n * sizeof(*j->t));
     if (!j->t)
         return false;
     j->start = j->t + n;
     j->x = j->start + n;
+    j->spare = j->x + n;
     j->resolution = resolution_of(j->events, n);
     double last = 0;
     for (size_t i = 0; i < n; i++) {
@@ -136,17 +102,30 @@ static void judging_done(struct judging *j)
     free(j->sorted);
 }
 
-/* Fills start and x; gives the number of check-ins. */
-static size_t look_merge(struct judging *j, const struct look *look)
+static size_t count_checkins(const struct judging *j, const struct look *look)
+{
+    size_t n = look->end > look->begin;
+    for (size_t i = look->begin + 1; i < look->end; i++)
+        n += j->t[i] - j->t[i - 1] > look->merge;
+    return n;
+}
+
+size_t timing_look(struct judging *j, const struct look *look)
 {
     size_t n = 0;
+    if (j->n_checkins && j->begin == look->begin && j->end == look->end && j->merge == look->merge)
+        return j->n_checkins;
     for (size_t i = look->begin; i < look->end; i++)
         if (i == look->begin || j->t[i] - j->t[i - 1] > look->merge)
             j->start[n++] = j->t[i];
     for (size_t i = 1; i < n; i++)
         j->x[i - 1] = j->start[i] - j->start[i - 1];
     if (n > 1)
-        qsort(j->x, n - 1, sizeof(*j->x), compare_double);
+        timing_sort(j->x, n - 1, j->spare);
+    j->begin = look->begin;
+    j->end = look->end;
+    j->merge = look->merge;
+    j->n_checkins = n;
     return n;
 }
 
@@ -185,40 +164,54 @@ static void verdict_replace(struct verdict *verdict, double evidence, double low
     verdict->evidence = evidence;
 }
 
+/* Replaces the fit by another law's that is better by more than a little. */
+static bool try_more_laws(const struct timing_intervals *in, bool regular, double least,
+                          double needed, struct timing_fit *inout)
+{
+    struct timing_fit other;
+    if (inout->likelihood > -INFINITY &&
+        timing_fit_bell(in, inout, regular ? fmax(needed, inout->likelihood + 1) : needed,
+                        &other) &&
+        fit_is_regular(&other, in->n)) {
+        *inout = other;
+        regular = true;
+    }
+    if (!(regular && inout->likelihood - least > 3 * EVIDENCE_SURE) &&
+        timing_fit_mixed(in, regular ? fmax(needed, inout->likelihood + 1) : needed, &other) &&
+        fit_is_regular(&other, in->n)) {
+        *inout = other;
+        regular = true;
+    }
+    return regular;
+}
+
 /* False: no memory. */
 static bool look_judge(struct judging *j, const struct look *look, bool thorough,
                        struct verdict *out)
 {
     *out = (struct verdict){.look = *look, .evidence = -INFINITY};
-    size_t n = look_merge(j, look);
+    size_t n = timing_look(j, look);
     out->n_checkins = n;
     if (n < TIMING_MIN_CHECKINS)
         return true;
     struct timing_intervals in = look_intervals(j, look, n);
     timing_fit_timer(&in, &out->fit);
     double least = timing_chance_least(&in);
+    double needed = least + look->price + EVIDENCE_LEAST;
     bool regular = fit_is_regular(&out->fit, in.n);
-    struct timing_fit mixed;
-    if (thorough && !(regular && out->fit.likelihood - least > 3 * EVIDENCE_SURE) &&
-        timing_fit_mixed(&in, &mixed)) {
-        if (fit_is_regular(&mixed, in.n) &&
-            (!regular || mixed.likelihood > out->fit.likelihood + 1)) {
-            out->fit = mixed;
-            regular = true;
-        }
-    }
-    if (regular) {
-        /* What is worse than the least that chance explains needs no better look. */
-        out->chance = least;
+    if (thorough)
+        regular = try_more_laws(&in, regular, least, needed, &out->fit);
+    if (regular && out->fit.likelihood > needed) {
         double rest = -INFINITY;
-        if (out->fit.likelihood > least &&
-            (!timing_fit_chance(&in, &out->chance) || !timing_fit_rest(&in, &rest)))
+        if (!timing_fit_chance(&in, &out->chance) || !timing_fit_rest(&in, &rest))
             return false;
         /* What would be a timer otherwise. Parts of it, and other ways to look at it, have too few
          * check-ins to show that it rests. */
         j->rests = j->rests || (out->fit.likelihood > out->chance && out->fit.likelihood < rest);
+        out->evidence =
+            fmin(evidence_of(out->fit.likelihood - out->chance, in.n), out->fit.likelihood - rest) -
+            look->price;
         out->chance = fmax(out->chance, rest);
-        out->evidence = evidence_of(out->fit.likelihood - out->chance, in.n) - look->price;
     }
     if (!thorough || out->evidence > EVIDENCE_SURE)
         return true;
@@ -242,16 +235,31 @@ static bool look_judge(struct judging *j, const struct look *look, bool thorough
 
 #define VALLEY_BINS 96 /* of a third of ln x, from 1 ms on */
 
-/* Gaps at which few intervals are, between two heaps: inside a check-in, and between check-ins. */
-static size_t find_valleys(const struct judging *j, const struct look *look, double *out,
-                           size_t max)
+/* How many intervals are in each bin, of those sorted in x and of none in between events of one
+ * tick. */
+static void count_bins(const struct judging *j, size_t n_ticks, size_t n_events, double *out)
+{
+    double edge = 0;
+    size_t bin = 0;
+    out[0] = (double)(n_events - n_ticks);
+    for (size_t i = 0; i + 1 < n_ticks; i++) {
+        double x = j->x[i] * 1000;
+        if (x >= edge) {
+            bin = x > 1 ? (size_t)(3 * log(x)) : 0;
+            bin = bin < VALLEY_BINS ? bin : VALLEY_BINS - 1;
+            edge = bin < VALLEY_BINS - 1 ? exp((double)(bin + 1) / 3) : INFINITY;
+        }
+        out[bin]++;
+    }
+}
+
+/* Gaps at which few intervals are, between two heaps: inside a check-in, and between check-ins.
+ * The check-ins are those without a gap. */
+static size_t find_valleys(const struct judging *j, const struct look *look, size_t n_ticks,
+                           double *out, size_t max)
 {
     double counts[VALLEY_BINS] = {0};
-    for (size_t i = look->begin + 1; i < look->end; i++) {
-        double x = fmax(j->t[i] - j->t[i - 1], 0.001);
-        size_t bin = (size_t)(3 * log(x * 1000));
-        counts[bin < VALLEY_BINS ? bin : VALLEY_BINS - 1]++;
-    }
+    count_bins(j, n_ticks, look->end - look->begin, counts);
     double left[VALLEY_BINS];
     double right[VALLEY_BINS];
     double before = 0;
@@ -284,14 +292,14 @@ static size_t find_valleys(const struct judging *j, const struct look *look, dou
 static size_t find_merges(struct judging *j, const struct look *look, double *out)
 {
     size_t n = 0;
-    out[n++] = 0;
-    n += find_valleys(j, look, out + n, MERGES_MAX - 2);
-    /* Sessions of connections without a valley: what is within a tenth of the longer intervals. */
     struct look plain = *look;
     plain.merge = 0;
-    size_t n_events = look_merge(j, &plain);
-    if (n_events > 4) {
-        double usual = j->x[(n_events - 1) * 3 / 4];
+    size_t n_ticks = timing_look(j, &plain);
+    out[n++] = 0;
+    n += find_valleys(j, look, n_ticks, out + n, MERGES_MAX - 2);
+    /* Sessions of connections without a valley: what is within a tenth of the longer intervals. */
+    if (n_ticks > 4) {
+        double usual = j->x[(n_ticks - 1) * 3 / 4];
         if (usual > 10)
             out[n++] = fmin(1, usual / 10);
     }
@@ -309,7 +317,7 @@ static bool judge_merges(struct judging *j, struct look look, bool thorough, str
         struct verdict verdict;
         look.merge = merges[k];
         look.price = price + (k == 0 ? 0.1 : 1.5 + log((double)n - 1));
-        seen[k] = look_merge(j, &look);
+        seen[k] = count_checkins(j, &look);
         bool again = false;
         for (size_t i = 0; i < k; i++)
             again = again || seen[i] == seen[k];
@@ -381,7 +389,7 @@ static bool judge_slices(struct judging *j, struct verdict *out)
             if (end - begin < SLICE_LEAST)
                 continue;
             n_tried++;
-            size_t n = look_merge(j, &look);
+            size_t n = timing_look(j, &look);
             if (n < SLICE_LEAST)
                 continue;
             struct timing_intervals in = look_intervals(j, &look, n);
@@ -398,147 +406,14 @@ static bool judge_slices(struct judging *j, struct verdict *out)
     }
     for (int i = 0; i < SLICES_JUDGED && best[i].promise > 0; i++) {
         struct look look = {.begin = best[i].begin, .end = best[i].end};
-        look.price = 1.5 + log((double)n_tried);
+        look.price = 2.5 + log((double)n_tried);
         if (!judge_merges(j, look, true, out))
             return false;
     }
     return true;
 }
 
-/* ---- what is said of it ---- */
-
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Share of the check-ins whose bytes are alike, up and down together: within 2 % and 16 bytes. */
-static double share_of_sizes(const struct judging *j, const struct verdict *verdict)
-{
-    const struct look *look = &verdict->look;
-    uint64_t *sizes = malloc(verdict->n_checkins * sizeof(*sizes));
-    if (!sizes)
-        return 0;
-    size_t n = 0;
-    for (size_t i = look->begin; i < look->end; i++) {
-        if (i == look->begin || j->t[i] - j->t[i - 1] > look->merge)
-            sizes[n++] = 0;
-        sizes[n - 1] += (uint64_t)j->events[i].up + j->events[i].down;
-    }
-    qsort(sizes, n, sizeof(*sizes), compare_u64);
-    size_t best = 0;
-    size_t end = 0;
-    for (size_t i = 0; i < n; i++) {
-        while (end < n && sizes[end] <= sizes[i] + sizes[i] / 50 + 16)
-            end++;
-        if (end - i > best)
-            best = end - i;
-    }
-    /* All of them empty say nothing. */
-    double share = sizes[n - 1] == 0 ? 0 : (double)best / (double)n;
-    free(sizes);
-    return share;
-}
-
-/* The bounds of an undisturbed interval, as the nth part of them suggests. */
-static void describe_period(const struct judging *j, const struct verdict *verdict,
-                            struct timing *out)
-{
-    const struct timing_fit *fit = &verdict->fit;
-    double low = fit->low;
-    double high = fit->high;
-    size_t first = 0;
-    size_t n = verdict->n_checkins - 1;
-    while (first < n && j->x[first] < fit->low)
-        first++;
-    size_t end = first;
-    while (end < n && j->x[end] <= fit->high)
-        end++;
-    size_t count = end - first;
-    double sum = 0;
-    for (size_t i = first; i < end; i++)
-        sum += j->x[i];
-    if (count >= 40) {
-        double early = j->x[first + count / 20];
-        double late = j->x[first + count - 1 - count / 20];
-        double more = (late - early) / 18;
-        low = early - more;
-        high = late + more;
-    } else if (count >= 3) {
-        double more = (j->x[end - 1] - j->x[first]) / (double)(count - 1);
-        low = j->x[first] - more;
-        high = j->x[end - 1] + more;
-    }
-    out->period = count > 0 ? sum / (double)count : (low + high) / 2;
-    out->jitter = fmax(fmin((high - low) / 2 / out->period, 1), 0);
-    /* Below what the clock resolves there is no jitter to speak of. */
-    if (high - low < 2.5 * j->resolution)
-        out->jitter = 0;
-}
-
-static void describe_time(struct judging *j, const struct verdict *verdict, struct timing *out)
-{
-    size_t n = verdict->n_checkins;
-    out->first = j->events[verdict->look.begin].ts;
-    out->last = j->events[verdict->look.end - 1].ts;
-    double length = j->start[n - 1] - j->start[0];
-    double paused = 0;
-    double pause =
-        verdict->clock > 0 || verdict->ramp > 0 ? INFINITY : 4.5 * out->period * (1 + out->jitter);
-    for (size_t i = n - 1; i > 0 && j->x[i - 1] > pause; i--) {
-        paused += j->x[i - 1];
-        out->n_pauses++;
-    }
-    out->active_share = length > 0 ? 1 - paused / length : 1;
-    double seen = ((double)out->last - (double)out->first) / 1000;
-    out->window = seen <= 3600 ? 3600000 : seen <= 86400 ? 86400000 : 7 * (int64_t)86400000;
-}
-
-/* Extra check-ins may be those of another timer, whose period is then known too. */
-static void describe_second(const struct judging *j, const struct verdict *verdict,
-                            struct timing *out)
-{
-    struct timing_fit fit = verdict->fit;
-    if (fit.n_extra * 12 < verdict->n_checkins ||
-        !timing_fit_second(j->start, verdict->n_checkins, j->resolution, &fit))
-        return;
-    out->second_period = (fit.second_low + fit.second_high) / 2;
-    out->second_jitter = (fit.second_high - fit.second_low) / (2 * out->second_period);
-    out->kind = TIMING_TWO_TIMERS;
-}
-
-static void describe(struct judging *j, const struct verdict *verdict, struct timing *out)
-{
-    size_t n = look_merge(j, &verdict->look);
-    const struct timing_fit *fit = &verdict->fit;
-    out->n_checkins = (uint32_t)n;
-    out->n_per_checkin = (double)(verdict->look.end - verdict->look.begin) / (double)n;
-    out->n_missed = (uint32_t)fit->n_missed;
-    if (verdict->clock > 0)
-        out->period = verdict->clock;
-    else
-        describe_period(j, verdict, out);
-    describe_time(j, verdict, out);
-    out->kind = verdict->clock > 0  ? TIMING_CLOCK
-                : verdict->ramp > 0 ? TIMING_RAMP
-                : out->period < 5   ? TIMING_FAST
-                                    : TIMING_TIMER;
-    if (verdict->clock <= 0 && verdict->ramp <= 0)
-        describe_second(j, verdict, out);
-
-    out->size_share = share_of_sizes(j, verdict);
-    /* Equal sizes go with a timer, but say nothing alone: they make surer what the times say. */
-    double most = fmax(fmin(0.15 * (verdict->evidence - EVIDENCE_FOUND), 2), 0);
-    out->of_sizes = most * fmax(out->size_share - 0.3, 0) / 0.7;
-    out->of_coverage = fit->coverage;
-    out->of_price = fit->price - verdict->look.price;
-    out->evidence = verdict->evidence + out->of_sizes;
-    /* The null's likelihood is that of all intervals, so it is taken from what the timer's law says
-     * of them; and the others' from what is left. */
-    out->of_intervals = out->evidence - out->of_sizes - out->of_coverage - out->of_price;
-}
+/* ---- all of it ---- */
 
 void timing_judge(const struct timing_event *events, size_t n, int64_t from, int64_t to,
                   struct timing *out)
@@ -561,7 +436,7 @@ void timing_judge(const struct timing_event *events, size_t n, int64_t from, int
     if (best.evidence > 0 && best.ramp <= 0 && is_back_off(&j))
         best.evidence = 0;
     if (best.evidence > -INFINITY) {
-        describe(&j, &best, out);
+        timing_describe(&j, &best, out);
         /* Few check-ins have more ways to look regular than the laws know. */
         double few = FEW_PRICE * fmax(FEW - (double)out->n_checkins, 0);
         out->score = 1 / (1 + exp(EVIDENCE_EVEN + few - out->evidence));

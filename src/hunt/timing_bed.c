@@ -454,6 +454,22 @@ static void make_rest(struct bed *bed)
     }
 }
 
+/* Pages of up to twelve connections, seconds apart, and a time to think in between: more than a
+ * page each time the minute changes. */
+static void make_pages(struct bed *bed)
+{
+    double t = 0;
+    for (size_t n = 0; !enough(bed, n);) {
+        int n_connections = 1 + (int)(12 * bed_uniform(bed));
+        for (int i = 0; i < n_connections && !enough(bed, n); i++, n++) {
+            if (!put(bed, t, some_size(bed), some_size(bed)))
+                return;
+            t += exponential(bed, 1.5);
+        }
+        t += exp(5 + 1.5 * normal(bed));
+    }
+}
+
 #define H 3600.0
 
 const struct bed_kind bed_kinds[] = {
@@ -467,6 +483,7 @@ const struct bed_kind bed_kinds[] = {
     {"plus or minus 20 %", true, make_plus_minus, 0.2},
     {"plus or minus 50 %", true, make_plus_minus, 0.5},
     {"normal, sigma 10 %", true, make_normal, 0.1},
+    {"normal, sigma 15 %", true, make_normal, 0.15},
     {"every 2 s, jitter 20 %", true, make_sleep, 0.2, 2, 1200},
     {"every 0.5 s, jitter 10 %", true, make_sleep, 0.1, 0.5, 600},
     {"whole seconds, 60 s, jitter 25 %", true, make_whole_seconds, 0.25, 60},
@@ -474,6 +491,7 @@ const struct bed_kind bed_kinds[] = {
     {"three connections each, jitter 25 %", true, make_three_each, 0.25, 300},
     {"many requests each, jitter 25 %", true, make_many_requests, 0.25, 300},
     {"10 to 30 % missed, jitter 25 %", true, make_missed, 0.25},
+    {"10 to 30 % missed, jitter 50 %", true, make_missed, 0.5},
     {"10 to 30 % missed, no jitter", true, make_missed, 0},
     {"asleep now and then, jitter 25 %", true, make_asleep, 0.25, 60},
     {"asleep now and then, jitter 50 %", true, make_asleep, 0.5, 60},
@@ -493,6 +511,7 @@ const struct bed_kind bed_kinds[] = {
     {"random, rate wanders", false, make_random_walk, 0},
     {"random, heavy tails", false, make_heavy_tails, 0},
     {"browsing", false, make_browsing, 0},
+    {"pages, connections seconds apart", false, make_pages, 0},
     {"reading mail", false, make_mail, 0},
     {"reloading pages", false, make_reloads, 0},
     {"bursts", false, make_bursts, 0},

@@ -15,13 +15,14 @@
 #define CHANCE_MAX        80  /* laws */
 #define CHANCE_ITERATIONS 12
 #define CHANCE_POINTS     512
+#define BINS_FROM         100 /* fewer are taken one by one */
 /* Random times after a rest of at least this share of it: with less, the rest is a timer, and what
  * follows a delay. With few intervals the two are not told apart, and a timer is the surer guess.
  */
 #define REST_SHARE           0.4
-#define REST_PRICE 12.0 /* nats */
-#define REST_LEAST 96   /* intervals */
-#define CHANCE_MIXTURE_PRICE 1.0 /* nats: for its weights */
+#define REST_PRICE           12.0 /* nats */
+#define REST_LEAST           96   /* intervals */
+#define CHANCE_MIXTURE_PRICE 1.0  /* nats: for its weights */
 
 struct chance {
     double y[CHANCE_POINTS], weight[CHANCE_POINTS];
@@ -44,7 +45,7 @@ static void chance_points(struct chance *c, const struct timing_intervals *in)
     for (size_t i = 0; i < in->n; i++) {
         double y = fmax(in->x[i] - in->floor, smallest);
         if (c->n_points == 0 || (y > edge && c->n_points < CHANCE_POINTS)) {
-            edge = in->n <= 100 ? y : y * exp(bin);
+            edge = in->n <= BINS_FROM ? y : y * exp(bin);
             c->weight[c->n_points] = 0;
             c->y[c->n_points++] = 0;
         }
@@ -131,11 +132,23 @@ static double chance_of_one(const struct chance *c, const double *densities, siz
 
 double timing_chance_least(const struct timing_intervals *in)
 {
-    double sum = 0;
-    for (size_t i = 0; i < in->n; i++)
-        sum += in->x[i] - in->floor;
+    double smallest = in->resolution / 4;
     double n = (double)in->n;
-    return -n * log(sum / n) - n - 0.5 * log(fmax(n, 7) / 6.28);
+    double sum = 0;
+    double logs = 0;
+    double squares = 0;
+    for (size_t i = 0; i < in->n; i++) {
+        double y = fmax(in->x[i] - in->floor, smallest);
+        double log_y = log(y);
+        sum += y;
+        logs += log_y;
+        squares += log_y * log_y;
+    }
+    double exponential = -n * log(sum / n) - n;
+    /* In bins it may be a little less. */
+    double lognormal = -(squares - logs * logs / n) / 2 - logs - n * log(root_two_pi) -
+                       (n > BINS_FROM ? 0.001 * n : 0);
+    return fmax(exponential, lognormal) - 0.5 * log(fmax(n, 7) / 6.28);
 }
 
 bool timing_fit_chance(const struct timing_intervals *in, double *out_likelihood)

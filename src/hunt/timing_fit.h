@@ -28,6 +28,9 @@ struct timing_fit {
     double extra_rate; /* foreign check-ins for each of the timer's */
 };
 
+/* Ascending; `spare` is room for n. */
+void timing_sort(double *x, size_t n, double *spare);
+
 /* The best of what makes intervals without a timer: mixtures of exponential and of wide lognormal
  * laws, whatever their number. False: no memory. */
 bool timing_fit_chance(const struct timing_intervals *in, double *out_likelihood);
@@ -42,8 +45,13 @@ double timing_chance_least(const struct timing_intervals *in);
 /* A bounded law, its multiples, pauses and extras. */
 void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out);
 
-/* A timer among check-ins of others. False: there is none. */
-bool timing_fit_mixed(const struct timing_intervals *in, struct timing_fit *out);
+/* A timer whose waits are normal, some of its check-ins lost; near the bounds of another fit.
+ * False: there is none with a likelihood of `needed`. */
+bool timing_fit_bell(const struct timing_intervals *in, const struct timing_fit *around,
+                     double needed, struct timing_fit *out);
+
+/* A timer among check-ins of others. False: there is none with a likelihood of `needed`. */
+bool timing_fit_mixed(const struct timing_intervals *in, double needed, struct timing_fit *out);
 
 /* Whether what is left of the check-ins at t (ascending), when those of the timer that was found
  * are taken out, is a timer too. */

@@ -90,29 +90,62 @@ static double likelihood_of(const struct timing_intervals *in, const struct time
     return sum * (double)in->n / (double)n;
 }
 
-static size_t fullest(const struct timing_intervals *in, double ratio, double *out_low)
-{
-    size_t best = 0;
-    size_t end = 0;
-    for (size_t i = 0; i < in->n; i++) {
-        if (end < i + 1)
-            end = i + 1;
-        while (end < in->n && in->x[end] * ratio <= in->x[i] + in->resolution)
-            end++;
-        if (end - i > best) {
-            best = end - i;
-            *out_low = in->x[i];
-        }
-    }
-    return best;
-}
-
 /* One law of the tables, and how good it looked at first. */
 struct candidate {
     struct timer timer;
     double rate, likelihood;
     size_t n_core;
+    size_t n_below, n_above; /* intervals shorter, longer than the timer's */
+    double sum;              /* s: of all that are not longer */
 };
+
+/* Where most intervals lie within the ratio of each other. */
+static void candidate_place(struct candidate *c, const struct timing_intervals *in, double ratio)
+{
+    double low = 0;
+    c->n_core = 0;
+    for (size_t i = 0; i + c->n_core < in->n; i++) {
+        size_t end = i + c->n_core;
+        double limit = in->x[i] + in->resolution;
+        while (end < in->n && (end == i || in->x[end] * ratio <= limit))
+            end++;
+        if (end - i > c->n_core) {
+            c->n_core = end - i;
+            low = in->x[i];
+        }
+    }
+    c->timer =
+        timer_of(low * 0.9995 - in->resolution / 2, low / ratio * 1.0005 + in->resolution / 2);
+    c->n_below = c->n_above = 0;
+    c->sum = 0;
+    for (size_t i = 0; i < in->n; i++) {
+        c->n_below += in->x[i] < c->timer.low;
+        c->n_above += in->x[i] > c->timer.high;
+        c->sum += in->x[i] > c->timer.high ? 0 : in->x[i];
+    }
+}
+
+/* More than likelihood_of gives: each interval at the place of its kind where the density is the
+ * greatest, but for the others' exponential, which is known for all together. */
+static double likelihood_bound(const struct candidate *c, const struct timing_intervals *in)
+{
+    double n = (double)in->n;
+    double n_inside = n - (double)c->n_below - (double)c->n_above;
+    double by = c->rate / c->timer.mean;
+    double room = fmax(log(in->span / c->timer.high), 1);
+    double share = ((double)c->n_above + 0.5) / (n + 1);
+    double pause = 0.01 * share / room * exp(by * c->timer.high);
+    double both = 2 * by + by * by * c->timer.mean;
+    double inside = (1 - share) / (1 + c->rate) * (1 / (c->timer.high - c->timer.low) + both);
+    double below = (1 - share) / (1 + c->rate) * both;
+    double bound = n_inside * log(inside + pause / c->timer.low) - by * c->sum;
+    if (c->n_below)
+        bound += (double)c->n_below * log(below + pause / fmax(in->x[0], in->resolution / 4));
+    if (c->n_above)
+        bound += (double)c->n_above * log(share / (c->timer.high * room));
+    /* What is said of some of them is less sure. */
+    return bound + (in->n > MIXED_POINTS ? 0.05 * n : 0);
+}
 
 static void candidates_keep(struct candidate *best, struct candidate candidate)
 {
@@ -125,23 +158,23 @@ static void candidates_keep(struct candidate *best, struct candidate candidate)
     }
 }
 
-bool timing_fit_mixed(const struct timing_intervals *in, struct timing_fit *out)
+bool timing_fit_mixed(const struct timing_intervals *in, double needed, struct timing_fit *out)
 {
     if (in->n < MIXED_LEAST)
         return false;
     struct candidate best[MIXED_TRIED];
     for (int i = 0; i < MIXED_TRIED; i++)
         best[i].likelihood = -INFINITY;
+    double price = 2.5 * log((double)in->n) + log((double)(N_OF(widths) * N_OF(rates)));
     for (size_t k = 0; k < N_OF(widths); k++) {
-        double low = 0;
-        double ratio = 1 - widths[k];
-        struct candidate candidate = {.n_core = fullest(in, ratio, &low)};
-        candidate.timer =
-            timer_of(low * 0.9995 - in->resolution / 2, low / ratio * 1.0005 + in->resolution / 2);
+        struct candidate candidate;
+        candidate_place(&candidate, in, 1 - widths[k]);
         if (candidate.n_core < 5 || candidate.timer.low <= 0)
             continue;
         for (size_t r = 0; r < N_OF(rates); r++) {
             candidate.rate = rates[r];
+            if (likelihood_bound(&candidate, in) - price < needed)
+                continue;
             candidate.likelihood = likelihood_of(in, &candidate.timer, rates[r], MIXED_FIRST);
             candidates_keep(best, candidate);
         }
@@ -158,11 +191,11 @@ bool timing_fit_mixed(const struct timing_intervals *in, struct timing_fit *out)
         out->extra_rate = rate;
         out->n_extra = (size_t)((double)in->n * rate / (1 + rate));
     }
-    if (most == -INFINITY)
+    if (most - price <= needed)
         return false;
     for (size_t i = in->n; i > 0 && in->x[i - 1] > out->high; i--)
         out->n_pauses++;
-    out->price = -2.5 * log((double)in->n) - log((double)(N_OF(widths) * N_OF(rates)));
+    out->price = -price;
     out->core = most;
     out->likelihood = out->core + out->price;
     return true;
@@ -199,17 +232,10 @@ static size_t left_over(const double *t, size_t n, double low, double high, doub
     return n_left;
 }
 
-static int compare_double(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 bool timing_fit_second(const double *t, size_t n, double resolution, struct timing_fit *inout)
 {
     double slack = 0.02 * (inout->high - inout->low) + 2 * resolution;
-    double *left = malloc(n * sizeof(*left));
+    double *left = malloc(2 * n * sizeof(*left));
     if (!left)
         return false;
     size_t n_left = left_over(t, n, inout->low - slack, inout->high + slack, left);
@@ -217,7 +243,7 @@ bool timing_fit_second(const double *t, size_t n, double resolution, struct timi
     if (n_left >= SECOND_LEAST) {
         for (size_t i = 0; i + 1 < n_left; i++)
             left[i] = fmax(left[i + 1] - left[i], resolution);
-        qsort(left, n_left - 1, sizeof(*left), compare_double);
+        timing_sort(left, n_left - 1, left + n);
         struct timing_intervals in = {.x = left, .n = n_left - 1, .resolution = resolution};
         in.span = t[n - 1] - t[0] + 1;
         struct timing_fit fit;

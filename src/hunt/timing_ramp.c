@@ -10,19 +10,12 @@
 #define RAMP_LEAST 16 /* check-ins */
 #define RAMP_PRICE 8  /* nats: the step is taken from the data */
 
-static int compare_double(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double timing_fit_ramp(const double *t, size_t n, double resolution, double *out_step)
 {
     *out_step = 0;
     if (n < RAMP_LEAST)
         return 0;
-    double *up = malloc(n * sizeof(*up));
+    double *up = malloc(2 * n * sizeof(*up));
     if (!up)
         return 0;
     size_t n_up = 0;
@@ -35,7 +28,7 @@ double timing_fit_ramp(const double *t, size_t n, double resolution, double *out
     }
     double evidence = 0;
     if (n_up * 2 > n) {
-        qsort(up, n_up, sizeof(*up), compare_double);
+        timing_sort(up, n_up, up + n);
         double step = up[n_up / 2];
         double width = fmax(0.3 * step, resolution);
         double hits = 0;

@@ -40,6 +40,7 @@ static const struct {
 } harder[] = {
     /* 24 check-ins of this cannot be told from chance better: see doc/beacons.md. */
     {"sleep, jitter 90 %", 31},
+    {"10 to 30 % missed, jitter 50 %", 25}, /* a quarter less of half as much to see */
     {"3 hours of 60 s, browsed all day", 6},
     {"two timers, 60 and 300 s, 20 %", 37}, /* 14 check-ins of both */
     {0},
@@ -69,6 +70,35 @@ static void test_high_jitter_is_found_with_more(void **state)
     for (unsigned seed = 1; seed <= 300; seed++)
         n_missed += judge_named("sleep, jitter 90 %", seed, 40).score < FOUND;
     assert_in_range(n_missed, 0, 3);
+}
+
+/* What a law says roughly is seen where there are many: none of these is lost by having more. */
+static void test_more_is_not_less(void **state)
+{
+    static const char *const names[] = {"normal, sigma 15 %", "10 to 30 % missed, jitter 50 %",
+                                        "sleep, jitter 80 %", "asleep now and then, jitter 50 %"};
+    static const size_t sizes[] = {150, 400, 1000};
+    for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+        for (size_t i = 0; i < 3; i++) {
+            unsigned n_found = 0;
+            for (unsigned seed = 1; seed <= 60; seed++)
+                n_found += judge_named(names[k], seed, sizes[i]).score >= FOUND;
+            if (n_found < 55)
+                fail_msg("%s: of %zu check-ins %u of 60 are found", names[k], sizes[i], n_found);
+        }
+}
+
+static void test_more_of_others_is_nothing(void **state)
+{
+    for (const struct bed_kind *kind = bed_kinds; kind->name; kind++) {
+        unsigned n_found = 0;
+        if (kind->is_timer || kind->borderline)
+            continue;
+        for (unsigned seed = 1; seed <= 60; seed++)
+            n_found += judge(kind, seed, 200 + 10 * seed).score >= FOUND;
+        if (n_found > 0)
+            fail_msg("%s: of many events %u of 60 are found", kind->name, n_found);
+    }
 }
 
 static void test_few_checkins_suffice_where_they_are_regular(void **state)
@@ -267,6 +297,8 @@ int main(void)
         cmocka_unit_test(test_timers_are_found),
         cmocka_unit_test(test_high_jitter_is_found_with_more),
         cmocka_unit_test(test_few_checkins_suffice_where_they_are_regular),
+        cmocka_unit_test(test_more_is_not_less),
+        cmocka_unit_test(test_more_of_others_is_nothing),
         cmocka_unit_test(test_others_are_not_found),
         cmocka_unit_test(test_whole_days),
         cmocka_unit_test(test_says_what_it_saw),

@@ -25,6 +25,9 @@ static const struct {
 };
 #define N_WIDTHS (sizeof(widths) / sizeof(*widths))
 
+#define REFINE_LEAST 48 /* intervals */
+#define REFINE_STEPS 4  /* to each side */
+
 #define MULTIPLES 6 /* five missing check-ins in a row are a pause */
 
 /* Dirichlet: most intervals are undisturbed, a few are not. */
@@ -43,7 +46,8 @@ static double multiple_density(double x, double low, double high, unsigned times
 {
     double width = high - low;
     double middle = times * (low + high) / 2;
-    double share = pow(0.4, times - 2) * 0.6;
+    static const double shares[MULTIPLES - 1] = {0.6, 0.24, 0.096, 0.0384, 0.01536};
+    double share = shares[times - 2];
     if (times == 2) {
         double off = fabs(x - middle);
         return off < width ? share * (width - off) / (width * width) : 0;
@@ -72,22 +76,31 @@ static unsigned best_multiple(double x, double low, double high, double *out_den
     return best;
 }
 
-static double assignment_prior(const double counts[N_KINDS], double n)
+/* What all assignments of n intervals have in common. */
+static double assignment_base(double n)
 {
     double sum = 0;
     double value = 0;
     for (int k = 0; k < N_KINDS; k++) {
         sum += expected[k];
-        value += lgamma(expected[k] + counts[k]) - lgamma(expected[k]);
+        value -= lgamma(expected[k]);
     }
+    return value + lgamma(sum) - lgamma(sum + n);
+}
+
+static double assignment_prior(const double counts[N_KINDS], double n, double base)
+{
+    double value = base;
+    for (int k = 0; k < N_KINDS; k++)
+        value += lgamma(expected[k] + counts[k]);
     /* Two in three timers are alone and undisturbed. */
-    double disturbed = value + lgamma(sum) - lgamma(sum + n) + log(1.0 / 3);
+    double disturbed = value + log(1.0 / 3);
     return counts[KIND_CORE] >= n ? fmax(disturbed, log(2.0 / 3)) : disturbed;
 }
 
 /* All intervals, of which [first, first + n_core) are undisturbed ones. */
 static void whole_likelihood(const struct timing_intervals *in, size_t first, size_t n_core,
-                             double ratio, struct timing_fit *out)
+                             double ratio, double base, struct timing_fit *out)
 {
     double low = fmax(in->x[first] - in->resolution / 2, in->x[first] * 0.5);
     double high = in->x[first + n_core - 1] + in->resolution / 2;
@@ -99,8 +112,9 @@ static void whole_likelihood(const struct timing_intervals *in, size_t first, si
     double shortest = fmax(in->floor, in->resolution / 4);
     double room_below = fmax(log(low / shortest), 1);
     double room_above = fmax(log(in->span / high), 1);
+    out->coverage -= (double)first * log(room_below);
     for (size_t i = 0; i < first; i++)
-        out->coverage -= log(in->x[i]) + log(room_below);
+        out->coverage -= log(in->x[i]);
     counts[KIND_EXTRA] = (double)first;
     out->n_extra = first;
     for (size_t i = first + n_core; i < in->n; i++) {
@@ -119,7 +133,7 @@ static void whole_likelihood(const struct timing_intervals *in, size_t first, si
             counts[KIND_PAUSE]++;
         }
     }
-    out->price = assignment_prior(counts, (double)in->n);
+    out->price = assignment_prior(counts, (double)in->n, base);
     out->likelihood = out->core + out->coverage + out->price;
 }
 
@@ -127,14 +141,15 @@ static void whole_likelihood(const struct timing_intervals *in, size_t first, si
 static size_t fullest_window(const struct timing_intervals *in, double ratio, size_t *out_first)
 {
     size_t best = 0;
-    size_t end = 0;
+    double half = in->resolution / 2;
+    double each = 1 / ratio;
     *out_first = 0;
-    for (size_t i = 0; i < in->n; i++) {
-        double limit = (in->x[i] - in->resolution / 2) / ratio - in->resolution / 2;
-        limit = fmax(limit, in->x[i]);
-        if (end < i + 1)
-            end = i + 1;
-        while (end < in->n && in->x[end] <= limit)
+    /* Only a fuller one is looked for, so that its end never goes back. */
+    for (size_t i = 0; i + best < in->n; i++) {
+        double x = in->x[i];
+        double limit = (x - half) * each - half;
+        size_t end = i + best;
+        while (end < in->n && (in->x[end] <= limit || in->x[end] <= x))
             end++;
         if (end - i > best) {
             best = end - i;
@@ -144,32 +159,79 @@ static size_t fullest_window(const struct timing_intervals *in, double ratio, si
     return best;
 }
 
-void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out)
+/* What is mostly pauses is no timer, however well the rest of it fits. */
+static bool is_explained(const struct timing_intervals *in, const struct timing_fit *fit)
 {
-    struct timing_fit fits[N_WIDTHS];
-    double best = -INFINITY;
-    double best_with_prior = -INFINITY;
-    *out = (struct timing_fit){.likelihood = -INFINITY};
-    for (size_t k = 0; k < N_WIDTHS; k++) {
+    return fit->n_pauses * 4 <= in->n;
+}
+
+/* The best fit so far, and the sum of all likelihoods relative to it, by their priors. */
+struct widths_sum {
+    struct timing_fit best;
+    double sum, best_with_prior;
+};
+
+static void sum_add(struct widths_sum *all, const struct timing_fit *fit, double prior)
+{
+    double with_prior = fit->likelihood + log(prior);
+    if (with_prior > all->best_with_prior) {
+        all->sum *= exp(all->best.likelihood - fit->likelihood);
+        all->best_with_prior = with_prior;
+        all->best = *fit;
+    }
+    all->sum += prior * exp(fit->likelihood - all->best.likelihood);
+}
+
+/* Where there are many intervals, each pays for a window that is wider than need be: widths between
+ * that of the table and its neighbours. */
+static void refine(const struct timing_intervals *in, size_t at, double base,
+                   struct widths_sum *all)
+{
+    for (int k = -REFINE_STEPS; k <= REFINE_STEPS; k++) {
+        size_t to = k < 0 ? (at > 0 ? at - 1 : 0) : at + 1 < N_WIDTHS ? at + 1 : at;
         size_t first;
-        double ratio = 1 - widths[k].width;
-        size_t n_core = fullest_window(in, ratio, &first);
-        fits[k].likelihood = -INFINITY;
+        struct timing_fit fit;
+        if (k == 0 || to == at)
+            continue;
+        double width = widths[at].width * pow(widths[to].width / widths[at].width,
+                                              fabs((double)k) / (REFINE_STEPS + 1));
+        size_t n_core = fullest_window(in, 1 - width, &first);
         if (n_core * 2 < in->n)
             continue;
-        whole_likelihood(in, first, n_core, ratio, &fits[k]);
-        if (fits[k].likelihood + log(widths[k].prior) > best_with_prior) {
-            best_with_prior = fits[k].likelihood + log(widths[k].prior);
-            best = fits[k].likelihood;
-            *out = fits[k];
-        }
+        whole_likelihood(in, first, n_core, 1 - width, base, &fit);
+        if (is_explained(in, &fit))
+            sum_add(all, &fit, widths[at].prior / (4 * REFINE_STEPS));
     }
-    if (best == -INFINITY)
+}
+
+void timing_fit_timer(const struct timing_intervals *in, struct timing_fit *out)
+{
+    struct widths_sum all = {.best = {.likelihood = -INFINITY}, .best_with_prior = -INFINITY};
+    double base = 0;
+    size_t at = N_WIDTHS;
+    /* From the widest on: where that has too few of the intervals, a narrower one has no more. */
+    for (size_t k = N_WIDTHS; k > 0; k--) {
+        size_t first;
+        struct timing_fit fit;
+        double ratio = 1 - widths[k - 1].width;
+        size_t n_core = fullest_window(in, ratio, &first);
+        if (n_core * 2 < in->n)
+            break;
+        if (k == N_WIDTHS)
+            base = assignment_base((double)in->n);
+        whole_likelihood(in, first, n_core, ratio, base, &fit);
+        if (!is_explained(in, &fit))
+            continue;
+        double before = all.best_with_prior;
+        sum_add(&all, &fit, widths[k - 1].prior);
+        at = all.best_with_prior > before ? k - 1 : at;
+    }
+    if (at < N_WIDTHS && in->n >= REFINE_LEAST)
+        refine(in, at, base, &all);
+    *out = all.best;
+    if (at == N_WIDTHS)
         return;
-    double sum = 0;
-    for (size_t k = 0; k < N_WIDTHS; k++)
-        sum += widths[k].prior * exp(fits[k].likelihood - best);
-    double prior = log(sum);
+    double prior = log(all.sum);
     out->price += prior;
     out->likelihood += prior;
 }

@@ -156,8 +156,37 @@ bool twin_events(const struct hunt_judge *judge, const struct twin *twin, struct
                         judge->to + 1, out, out_n);
 }
 
+static bool is_answered_with(const struct hunt_judge *judge, book_name name,
+                             const struct hunt_host *server)
+{
+    book_name names[RESOLVED_NAMES];
+    size_t n = hunt_names_of(judge, &server->addr, names, RESOLVED_NAMES);
+    for (size_t i = 0; i < n; i++)
+        if (names[i] == name)
+            return true;
+    return n == RESOLVED_NAMES; /* there may be more */
+}
+
+bool named_is_pretended(const struct hunt_judge *judge, const struct named_key *key,
+                        const struct hunt_host *servers, unsigned n_servers)
+{
+    for (unsigned i = 0; i < n_servers; i++)
+        if (!hunt_is_public(&servers[i].addr) || is_answered_with(judge, key->name, &servers[i]) ||
+            hunt_prevalence_of(judge, &servers[i]).n > 1)
+            return false;
+    return n_servers > 0 && hunt_asks_dns(judge, &key->src);
+}
+
+bool twin_is_pretended(const struct hunt_judge *judge, const struct twin *twin)
+{
+    return twin->is_named && twin->n_servers <= NAMED_SERVERS &&
+           named_is_pretended(judge, &twin->key.named, twin->servers, twin->n_servers);
+}
+
 struct hunt_prevalence twin_prevalence(const struct hunt_judge *judge, const struct twin *twin)
 {
+    if (twin_is_pretended(judge, twin))
+        return hunt_prevalence_of(judge, &twin->servers[0]);
     return twin->is_named ? hunt_prevalence_of_name(judge, twin->key.named.name)
                           : hunt_prevalence_of(judge, &twin->key.pair.dst);
 }
@@ -166,6 +195,8 @@ const char *twin_service(const struct hunt_judge *judge, const struct twin *twin
 {
     uint16_t port = twin->sum.ports[0].port;
     uint8_t proto = twin->sum.ports[0].proto;
+    if (twin_is_pretended(judge, twin))
+        return NULL;
     if (twin->is_named)
         return hunt_known_service(books_text(&judge->books, twin->key.named.name), port, proto);
     book_name names[8];

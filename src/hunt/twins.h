@@ -28,6 +28,11 @@ void twin_fill(const struct hunt_judge *judge, struct finding *finding, const st
 /* Connections in the window, by time; on the heap. False: no memory. */
 bool twin_events(const struct hunt_judge *judge, const struct twin *twin, struct book_event **out,
                  size_t *out_n);
+/* The name is the client's word alone: it asks a DNS that is seen, but no answer for the name had
+ * this server, where nobody else goes. What is known of the name says nothing then. */
+bool named_is_pretended(const struct hunt_judge *judge, const struct named_key *key,
+                        const struct hunt_host *servers, unsigned n_servers);
+bool twin_is_pretended(const struct hunt_judge *judge, const struct twin *twin);
 struct hunt_prevalence twin_prevalence(const struct hunt_judge *judge, const struct twin *twin);
 /* "NTP"; NULL: none that is known. */
 const char *twin_service(const struct hunt_judge *judge, const struct twin *twin);

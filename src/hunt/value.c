@@ -332,12 +332,25 @@ static int hex_byte(struct str text, uint32_t at)
     return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
+/* Names are compared and shown up to a NUL, which would make "bank.com\0.evil.net" that of a bank:
+ * it stays as it is written in TSV. */
+static size_t put_nul(char *out)
+{
+    memcpy(out, "\\x00", 4);
+    return 4;
+}
+
 size_t value_unescape_tsv(struct str text, char *out)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < text.len;) {
         int byte = text.at[i] == '\\' ? hex_byte(text, i) : -1;
-        if (byte >= 0) {
+        if (byte == 0) {
+            n += put_nul(out + n);
+            i += 4;
+            continue;
+        }
+        if (byte > 0) {
             out[n++] = (char)byte;
             i += 4;
             continue;
@@ -377,7 +390,10 @@ size_t value_unescape_json(struct str text, char *out)
         int code = next == 'u' ? take_code(text, i) : -1;
         /* Bytes that are no UTF-8 are written as \\xNN; a visible character never is. */
         int byte = next == '\\' ? hex_byte(str_from(text, i + 1), 0) : -1;
-        if (byte >= 0 && (byte < 0x20 || byte > 0x7e)) {
+        if (byte == 0 || code == 0) {
+            n += put_nul(out + n);
+            i += byte == 0 ? 5 : 6;
+        } else if (byte > 0 && (byte < 0x20 || byte > 0x7e)) {
             out[n++] = (char)byte;
             i += 5;
         } else if (code >= 0) {

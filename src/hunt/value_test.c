@@ -200,7 +200,9 @@ static void test_escapes(void **state)
     check_text(value_unescape_tsv, "a\\x09b", "a\tb", 3);
     check_text(value_unescape_tsv, "\\x2d", "-", 1);
     check_text(value_unescape_tsv, "O=A\\\\, Inc.", "O=A\\, Inc.", 10);
-    check_text(value_unescape_tsv, "\\x00\\xff\\xFF", "\0\xff\xff", 3);
+    check_text(value_unescape_tsv, "\\x00\\xff\\xFF", "\\x00\xff\xff", 6);
+    check_text(value_unescape_tsv, "bank.com\\x00.evil.net", "bank.com\\x00.evil.net", 21);
+    check_text(value_unescape_json, "bank.com\\u0000.evil.net", "bank.com\\x00.evil.net", 21);
     check_text(value_unescape_tsv, "\\x4", "\\x4", 3);
     check_text(value_unescape_tsv, "\\xg0\\", "\\xg0\\", 5);
     check_text(value_unescape_tsv, "\\\\x41", "\\x41", 4);
@@ -209,7 +211,7 @@ static void test_escapes(void **state)
     check_text(value_unescape_json, "\\ud83d\\ude00", "\xf0\x9f\x98\x80", 4);
     check_text(value_unescape_json, "\\ud83dx", "\xed\xa0\xbdx", 4);
     check_text(value_unescape_json, "\\u00", "\\u00", 4);
-    check_text(value_unescape_json, "\\\\xff\\\\x00", "\xff\0", 2);
+    check_text(value_unescape_json, "\\\\xff\\\\x00", "\xff\\x00", 5);
     /* A visible character is never written so: that was text. */
     check_text(value_unescape_json, "\\\\x41", "\\x41", 4);
     check_text(value_unescape_json, "\\q\\", "\\q\\", 3);

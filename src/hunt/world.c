@@ -111,6 +111,8 @@ static void see_asked(void *with, const void *key_bytes, const void *value_bytes
     if (ours && now)
         add_host(making, &key->src, true);
     add_known(&making->world->names, key->name, value->first, ours && now);
+    if (value->n_dns)
+        (void)count_at(&making->world->askers, world_host_hash(&key->src)); /* see .failed */
 }
 
 /* An external end is known to the internal one, whoever began; between two of ours the one that was
@@ -343,7 +345,7 @@ struct hunt_world *hunt_world_new(const struct hunt_judge *judge)
     world->n_looking_outside = making.n_looking_outside;
     world->lost = capture_lost(judge);
     bool ok = !making.hosts.failed && !world->names.failed && !world->addresses.failed &&
-              make_machines(world, judge) && make_networks(world, judge);
+              !world->askers.failed && make_machines(world, judge) && make_networks(world, judge);
     free(making.hosts.at);
     if (ok)
         return world;
@@ -357,6 +359,7 @@ void hunt_world_free(struct hunt_world *world)
         return;
     free(world->names.at);
     free(world->addresses.at);
+    free(world->askers.at);
     free(world->machines);
     free(world->networks);
     free(world);

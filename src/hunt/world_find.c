@@ -70,6 +70,16 @@ static int64_t first_seen(const struct hunt_judge *judge, const struct world_cou
     return before != HUNT_UNSET && (first == HUNT_UNSET || before < first) ? before : first;
 }
 
+int64_t hunt_remembered(const struct hunt_judge *judge, uint64_t key)
+{
+    return first_seen(judge, NULL, key);
+}
+
+uint64_t hunt_secret(const struct hunt_judge *judge)
+{
+    return judge->world->secret;
+}
+
 int64_t hunt_first_seen_of_name(const struct hunt_judge *judge, book_name name)
 {
     return first_seen(judge, world_count_find(&judge->world->names, name), name);
@@ -101,6 +111,25 @@ size_t hunt_names_of(const struct hunt_judge *judge, const struct addr *addr, bo
         n++;
     }
     return n;
+}
+
+bool hunt_asks_dns(const struct hunt_judge *judge, const struct hunt_host *host)
+{
+    return world_count_find(&judge->world->askers, world_host_hash(host)) != NULL;
+}
+
+book_name hunt_name_for(const struct hunt_judge *judge, const struct hunt_host *src,
+                        const struct addr *addr)
+{
+    book_name names[RESOLVED_NAMES];
+    size_t n = hunt_names_of(judge, addr, names, RESOLVED_NAMES);
+    for (size_t i = 0; i < n; i++) {
+        struct asked_key key = {.name = names[i], .src = *src};
+        struct asked_value value;
+        if (books_find(&judge->books, &asked_table, &key, &value))
+            return names[i];
+    }
+    return n > 0 && !hunt_asks_dns(judge, src) ? names[0] : 0;
 }
 
 const struct feeds *hunt_feeds(const struct hunt_judge *judge)
@@ -203,8 +232,8 @@ void finding_of_pair(const struct hunt_judge *judge, struct finding *finding,
     finding->dst = key->dst;
     finding->has_dst = true;
     put_machine(judge, finding->dst_machine, sizeof finding->dst_machine, &key->dst);
-    book_name name;
-    if (hunt_names_of(judge, &key->dst.addr, &name, 1) == 1)
+    book_name name = hunt_name_for(judge, &key->src, &key->dst.addr);
+    if (name)
         put_name(judge, finding, name);
     _Static_assert(sizeof *key <= sizeof finding->events_key, "a key that is too long");
     finding->events_of = &pair_table;

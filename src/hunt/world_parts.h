@@ -36,6 +36,7 @@ struct world_network {
 
 struct hunt_world {
     struct world_counts names, addresses;
+    struct world_counts askers; /* hosts whose questions to DNS are seen */
     uint32_t n_hosts;               /* internal ones */
     uint32_t n_looking_outside;     /* of them those that ask for names or talk to others */
     struct world_machine *machines; /* by host, open addressing */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "linux/program.h"
+#include "base/program.h"
 
 static const char *text_of(const json_t *object, const char *name)
 {

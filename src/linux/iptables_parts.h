@@ -3,8 +3,8 @@
 #ifndef LINUX_IPTABLES_PARTS_H
 #define LINUX_IPTABLES_PARTS_H
 
+#include "base/program.h"
 #include "linux/iptables.h"
-#include "linux/program.h"
 
 #define TEE_PREFIX    "CSPN-"
 #define TEE_MADE      "CSPN.made-" /* and "table", "PREROUTING", "POSTROUTING" */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/program.h"
 #include "linux/nft_parts.h"
-#include "linux/program.h"
 
 #define TABLES_MAX 1024 /* mirrors of one machine; each has few */
 

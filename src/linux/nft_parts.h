@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
+#include "base/program.h"
 #include "linux/nft.h"
-#include "linux/program.h"
 
 #define NFT_PREFIX "cloudspan_"
 

@@ -9,10 +9,10 @@
 #include <linux/if_packet.h>
 #include <poll.h>
 
+#include "base/program.h"
 #include "capture/netns_bed.h"
 #include "linux/exclusion_bed.h"
 #include "linux/nl_bed.h"
-#include "linux/program.h"
 
 #define GATEWAY4 "169.254.99.2"
 #define GATEWAY6 "fe80::c5"

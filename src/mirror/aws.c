@@ -92,17 +92,6 @@ static int take_to(const char *value, struct aws_wish *wish, struct err *err)
     return 0;
 }
 
-static int take_direction(const char *value, struct aws_wish *wish, struct err *err)
-{
-    static const char *const names[] = {[AWS_IN] = "in", [AWS_OUT] = "out", [AWS_BOTH] = "both"};
-    for (int i = AWS_IN; i <= AWS_BOTH; i++)
-        if (strcmp(value, names[i]) == 0) {
-            wish->direction = i;
-            return 0;
-        }
-    return err_set(err, -EINVAL, "--direction: '%s' is none of in, out, both", value);
-}
-
 static int take_canary(const char *value, struct aws_wish *wish, struct err *err)
 {
     wish->lets_canary = true;
@@ -138,7 +127,7 @@ static int take(int row, const char *value, void *with, struct err *err)
     case ROW_TO:
         return take_to(value, wish, err);
     case ROW_DIRECTION:
-        return take_direction(value, wish, err);
+        return mirror_option_direction(value, &wish->direction, err);
     case ROW_FILTER:
         return aws_take_filter(value, wish, err);
     case ROW_NO_DNS:
@@ -290,6 +279,18 @@ void aws_mirror_done(struct aws_mirror *state)
     free(state->spots);
 }
 
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct aws_mirror *state = job->state;
+    struct aws_mirror kept = {.http = state->http, .aws = state->aws, .calls = state->calls};
+    (void)err;
+    memcpy(kept.region, state->region, sizeof kept.region);
+    aws_mirror_done(state);
+    *state = kept;
+    aws_notes_read(job);
+    return 0;
+}
+
 static void close_cloud(struct mirror_job *job)
 {
     struct aws_mirror *state = job->state;
@@ -323,6 +324,7 @@ const struct mirror_provider provider_aws = {
     .answer = answer,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = aws_want,
     .find = aws_find,
     .names = aws_names,

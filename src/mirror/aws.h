@@ -3,6 +3,8 @@
  * A mirror is a filter with its rules, a target for each place that takes copies, and a session for
  * each network interface. All but the rules carry the tags cloudspan:mirror=NAME and
  * cloudspan:key=KIND/KEY from the call that makes them; a rule is known by being in our filter.
+ * What has lost its tags is known by the id in the journal and its description: "tagged" of what
+ * has them is true, and that of all that should be there.
  *
  * Objects, and what their keys are:
  *
@@ -19,11 +21,16 @@
 
 #include "cloud/aws.h"
 #include "mirror/cloud.h"
+#include "mirror/option.h"
 #include "mirror/provider.h"
 
-#define AWS_TAG_MIRROR "cloudspan:mirror"
-#define AWS_TAG_KEY    "cloudspan:key"
-#define AWS_TAG_OWN    "cloudspan:collector" /* interfaces and groups made by `mirror target` */
+#define AWS_TAG_MIRROR  "cloudspan:mirror"
+#define AWS_TAG_KEY     "cloudspan:key"
+#define AWS_DESCRIPTION "cloudspan" /* of all that is made; of rules of security groups more: */
+#define AWS_CANARY_RULE AWS_DESCRIPTION ": canary of the collector"
+#define AWS_OPEN_RULE   AWS_DESCRIPTION ": mirrored traffic"
+#define AWS_BARE        "cloudspan-bare" /* in an item of the look: ours, and has no tags any more */
+#define AWS_TAG_OWN     "cloudspan:collector" /* interfaces and groups made by `mirror target` */
 
 #define AWS_TO_MAX      16
 #define AWS_VPCS_MAX    16
@@ -35,7 +42,7 @@
 #define AWS_NUMBER_MAX  32766
 #define AWS_NLB_LENGTH  8500 /* what a session to a load balancer has when none is given */
 
-enum aws_direction { AWS_IN = 1, AWS_OUT = 2, AWS_BOTH = AWS_IN | AWS_OUT };
+enum aws_direction { AWS_IN = MIRROR_IN, AWS_OUT = MIRROR_OUT, AWS_BOTH = MIRROR_BOTH };
 
 enum aws_to_kind { AWS_TO_SELF, AWS_TO_INTERFACE, AWS_TO_NLB, AWS_TO_GWLBE, AWS_TO_TARGET };
 
@@ -148,8 +155,7 @@ int aws_mirror_all(struct aws_mirror *state, const char *action, json_t *paramet
 json_t *aws_filter(const char *name, const char *value);
 void aws_add_filter(json_t *parameters, const char *name, json_t *values);
 
-/* Of answers: a text, "" where there is none; a number, `lack` where there is none. */
-const char *aws_text(const json_t *object, const char *name);
+/* Of answers: a number, `lack` where there is none. */
 int64_t aws_number(const json_t *object, const char *name, int64_t lack);
 /* A list, also where it is empty or lacks: then NULL, which has no items. */
 const json_t *aws_list(const json_t *object, const char *name);
@@ -170,6 +176,9 @@ int aws_mirror_look(struct mirror_job *job, struct err *err) MUST_CHECK;
 /* The item with this id; NULL: there is none. `member`: "trafficMirrorTargetId" … */
 const json_t *aws_by_id(const json_t *list, const char *member, const char *id);
 bool aws_is_ours(const json_t *item, const char *mirror);
+/* Those of a list whose tags somebody took away are ours all the same, or a second one would be
+ * made beside each: see AWS_BARE. */
+void aws_know_again(const struct mirror_job *job, json_t *list, const char *member);
 /* The interface, ARN or endpoint of a target's item; "": not known. */
 const char *aws_target_resource(const json_t *target);
 /* The id of what was found or made; NULL: nothing is known. */
@@ -183,12 +192,15 @@ int aws_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out
 /* All interfaces of the wish's networks, with the reason of those that can't be mirrored, and of
  * those that were not asked for. */
 int aws_mirror_list(struct mirror_job *job, struct text *remarks, struct err *err) MUST_CHECK;
-/* Types of before the Nitro system that can't be mirrored: there will be no more of them. Types of
- * which AWS says that they can't, for now. And those that take 100 sources. */
+/* Types of before the Nitro system that can't be mirrored: there will be no more of them. Types
+ * that AWS does not name among those that can, for now ("", not known, is none). And those that
+ * take 100 sources. */
 bool aws_type_is_old(const char *type);
 bool aws_type_is_unfit(const char *type);
 bool aws_type_is_large(const char *type);
-#define AWS_TYPES_AS_OF "2026-11"
+#define AWS_SOURCES_AS_OF "2025-08" /* when AWS last changed them, in a guide of 2026 */
+#define AWS_TARGETS_AS_OF "2026-02" /* of the newest types there */
+#define AWS_PRICE_AS_OF   "2026-11"
 
 /* The places of --to. In `facts` of one: the cloud's item ("interface", "endpoint"); of a load
  * balancer "listens" (a UDP listener on 4789), "healthy" and "registered" (numbers); "unknown": the
@@ -229,6 +241,11 @@ void aws_notes_read(struct mirror_job *job);
 void aws_put_client_token(struct mirror_job *job, const char *what, const json_t *parameters,
                           char out[65]);
 void aws_notes_attempt_over(struct mirror_job *job);
+/* That AWS mirrors no such interface, with its error code: kept until the machine or its type is
+ * another one, a session is made of it after all (`code` is NULL), or the user asks for it. Gives
+ * that code; NULL: nothing of the kind is known. */
+void aws_refused_keep(struct mirror_job *job, const struct cloud_nic *nic, const char *code);
+const char *aws_refused(const struct mirror_job *job, const struct cloud_nic *nic);
 void aws_forget(const struct mirror_job *job);
 /* What CloudWatch said of losses within the last quarter of an hour, machine's id -> packets; NULL:
  * it has to be asked. It takes money for each question, and `follow` looks every minute. */

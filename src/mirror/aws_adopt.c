@@ -26,7 +26,7 @@ static int take_session(struct adoption *adoption, const char *id, struct err *e
     const struct aws_mirror *state = adoption->state;
     const json_t *session = aws_by_id(state->sessions, "trafficMirrorSessionId", id);
     const char *mark = aws_tag(session, AWS_TAG_MIRROR);
-    const char *interface = aws_text(session, "networkInterfaceId");
+    const char *interface = mirror_text(session, "networkInterfaceId");
     if (!session)
         return err_set(err, -ENOENT,
                        "%.60s: there is no such session in %s (aws ec2 "
@@ -38,8 +38,8 @@ static int take_session(struct adoption *adoption, const char *id, struct err *e
         return 0;
     for (size_t i = 0; i < json_array_size(state->sessions); i++) {
         const json_t *other = json_array_get(state->sessions, i);
-        const char *other_id = aws_text(other, "trafficMirrorSessionId");
-        if (other != session && strcmp(aws_text(other, "networkInterfaceId"), interface) == 0 &&
+        const char *other_id = mirror_text(other, "trafficMirrorSessionId");
+        if (other != session && strcmp(mirror_text(other, "networkInterfaceId"), interface) == 0 &&
             (aws_is_ours(other, job->name) || json_object_get(adoption->sessions, other_id)))
             return err_set(err, -EEXIST,
                            "%s: the mirror %s has the session %s of %s already, and needs one only",
@@ -56,8 +56,8 @@ static const char *other_user(const struct adoption *adoption, const char *membe
     const struct aws_mirror *state = adoption->state;
     for (size_t i = 0; i < json_array_size(state->sessions); i++) {
         const json_t *session = json_array_get(state->sessions, i);
-        const char *session_id = aws_text(session, "trafficMirrorSessionId");
-        if (strcmp(aws_text(session, member), id) == 0 &&
+        const char *session_id = mirror_text(session, "trafficMirrorSessionId");
+        if (strcmp(mirror_text(session, member), id) == 0 &&
             !aws_is_ours(session, adoption->job->name) &&
             !json_object_get(adoption->sessions, session_id))
             return session_id;
@@ -107,7 +107,7 @@ static void say_shared(const struct adoption *adoption, const char *kind, const 
 static int adopt_filter(struct adoption *adoption, const json_t *session, json_t *seen,
                         struct err *err)
 {
-    const char *id = aws_text(session, "trafficMirrorFilterId");
+    const char *id = mirror_text(session, "trafficMirrorFilterId");
     const json_t *filter = aws_by_id(adoption->state->filters, "trafficMirrorFilterId", id);
     const char *user = other_user(adoption, "trafficMirrorFilterId", id);
     if (json_object_get(seen, id) || !filter || aws_tag(filter, AWS_TAG_MIRROR))
@@ -124,7 +124,7 @@ static int adopt_filter(struct adoption *adoption, const json_t *session, json_t
 static int adopt_target(struct adoption *adoption, const json_t *session, json_t *seen,
                         struct err *err)
 {
-    const char *id = aws_text(session, "trafficMirrorTargetId");
+    const char *id = mirror_text(session, "trafficMirrorTargetId");
     const json_t *target = aws_by_id(adoption->state->targets, "trafficMirrorTargetId", id);
     const char *user = other_user(adoption, "trafficMirrorTargetId", id);
     const char *resource = aws_target_resource(target);
@@ -135,7 +135,7 @@ static int adopt_target(struct adoption *adoption, const json_t *session, json_t
         const json_t *other = json_array_get(adoption->state->targets, i);
         if (aws_is_ours(other, adoption->job->name) &&
             strcmp(aws_target_resource(other), resource) == 0)
-            user = aws_text(other, "trafficMirrorTargetId");
+            user = mirror_text(other, "trafficMirrorTargetId");
     }
     if (user) {
         say_shared(adoption, "target", id, user);
@@ -163,7 +163,7 @@ static int adopt_all(struct adoption *adoption, struct err *err)
     json_object_foreach(adoption->sessions, id, session)
     {
         if (result == 0)
-            result = tag(adoption, id, "session", aws_text(session, "networkInterfaceId"), err);
+            result = tag(adoption, id, "session", mirror_text(session, "networkInterfaceId"), err);
     }
     json_decref(seen);
     return result;

@@ -35,8 +35,8 @@ static void tag_all(struct aws_bed *bed)
             json_t *set = json_array();
             for (size_t k = 0; k < json_array_size(tags); k++)
                 json_array_append_new(
-                    set, json_pack("{s:s, s:s}", "key", aws_text(json_array_get(tags, k), "Key"),
-                                   "value", aws_text(json_array_get(tags, k), "Value")));
+                    set, json_pack("{s:s, s:s}", "key", mirror_text(json_array_get(tags, k), "Key"),
+                                   "value", mirror_text(json_array_get(tags, k), "Value")));
             if (item)
                 json_object_set(item, "tagSet", set);
             json_decref(set);
@@ -72,9 +72,10 @@ static void test_adopt(void **unused)
     assert_int_equal(adopt(&bed, true, "tms-hand", &out, &err), 1);
     /* apply keeps it, with its VNI and its number, and adds what lacks. */
     bed_apply(&bed);
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-web"), "trafficMirrorSessionId"), "tms-hand");
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-web"), "virtualNetworkId"), "77");
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-web"), "sessionNumber"), "4");
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-web"), "trafficMirrorSessionId"),
+                        "tms-hand");
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-web"), "virtualNetworkId"), "77");
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-web"), "sessionNumber"), "4");
     assert_int_equal(bed_n_calls(&bed, "CreateTrafficMirrorFilter"), 0);
     assert_int_equal(bed_n_calls(&bed, "CreateTrafficMirrorTarget"), 0);
     assert_int_equal(bed_n_calls(&bed, "CreateTrafficMirrorSession"), 1);
@@ -98,8 +99,8 @@ static void test_shared(void **unused)
     tag_all(&bed);
     bed_apply(&bed);
     const json_t *session = bed_ours(&bed, "eni-web");
-    assert_string_equal(aws_text(session, "trafficMirrorSessionId"), "tms-hand");
-    assert_string_not_equal(aws_text(session, "trafficMirrorFilterId"), "tmf-other");
+    assert_string_equal(mirror_text(session, "trafficMirrorSessionId"), "tms-hand");
+    assert_string_not_equal(mirror_text(session, "trafficMirrorFilterId"), "tmf-other");
     assert_int_equal(bed_n_calls(&bed, "ModifyTrafficMirrorSession"), 1);
     assert_int_equal(bed_apply(&bed), 0);
     text_done(&out);
@@ -193,7 +194,7 @@ static void test_measure(void **unused)
         char channel[64];
         bool web = strcmp(sources.at[i].name, "web") == 0;
         snprintf(channel, sizeof channel, "vxlan:%s@%s",
-                 aws_text(bed_ours(&bed, web ? "eni-web" : "eni-db"), "virtualNetworkId"),
+                 mirror_text(bed_ours(&bed, web ? "eni-web" : "eni-db"), "virtualNetworkId"),
                  web ? "10.0.1.5" : "10.0.2.5");
         assert_string_equal(sources.at[i].channels[0], channel);
         assert_string_equal(sources.at[i].collector, "10.0.1.9");
@@ -283,21 +284,40 @@ static void test_words(void **unused)
     bed_done(&bed);
 }
 
-/* Tables: no type twice, none in two of them. */
 static void test_types(void **unused)
 {
     (void)unused;
-    assert_true(aws_type_is_unfit("m7i-flex.large"));
-    assert_true(aws_type_is_unfit("c5.metal"));
-    assert_true(aws_type_is_unfit("m5.metal-24xl"));
-    assert_false(aws_type_is_unfit("m5.large"));
-    assert_false(aws_type_is_unfit("m7"));
+    static const char *const can[] = {"m5.large",    "m6i.large", "m7g.large",   "m7i-flex.large",
+                                      "c5.metal",    "i3.metal",  "mac2.metal",  "u-6tb1.56xlarge",
+                                      "m4.large",    "t3.micro",  "c7i.8xlarge", "p5.48xlarge",
+                                      "gr6f.xlarge", NULL};
+    static const char *const cannot[] = {"m8g.large",
+                                         "c7gn.large",
+                                         "hpc7g.4xlarge",
+                                         "c6i.metal",
+                                         "m7i.metal-24xl",
+                                         "i3en.metal",
+                                         "p6-b200.48xlarge",
+                                         "m7",
+                                         NULL};
+    for (size_t i = 0; can[i]; i++)
+        if (aws_type_is_unfit(can[i]))
+            fail_msg("%s can be mirrored", can[i]);
+    for (size_t i = 0; cannot[i]; i++)
+        if (!aws_type_is_unfit(cannot[i]))
+            fail_msg("%s is not among those that can be mirrored", cannot[i]);
     assert_false(aws_type_is_unfit(""));
     assert_true(aws_type_is_old("t2.micro"));
     assert_false(aws_type_is_old("t3.micro"));
     assert_false(aws_type_is_old("m4.large"));
     assert_true(aws_type_is_large("m5.24xlarge"));
+    assert_true(aws_type_is_large("m7i.48xlarge"));
+    assert_true(aws_type_is_large("u7inh-32tb.480xlarge"));
+    assert_true(aws_type_is_large("g6e.12xlarge"));
     assert_false(aws_type_is_large("m5.large"));
+    assert_false(aws_type_is_large("m4.16xlarge"));
+    assert_false(aws_type_is_large("m5a.24xlarge"));
+    assert_false(aws_type_is_large(""));
 }
 
 int main(void)

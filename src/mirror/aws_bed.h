@@ -87,8 +87,8 @@ static inline void bed_copy(const json_t *parameters, json_t *item)
             json_object_set_new(item, "tagSet", set);
         }
         json_array_append_new(set, json_pack("{s:s, s:s}", "key",
-                                             aws_text(json_array_get(tags, i), "Key"), "value",
-                                             aws_text(json_array_get(tags, i), "Value")));
+                                             mirror_text(json_array_get(tags, i), "Key"), "value",
+                                             mirror_text(json_array_get(tags, i), "Value")));
     }
 }
 
@@ -97,7 +97,7 @@ static inline json_t *bed_item(struct aws_bed *bed, const char *set, const char 
 {
     json_t *list = bed_list(bed, set);
     for (size_t i = 0; i < json_array_size(list); i++)
-        if (strcmp(aws_text(json_array_get(list, i), member), id) == 0)
+        if (strcmp(mirror_text(json_array_get(list, i), member), id) == 0)
             return json_array_get(list, i);
     return NULL;
 }
@@ -107,7 +107,7 @@ static inline void bed_drop(struct aws_bed *bed, const char *set, const char *me
 {
     json_t *list = bed_list(bed, set);
     for (size_t i = json_array_size(list); i-- > 0;)
-        if (strcmp(aws_text(json_array_get(list, i), member), id) == 0)
+        if (strcmp(mirror_text(json_array_get(list, i), member), id) == 0)
             json_array_remove(list, i);
 }
 
@@ -116,8 +116,8 @@ static inline json_t *bed_create_rule(struct aws_bed *bed, const json_t *paramet
     char id[32];
     json_t *item = json_object();
     json_t *filter = bed_item(bed, "trafficMirrorFilterSet", "trafficMirrorFilterId",
-                              aws_text(parameters, "TrafficMirrorFilterId"));
-    const char *set = strcmp(aws_text(parameters, "TrafficDirection"), "egress") == 0
+                              mirror_text(parameters, "TrafficMirrorFilterId"));
+    const char *set = strcmp(mirror_text(parameters, "TrafficDirection"), "egress") == 0
                           ? "egressFilterRuleSet"
                           : "ingressFilterRuleSet";
     snprintf(id, sizeof id, "tmfr-%d", ++bed->n_made);
@@ -148,23 +148,23 @@ static inline json_t *bed_change(struct aws_bed *bed, const char *action, const 
         return bed_create_rule(bed, parameters);
     if (strcmp(action, "ModifyTrafficMirrorFilterNetworkServices") == 0)
         json_object_set_new(bed_item(bed, "trafficMirrorFilterSet", "trafficMirrorFilterId",
-                                     aws_text(parameters, "TrafficMirrorFilterId")),
+                                     mirror_text(parameters, "TrafficMirrorFilterId")),
                             "networkServiceSet",
                             json_object_get(parameters, "AddNetworkService")
                                 ? json_pack("[s]", "amazon-dns")
                                 : json_null());
     if (strcmp(action, "ModifyTrafficMirrorSession") == 0)
         bed_copy(parameters, bed_item(bed, "trafficMirrorSessionSet", "trafficMirrorSessionId",
-                                      aws_text(parameters, "TrafficMirrorSessionId")));
+                                      mirror_text(parameters, "TrafficMirrorSessionId")));
     if (strcmp(action, "DeleteTrafficMirrorSession") == 0)
         bed_drop(bed, "trafficMirrorSessionSet", "trafficMirrorSessionId",
-                 aws_text(parameters, "TrafficMirrorSessionId"));
+                 mirror_text(parameters, "TrafficMirrorSessionId"));
     if (strcmp(action, "DeleteTrafficMirrorTarget") == 0)
         bed_drop(bed, "trafficMirrorTargetSet", "trafficMirrorTargetId",
-                 aws_text(parameters, "TrafficMirrorTargetId"));
+                 mirror_text(parameters, "TrafficMirrorTargetId"));
     if (strcmp(action, "DeleteTrafficMirrorFilter") == 0)
         bed_drop(bed, "trafficMirrorFilterSet", "trafficMirrorFilterId",
-                 aws_text(parameters, "TrafficMirrorFilterId"));
+                 mirror_text(parameters, "TrafficMirrorFilterId"));
     return json_object();
 }
 
@@ -212,8 +212,8 @@ static inline int bed_all(void *with, const char *action, const json_t *paramete
     for (size_t i = 0; i < json_array_size(list); i++) {
         json_t *item = json_array_get(list, i);
         const json_t *first = json_array_get(json_object_get(item, "instancesSet"), 0);
-        if ((!interface || strcmp(aws_text(item, "networkInterfaceId"), interface) == 0) &&
-            (!instance || strcmp(aws_text(first, "instanceId"), instance) == 0))
+        if ((!interface || strcmp(mirror_text(item, "networkInterfaceId"), interface) == 0) &&
+            (!instance || strcmp(mirror_text(first, "instanceId"), instance) == 0))
             json_array_append_new(some, json_deep_copy(item));
     }
     *out = some;
@@ -223,7 +223,7 @@ static inline int bed_all(void *with, const char *action, const json_t *paramete
 static inline int bed_metadata(void *with, const char *path, struct text *out, struct err *err)
 {
     struct aws_bed *bed = with;
-    const char *answer = aws_text(json_object_get(bed->world, "metadata"), path);
+    const char *answer = mirror_text(json_object_get(bed->world, "metadata"), path);
     if (!answer[0])
         return err_set(err, -EHOSTUNREACH, "no metadata");
     text_put(out, answer);
@@ -411,7 +411,8 @@ static inline json_t *bed_ours(struct aws_bed *bed, const char *interface)
     json_t *list = bed_list(bed, "trafficMirrorSessionSet");
     for (size_t i = 0; i < json_array_size(list); i++) {
         json_t *item = json_array_get(list, i);
-        if (aws_is_ours(item, "m") && strcmp(aws_text(item, "networkInterfaceId"), interface) == 0)
+        if (aws_is_ours(item, "m") &&
+            strcmp(mirror_text(item, "networkInterfaceId"), interface) == 0)
             return item;
     }
     return NULL;

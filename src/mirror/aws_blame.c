@@ -52,7 +52,7 @@ static int ask(struct aws_mirror *state, const char *event, json_t *out, struct 
             aws_mirror_call(state, "cloudtrail", "LookupEvents", parameters, &answer, NULL, err);
         if (result == 0)
             (void)json_array_extend(out, json_object_get(answer, "Events")); /* or none is known */
-        (void)snprintf(token, sizeof token, "%s", aws_text(answer, "NextToken"));
+        (void)snprintf(token, sizeof token, "%s", mirror_text(answer, "NextToken"));
         json_decref(answer);
         if (result < 0 || !token[0])
             break;
@@ -76,16 +76,16 @@ static void put_time(const json_t *event, char out[40])
 /* Whether a record of the call has this id somewhere in what was asked for. */
 static bool is_about(const json_t *event, const char *id, char out_who[256])
 {
-    const char *text = aws_text(event, "CloudTrailEvent");
+    const char *text = mirror_text(event, "CloudTrailEvent");
     json_t *record = json_loads(text, 0, NULL);
     char *asked = json_dumps(json_object_get(record, "requestParameters"), JSON_ENCODE_ANY);
-    const char *code = aws_text(record, "errorCode");
+    const char *code = mirror_text(record, "errorCode");
     const json_t *who = json_object_get(record, "userIdentity");
     bool good = asked && strstr(asked, id) && !code[0];
     if (good)
         (void)snprintf(out_who, 256, "%s",
-                       aws_text(who, "arn")[0] ? aws_text(who, "arn")
-                                               : aws_text(event, "Username"));
+                       mirror_text(who, "arn")[0] ? mirror_text(who, "arn")
+                                                  : mirror_text(event, "Username"));
     free(asked);
     json_decref(record);
     return good && out_who[0];
@@ -117,7 +117,7 @@ int aws_blame(struct mirror_job *job, const struct mirror_set *missing, struct t
     for (size_t i = 0; i < missing->n && result == 0 && n < LINES; i++) {
         const struct mirror_object *object = &missing->at[i];
         const char *verb = "", *event = event_of(object->kind, &verb);
-        const char *id = aws_text(mirror_job_known(job, object->kind, object->key), "id");
+        const char *id = mirror_text(mirror_job_known(job, object->kind, object->key), "id");
         if (!event || !id[0])
             continue;
         if (!json_object_get(known, event)) {

@@ -157,12 +157,6 @@ json_t *aws_tags(const char *type, const char *mirror, const char *kind, const c
 
 /* ---- answers ---- */
 
-const char *aws_text(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 const json_t *aws_result(const json_t *answer, const char *action)
 {
     char name[96];
@@ -196,8 +190,8 @@ const char *aws_tag(const json_t *item, const char *key)
     const json_t *tags = aws_list(item, "tagSet");
     for (size_t i = 0; i < json_array_size(tags); i++) {
         const json_t *tag = json_array_get(tags, i);
-        if (strcmp(aws_text(tag, "key"), key) == 0)
-            return aws_text(tag, "value");
+        if (strcmp(mirror_text(tag, "key"), key) == 0)
+            return mirror_text(tag, "value");
     }
     return NULL;
 }
@@ -206,7 +200,7 @@ const json_t *aws_by_id(const json_t *list, const char *member, const char *id)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
-        if (strcmp(aws_text(item, member), id) == 0)
+        if (strcmp(mirror_text(item, member), id) == 0)
             return item;
     }
     return NULL;

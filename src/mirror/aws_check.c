@@ -51,7 +51,7 @@ static json_t *all_groups(const struct aws_mirror *state)
         if (state->nics.at[i].fate != CLOUD_WANTED)
             continue;
         for (size_t j = 0; j < json_array_size(of); j++)
-            add_group(groups, aws_text(json_array_get(of, j), "groupId"));
+            add_group(groups, mirror_text(json_array_get(of, j), "groupId"));
     }
     return groups;
 }
@@ -70,10 +70,11 @@ static int ask_rules(struct check *check, struct err *err)
         aws_add_filter(parameters, "group-id", some);
         result = aws_mirror_all(check->state, "DescribeSecurityGroupRules", parameters,
                                 "securityGroupRuleSet", &list, err);
+        aws_know_again(check->job, list, "securityGroupRuleId");
         for (size_t j = 0; j < json_array_size(list); j++) {
             json_t *rule = json_array_get(list, j);
-            json_t *of = json_object_get(check->rules, aws_text(rule, "groupId"));
-            if (of && strcmp(aws_text(rule, "isEgress"), "true") != 0)
+            json_t *of = json_object_get(check->rules, mirror_text(rule, "groupId"));
+            if (of && strcmp(mirror_text(rule, "isEgress"), "true") != 0)
                 (void)json_array_append(of, rule); /* else it looks as if it lacked */
         }
         json_decref(list);
@@ -84,7 +85,7 @@ static int ask_rules(struct check *check, struct err *err)
 
 static bool fits_ports(const json_t *rule, int min, int max)
 {
-    const char *protocol = aws_text(rule, "ipProtocol");
+    const char *protocol = mirror_text(rule, "ipProtocol");
     int64_t from = aws_number(rule, "fromPort", -1), to = aws_number(rule, "toPort", -1);
     if (strcmp(protocol, "-1") == 0)
         return true;
@@ -95,17 +96,17 @@ static bool fits_ports(const json_t *rule, int min, int max)
 /* Whether the rule lets in what comes from this address, of an interface in these groups. */
 static bool lets_in(const json_t *rule, const char *address, const json_t *groups)
 {
-    const char *other = aws_text(json_object_get(rule, "referencedGroupInfo"), "groupId");
-    if (aws_cidr_has(aws_text(rule, "cidrIpv4"), address))
+    const char *other = mirror_text(json_object_get(rule, "referencedGroupInfo"), "groupId");
+    if (aws_cidr_has(mirror_text(rule, "cidrIpv4"), address))
         return true;
     for (size_t i = 0; other[0] && i < json_array_size(groups); i++) {
         const json_t *group = json_array_get(groups, i);
         const char *id =
-            json_is_string(group) ? json_string_value(group) : aws_text(group, "groupId");
+            json_is_string(group) ? json_string_value(group) : mirror_text(group, "groupId");
         if (strcmp(id, other) == 0)
             return true;
     }
-    return aws_text(rule, "prefixListId")[0] != '\0'; /* what is in it is not asked for */
+    return mirror_text(rule, "prefixListId")[0] != '\0'; /* what is in it is not asked for */
 }
 
 /* What this mirror itself opened does not count: it would then no longer be wanted. */
@@ -124,7 +125,7 @@ static bool is_open(const struct check *check, const char *group, int min, int m
 
 static const char *subnet_cidr(const struct aws_mirror *state, const struct cloud_nic *nic)
 {
-    return aws_text(json_object_get(state->subnets, nic->subnet), "cidrBlock");
+    return mirror_text(json_object_get(state->subnets, nic->subnet), "cidrBlock");
 }
 
 static void want_opening(struct check *check, const char *kind, const char *group, const char *cidr,
@@ -134,9 +135,9 @@ static void want_opening(struct check *check, const char *kind, const char *grou
     (void)snprintf(key, sizeof key, "%.60s/%.60s", group, cidr);
     if (mirror_set_get(check->out, kind, key))
         return;
-    struct mirror_object *object =
-        mirror_set_add(check->out, kind, key,
-                       json_pack("{s:s, s:i, s:i}", "protocol", "udp", "from", from, "to", to));
+    struct mirror_object *object = mirror_set_add(
+        check->out, kind, key,
+        json_pack("{s:s, s:i, s:i, s:b}", "protocol", "udp", "from", from, "to", to, "tagged", 1));
     mirror_object_why(object, "%s", why);
     if (object)
         object->may_lack = true; /* of a group that is full, for one */
@@ -201,10 +202,10 @@ static void check_canary(struct check *check, const struct aws_place *place)
         if (state->spots[i].place == SIZE_MAX)
             continue;
         for (size_t j = 0; !open && j < json_array_size(groups); j++)
-            open = is_open(check, aws_text(json_array_get(groups, j), "groupId"), min, max,
+            open = is_open(check, mirror_text(json_array_get(groups, j), "groupId"), min, max,
                            place->address, place->groups);
         if (!open && json_array_size(groups) > 0)
-            (void)json_object_set_new(closed, aws_text(json_array_get(groups, 0), "groupId"),
+            (void)json_object_set_new(closed, mirror_text(json_array_get(groups, 0), "groupId"),
                                       json_true()); /* or it is not offered */
     }
     json_object_foreach(closed, group, value)
@@ -229,8 +230,8 @@ static bool acl_fits(const json_t *entry, const char *cidr)
 {
     int64_t protocol = aws_number(entry, "protocol", -1);
     const json_t *range = json_object_get(entry, "portRange");
-    if (strcmp(aws_text(entry, "egress"), "true") == 0 || (protocol != -1 && protocol != UDP) ||
-        !aws_cidr_has(aws_text(entry, "cidrBlock"), cidr))
+    if (strcmp(mirror_text(entry, "egress"), "true") == 0 || (protocol != -1 && protocol != UDP) ||
+        !aws_cidr_has(mirror_text(entry, "cidrBlock"), cidr))
         return false;
     return !json_is_object(range) ||
            (aws_number(range, "from", 0) <= AWS_PORT && aws_number(range, "to", 65535) >= AWS_PORT);
@@ -248,7 +249,7 @@ static bool acl_denies(const json_t *acl, const char *cidr)
         if (number >= best || !acl_fits(entry, cidr))
             continue;
         best = number;
-        denies = strcmp(aws_text(entry, "ruleAction"), "allow") != 0;
+        denies = strcmp(mirror_text(entry, "ruleAction"), "allow") != 0;
     }
     return denies;
 }
@@ -274,7 +275,8 @@ static int check_acl(struct check *check, size_t at, struct err *err)
             text_format(check->remarks,
                         "nothing arrives from %s: the network ACL %s of the subnet %s, where %.60s "
                         "is, denies UDP %d from there\n",
-                        cidr, aws_text(acl, "networkAclId"), place->subnet, place->key, AWS_PORT);
+                        cidr, mirror_text(acl, "networkAclId"), place->subnet, place->key,
+                        AWS_PORT);
     }
     json_decref(acls);
     json_decref(told);
@@ -290,13 +292,13 @@ static const json_t *table_of(const json_t *tables, const char *vpc, const char 
     for (size_t i = 0; i < json_array_size(tables); i++) {
         const json_t *table = json_array_get(tables, i);
         const json_t *associations = aws_list(table, "associationSet");
-        if (strcmp(aws_text(table, "vpcId"), vpc) != 0)
+        if (strcmp(mirror_text(table, "vpcId"), vpc) != 0)
             continue;
         for (size_t j = 0; j < json_array_size(associations); j++) {
             const json_t *association = json_array_get(associations, j);
-            if (strcmp(aws_text(association, "subnetId"), subnet) == 0)
+            if (strcmp(mirror_text(association, "subnetId"), subnet) == 0)
                 return table;
-            if (strcmp(aws_text(association, "main"), "true") == 0)
+            if (strcmp(mirror_text(association, "main"), "true") == 0)
                 main_table = table;
         }
     }
@@ -309,8 +311,8 @@ static bool leads(const json_t *route)
     static const char *const ways[] = {"vpcPeeringConnectionId", "transitGatewayId",
                                        "networkInterfaceId", "coreNetworkArn"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
-        if (aws_text(route, ways[i])[0])
-            return strcmp(aws_text(route, "state"), "blackhole") != 0;
+        if (mirror_text(route, ways[i])[0])
+            return strcmp(mirror_text(route, "state"), "blackhole") != 0;
     return false;
 }
 
@@ -319,9 +321,9 @@ static bool has_route(const json_t *table, const char *address)
     const json_t *routes = aws_list(table, "routeSet"), *best = NULL;
     for (size_t i = 0; i < json_array_size(routes); i++) {
         const json_t *route = json_array_get(routes, i);
-        const char *cidr = aws_text(route, "destinationCidrBlock");
+        const char *cidr = mirror_text(route, "destinationCidrBlock");
         if (aws_cidr_has(cidr, address) &&
-            (!best || aws_cidr_has(aws_text(best, "destinationCidrBlock"), cidr)))
+            (!best || aws_cidr_has(mirror_text(best, "destinationCidrBlock"), cidr)))
             best = route;
     }
     return best && leads(best);
@@ -388,7 +390,8 @@ static void check_balancer(const struct aws_place *place, struct text *remarks)
 static void check_endpoint(const struct aws_place *place, struct text *remarks)
 {
     const json_t *endpoint = json_object_get(place->facts, "endpoint");
-    const char *state = aws_text(endpoint, "state"), *type = aws_text(endpoint, "vpcEndpointType");
+    const char *state = mirror_text(endpoint, "state"),
+               *type = mirror_text(endpoint, "vpcEndpointType");
     if (state[0] && strcasecmp(state, "available") != 0)
         text_format(remarks, "nothing arrives by %s: the endpoint is %s\n", place->key, state);
     if (type[0] && strcmp(type, "GatewayLoadBalancer") != 0)

@@ -212,7 +212,7 @@ static void test_balancer(void **unused)
     assert_null(mirror_set_get(&wanted, "session", "eni-col")); /* it is the collector */
     const struct mirror_object *target = mirror_set_get(&wanted, "target", NLB);
     assert_non_null(target);
-    assert_string_equal(aws_text(target->is, "type"), "network-load-balancer");
+    assert_string_equal(mirror_text(target->is, "type"), "network-load-balancer");
     mirror_set_done(&wanted);
     bed_done(&bed);
 }

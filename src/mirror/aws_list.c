@@ -14,7 +14,7 @@ static json_t *index_of(const json_t *list, const char *member)
     json_t *index = json_object();
     for (size_t i = 0; i < json_array_size(list); i++) {
         json_t *item = json_array_get(list, i);
-        (void)json_object_set(index, aws_text(item, member), item); /* then it has no name */
+        (void)json_object_set(index, mirror_text(item, member), item); /* then it has no name */
     }
     return index;
 }
@@ -26,7 +26,7 @@ static json_t *index_instances(const json_t *reservations)
         const json_t *instances = aws_list(json_array_get(reservations, i), "instancesSet");
         for (size_t j = 0; j < json_array_size(instances); j++) {
             json_t *item = json_array_get(instances, j);
-            (void)json_object_set(index, aws_text(item, "instanceId"), item);
+            (void)json_object_set(index, mirror_text(item, "instanceId"), item);
         }
     }
     return index;
@@ -57,12 +57,25 @@ static bool is_target(const struct aws_mirror *state, const char *id)
     return aws_by_id(state->targets, "networkInterfaceId", id) != NULL;
 }
 
-static void judge(const struct aws_mirror *state, const json_t *item, struct cloud_nic *nic)
+static bool has_our_session(const struct mirror_job *job, const struct cloud_nic *nic)
 {
+    const struct aws_mirror *state = job->state;
+    for (size_t i = 0; i < json_array_size(state->sessions); i++) {
+        const json_t *session = json_array_get(state->sessions, i);
+        if (strcmp(mirror_text(session, "networkInterfaceId"), nic->id) == 0 &&
+            aws_is_ours(session, job->name))
+            return true;
+    }
+    return false;
+}
+
+static void judge(const struct mirror_job *job, const json_t *item, struct cloud_nic *nic)
+{
+    const struct aws_mirror *state = job->state;
     const json_t *attachment = json_object_get(item, "attachment");
-    const char *type = aws_text(item, "interfaceType");
-    const char *status = aws_text(attachment, "status");
-    bool is_database = strcmp(aws_text(attachment, "instanceOwnerId"), "amazon-rds") == 0;
+    const char *type = mirror_text(item, "interfaceType");
+    const char *status = mirror_text(attachment, "status");
+    bool is_database = strcmp(mirror_text(attachment, "instanceOwnerId"), "amazon-rds") == 0;
     bool is_own = json_object_get(state->own, nic->id) ||
                   (nic->machine[0] && json_object_get(state->own, nic->machine));
     for (size_t i = 0; i < CLOUD_ADDRESSES_MAX && nic->addresses[i][0]; i++)
@@ -85,6 +98,13 @@ static void judge(const struct aws_mirror *state, const json_t *item, struct clo
         refuse(nic, CLOUD_UNFIT, "it is a target of mirrors itself");
     else if (!nic->outer[0])
         refuse(nic, CLOUD_UNFIT, "it has no IPv4 address: AWS mirrors none of IPv6-only subnets");
+    else if (aws_refused(job, nic) && !has_our_session(job, nic)) {
+        nic->fate = CLOUD_UNFIT;
+        (void)snprintf(nic->why, sizeof nic->why,
+                       "AWS refused to mirror it on an instance of the type %.40s (%.60s); apply "
+                       "--retry tries again",
+                       nic->type[0] ? nic->type : "that it has", aws_refused(job, nic));
+    }
 }
 
 static void add_tags(json_t *tags, const json_t *item)
@@ -92,7 +112,8 @@ static void add_tags(json_t *tags, const json_t *item)
     const json_t *list = aws_list(item, "tagSet");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *tag = json_array_get(list, i);
-        (void)json_object_set_new(tags, aws_text(tag, "key"), json_string(aws_text(tag, "value")));
+        (void)json_object_set_new(tags, mirror_text(tag, "key"),
+                                  json_string(mirror_text(tag, "value")));
     }
 }
 
@@ -103,42 +124,43 @@ static void add_addresses(struct cloud_nic *nic, const json_t *item)
     if (nic->outer[0])
         cloud_nic_address(nic, nic->outer);
     for (size_t i = 0; i < json_array_size(v4); i++) {
-        const char *address = aws_text(json_array_get(v4, i), "privateIpAddress");
+        const char *address = mirror_text(json_array_get(v4, i), "privateIpAddress");
         if (strcmp(address, nic->outer) != 0)
             cloud_nic_address(nic, address);
     }
     for (size_t i = 0; i < json_array_size(v6); i++)
-        cloud_nic_address(nic, aws_text(json_array_get(v6, i), "ipv6Address"));
+        cloud_nic_address(nic, mirror_text(json_array_get(v6, i), "ipv6Address"));
 }
 
-static void add_nic(struct aws_mirror *state, const json_t *instances, const json_t *item)
+static void add_nic(struct mirror_job *job, const json_t *instances, const json_t *item)
 {
+    struct aws_mirror *state = job->state;
     struct cloud_inventory *nics = &state->nics;
     const json_t *attachment = json_object_get(item, "attachment");
-    const char *instance_id = aws_text(attachment, "instanceId");
-    const char *subnet = aws_text(item, "subnetId");
+    const char *instance_id = mirror_text(attachment, "instanceId");
+    const char *subnet = mirror_text(item, "subnetId");
     const json_t *instance = json_object_get(instances, instance_id);
     const char *name = aws_tag(instance, "Name");
     const char *subnet_name = aws_tag(json_object_get(state->subnets, subnet), "Name");
-    struct cloud_nic *nic = cloud_inventory_add(nics, aws_text(item, "networkInterfaceId"));
+    struct cloud_nic *nic = cloud_inventory_add(nics, mirror_text(item, "networkInterfaceId"));
     if (!nic)
         return;
     cloud_nic_text(nics, &nic->machine, instance_id);
     cloud_nic_text(nics, &nic->name, name ? name : "");
-    cloud_nic_text(nics, &nic->network, aws_text(item, "vpcId"));
+    cloud_nic_text(nics, &nic->network, mirror_text(item, "vpcId"));
     cloud_nic_text(nics, &nic->subnet, subnet);
     cloud_nic_text(nics, &nic->subnet_name, subnet_name ? subnet_name : "");
-    cloud_nic_text(nics, &nic->zone, aws_text(item, "availabilityZone"));
-    cloud_nic_text(nics, &nic->type, aws_text(instance, "instanceType"));
-    cloud_nic_text(nics, &nic->outer, aws_text(item, "privateIpAddress"));
-    (void)snprintf(nic->mac, sizeof nic->mac, "%s", aws_text(item, "macAddress"));
+    cloud_nic_text(nics, &nic->zone, mirror_text(item, "availabilityZone"));
+    cloud_nic_text(nics, &nic->type, mirror_text(instance, "instanceType"));
+    cloud_nic_text(nics, &nic->outer, mirror_text(item, "privateIpAddress"));
+    (void)snprintf(nic->mac, sizeof nic->mac, "%s", mirror_text(item, "macAddress"));
     int64_t order = aws_number(attachment, "deviceIndex", 0);
     nic->order = order > 0 && order < 1000 ? (uint32_t)order : 0;
     add_addresses(nic, item);
     add_tags(nic->tags, instance);
     add_tags(nic->tags, item);
     (void)json_object_set(state->groups, nic->id, json_object_get(item, "groupSet")); /* or none */
-    judge(state, item, nic);
+    judge(job, item, nic);
 }
 
 /* ---- all of them ---- */
@@ -155,9 +177,9 @@ static void put_types(const struct cloud_inventory *nics, struct text *remarks)
     }
     if (n)
         text_format(remarks,
-                    "%zu of them %s on instance types that AWS does not mirror, as far as was "
-                    "known in " AWS_TYPES_AS_OF " (%s: %s%s): they are tried all the same, and "
-                    "status says what AWS answered\n",
+                    "%zu of them %s on instance types that were not among those that AWS "
+                    "mirrors in " AWS_SOURCES_AS_OF " (%s: %s%s): they are tried all the same, "
+                    "and status says what AWS answered\n",
                     n, n == 1 ? "is" : "are", cloud_nic_label(first), first->type,
                     n > 1 ? ", …" : "");
 }
@@ -190,7 +212,7 @@ int aws_mirror_list(struct mirror_job *job, struct text *remarks, struct err *er
         json_decref(state->groups);
         state->groups = json_object();
         for (size_t i = 0; i < json_array_size(interfaces); i++)
-            add_nic(state, instances, json_array_get(interfaces, i));
+            add_nic(job, instances, json_array_get(interfaces, i));
         json_decref(instances);
         cloud_select(&wish->select, &state->nics, remarks);
         put_types(&state->nics, remarks);

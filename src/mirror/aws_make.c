@@ -45,15 +45,15 @@ static void put_rule(const struct mirror_object *want, json_t *parameters, json_
     const char *slash = strchr(want->key, '/');
     put(parameters, "TrafficDirection", json_stringn(want->key, (size_t)(slash - want->key)));
     put(parameters, "RuleNumber", json_integer(strtol(slash + 1, NULL, 10)));
-    put(parameters, "RuleAction", json_string(aws_text(want->is, "action")));
-    put(parameters, "SourceCidrBlock", json_string(aws_text(want->is, "source")));
-    put(parameters, "DestinationCidrBlock", json_string(aws_text(want->is, "destination")));
+    put(parameters, "RuleAction", json_string(mirror_text(want->is, "action")));
+    put(parameters, "SourceCidrBlock", json_string(mirror_text(want->is, "source")));
+    put(parameters, "DestinationCidrBlock", json_string(mirror_text(want->is, "destination")));
     if (protocol >= 0)
         put(parameters, "Protocol", json_integer(protocol));
     else if (removes)
         (void)json_array_append_new(removes, json_string("protocol"));
     for (size_t i = 0; i < 2; i++) {
-        json_t *range = range_of(aws_text(want->is, ranges[i].is));
+        json_t *range = range_of(mirror_text(want->is, ranges[i].is));
         if (range)
             put(parameters, ranges[i].parameter, range);
         else if (removes)
@@ -66,8 +66,8 @@ static json_t *session_parameters(const struct aws_mirror *state, const struct m
     const json_t *is = want->is;
     json_t *parameters =
         json_pack("{s:s, s:s, s:s, s:I, s:I}", "NetworkInterfaceId", want->key,
-                  "TrafficMirrorTargetId", id_or_key(state, "target", aws_text(is, "target")),
-                  "TrafficMirrorFilterId", id_or_key(state, "filter", aws_text(is, "filter")),
+                  "TrafficMirrorTargetId", id_or_key(state, "target", mirror_text(is, "target")),
+                  "TrafficMirrorFilterId", id_or_key(state, "filter", mirror_text(is, "filter")),
                   "SessionNumber", (json_int_t)aws_number(is, "number", 1), "VirtualNetworkId",
                   (json_int_t)aws_number(is, "vni", 0));
     if (aws_number(is, "length", 0) > 0)
@@ -79,11 +79,10 @@ static json_t *group_rule_parameters(const struct mirror_object *want)
 {
     const char *slash = strchr(want->key, '/'), *cidr = slash + 1;
     bool is_v6 = strchr(cidr, ':') != NULL;
-    const char *what = strcmp(want->kind, "canary") == 0 ? "cloudspan: canary of the collector"
-                                                         : "cloudspan: mirrored traffic";
+    const char *what = strcmp(want->kind, "canary") == 0 ? AWS_CANARY_RULE : AWS_OPEN_RULE;
     return json_pack("{s:o, s:[{s:s, s:I, s:I, s:[{s:s, s:s}]}]}", "GroupId",
                      json_stringn(want->key, (size_t)(slash - want->key)), "IpPermissions",
-                     "IpProtocol", aws_text(want->is, "protocol"), "FromPort",
+                     "IpProtocol", mirror_text(want->is, "protocol"), "FromPort",
                      (json_int_t)aws_number(want->is, "from", 0), "ToPort",
                      (json_int_t)aws_number(want->is, "to", 0), is_v6 ? "Ipv6Ranges" : "IpRanges",
                      is_v6 ? "CidrIpv6" : "CidrIp", cidr, "Description", what);
@@ -127,12 +126,13 @@ static const struct maker *maker_of(const char *kind)
 static json_t *make_parameters(const struct aws_mirror *state, const struct mirror_object *want)
 {
     json_t *parameters = NULL;
-    const char *type = aws_text(want->is, "type");
+    const char *type = mirror_text(want->is, "type");
     if (strcmp(want->kind, "filter") == 0) {
-        parameters = json_pack("{s:s}", "Description", "cloudspan");
+        parameters = json_pack("{s:s}", "Description", AWS_DESCRIPTION);
     } else if (strcmp(want->kind, "rule") == 0) {
-        parameters = json_pack("{s:s, s:s}", "TrafficMirrorFilterId",
-                               id_or_key(state, "filter", "filter"), "Description", "cloudspan");
+        parameters =
+            json_pack("{s:s, s:s}", "TrafficMirrorFilterId", id_or_key(state, "filter", "filter"),
+                      "Description", AWS_DESCRIPTION);
         put_rule(want, parameters, NULL);
     } else if (strcmp(want->kind, "target") == 0) {
         parameters = json_pack("{s:s, s:s}",
@@ -140,10 +140,10 @@ static json_t *make_parameters(const struct aws_mirror *state, const struct mirr
                                : strcmp(type, "gateway-load-balancer-endpoint") == 0
                                    ? "GatewayLoadBalancerEndpointId"
                                    : "NetworkInterfaceId",
-                               want->key, "Description", "cloudspan");
+                               want->key, "Description", AWS_DESCRIPTION);
     } else if (strcmp(want->kind, "session") == 0) {
         parameters = session_parameters(state, want);
-        put(parameters, "Description", json_string("cloudspan"));
+        put(parameters, "Description", json_string(AWS_DESCRIPTION));
     } else {
         parameters = group_rule_parameters(want);
     }
@@ -169,7 +169,8 @@ static bool is_there(struct aws_mirror *state, const struct maker *maker, const 
 }
 
 static int create(struct mirror_job *job, const struct maker *maker,
-                  const struct mirror_object *want, char out_id[64], struct err *err)
+                  const struct mirror_object *want, char out_id[64], struct cloud_refusal *refusal,
+                  struct err *err)
 {
     struct aws_mirror *state = job->state;
     char what[MIRROR_KIND_MAX + MIRROR_KEY_MAX + 1], token[65];
@@ -182,15 +183,26 @@ static int create(struct mirror_job *job, const struct maker *maker,
         aws_put_client_token(job, what, parameters, token);
         put(parameters, "ClientToken", json_string(token));
     }
-    int result = aws_mirror_insist(state, maker->action, parameters, &answer, NULL, err);
+    int result = aws_mirror_insist(state, maker->action, parameters, &answer, refusal, err);
     const json_t *made = json_object_get(answer, maker->member);
     if (json_is_array(made))
         made = json_array_get(made, 0);
-    (void)snprintf(out_id, 64, "%s", aws_text(made, maker->id));
+    (void)snprintf(out_id, 64, "%s", mirror_text(made, maker->id));
     json_decref(answer);
     if (result == 0 && !out_id[0])
         result = err_set(err, -EIO, "%s: AWS gave no id", maker->action);
     return result;
+}
+
+/* What AWS can't mirror is not planned again; and what it could after all is no longer refused. */
+static void note_refusal(struct mirror_job *job, const struct mirror_object *want, int result,
+                         const struct cloud_refusal *refusal)
+{
+    const struct aws_mirror *state = job->state;
+    bool is_refused = result == -EOPNOTSUPP && strcmp(refusal->code, "InvalidAction") != 0;
+    for (size_t i = 0; (result == 0 || is_refused) && i < state->nics.n; i++)
+        if (strcmp(state->nics.at[i].id, want->key) == 0)
+            aws_refused_keep(job, &state->nics.at[i], is_refused ? refusal->code : NULL);
 }
 
 /* In a call of its own: no create takes it. */
@@ -215,15 +227,18 @@ int aws_make(struct mirror_job *job, const struct mirror_object *want, struct er
 {
     struct aws_mirror *state = job->state;
     const struct maker *maker = maker_of(want->kind);
+    struct cloud_refusal refusal = {0};
     char id[64];
     state->is_fresh = false;
-    int result = create(job, maker, want, id, err);
+    int result = create(job, maker, want, id, &refusal, err);
     if (is_made_already(maker, result))
         return 0;
     if (result == 0 && state->inherited && !is_there(state, maker, id)) {
         aws_notes_attempt_over(job);
-        result = create(job, maker, want, id, err);
+        result = create(job, maker, want, id, &refusal, err);
     }
+    if (strcmp(want->kind, "session") == 0)
+        note_refusal(job, want, result, &refusal);
     if (result < 0) {
         char of[200];
         (void)snprintf(of, sizeof of, "%s %.150s", want->kind, want->key);
@@ -242,16 +257,31 @@ int aws_make(struct mirror_job *job, const struct mirror_object *want, struct er
 
 /* ---- changing ---- */
 
-bool aws_may_change(const struct mirror_object *have, const struct mirror_object *want)
-{
-    return strcmp(have->kind, want->kind) == 0 && strcmp(want->kind, "target") != 0 &&
-           strcmp(want->kind, "opening") != 0 && strcmp(want->kind, "canary") != 0;
-}
-
 static bool differs(const struct mirror_object *have, const struct mirror_object *want,
                     const char *name)
 {
-    return !json_equal(json_object_get(have->is, name), json_object_get(want->is, name));
+    const json_t *wanted = json_object_get(want->is, name);
+    return wanted && !json_equal(json_object_get(have->is, name), wanted);
+}
+
+/* In more than its tags. */
+static bool differs_itself(const struct mirror_object *have, const struct mirror_object *want)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(want->is, name, value)
+    {
+        if (strcmp(name, "tagged") != 0 && differs(have, want, name))
+            return true;
+    }
+    return false;
+}
+
+bool aws_may_change(const struct mirror_object *have, const struct mirror_object *want)
+{
+    bool is_fixed = strcmp(want->kind, "target") == 0 || strcmp(want->kind, "opening") == 0 ||
+                    strcmp(want->kind, "canary") == 0;
+    return strcmp(have->kind, want->kind) == 0 && (!is_fixed || !differs_itself(have, want));
 }
 
 static int change_session(struct aws_mirror *state, const struct mirror_object *have,
@@ -261,10 +291,10 @@ static int change_session(struct aws_mirror *state, const struct mirror_object *
     int64_t length = aws_number(want->is, "length", 0);
     if (differs(have, want, "target"))
         put(parameters, "TrafficMirrorTargetId",
-            json_string(id_or_key(state, "target", aws_text(want->is, "target"))));
+            json_string(id_or_key(state, "target", mirror_text(want->is, "target"))));
     if (differs(have, want, "filter"))
         put(parameters, "TrafficMirrorFilterId",
-            json_string(id_or_key(state, "filter", aws_text(want->is, "filter"))));
+            json_string(id_or_key(state, "filter", mirror_text(want->is, "filter"))));
     if (differs(have, want, "number"))
         put(parameters, "SessionNumber", json_integer(aws_number(want->is, "number", 1)));
     if (differs(have, want, "vni"))
@@ -294,8 +324,18 @@ int aws_change(struct mirror_job *job, const struct mirror_object *have,
 {
     struct aws_mirror *state = job->state;
     const char *id = id_or_key(state, want->kind, want->key);
-    int result;
+    int result = 0;
     state->is_fresh = false;
+    if (differs(have, want, "tagged"))
+        result = aws_mirror_call(state, "ec2", "CreateTags",
+                                 json_pack("{s:[s], s:o}", "ResourceId", id, "Tag",
+                                           aws_tag_list(job->name, want->kind, want->key)),
+                                 NULL, NULL, err);
+    if (result < 0 || !differs_itself(have, want)) {
+        if (result < 0)
+            err_wrap(err, "%s %.100s (%.40s): its tags", want->kind, want->key, id);
+        return result;
+    }
     if (strcmp(want->kind, "session") == 0)
         result = change_session(state, have, want, id, err);
     else if (strcmp(want->kind, "rule") == 0)
@@ -337,10 +377,10 @@ static void put_user(const struct mirror_job *job, const char *member, const cha
     out[0] = '\0';
     for (size_t i = 0; i < json_array_size(state->sessions); i++) {
         const json_t *session = json_array_get(state->sessions, i);
-        if (strcmp(aws_text(session, member), id) != 0)
+        if (strcmp(mirror_text(session, member), id) != 0)
             continue;
         if (!aws_is_ours(session, job->name)) {
-            (void)snprintf(out, 64, "%s", aws_text(session, "trafficMirrorSessionId"));
+            (void)snprintf(out, 64, "%s", mirror_text(session, "trafficMirrorSessionId"));
             return;
         }
         (void)snprintf(out, 64, "ours");
@@ -390,7 +430,7 @@ static int unmake_busy(struct mirror_job *job, const struct mirror_object *have,
 int aws_unmake(struct mirror_job *job, const struct mirror_object *have, struct err *err)
 {
     struct aws_mirror *state = job->state;
-    const char *action, *id = aws_text(have->also, "id");
+    const char *action, *id = mirror_text(have->also, "id");
     state->is_fresh = false;
     aws_notes_attempt_over(job); /* what is made from now on is not the same again */
     if (!id[0])

@@ -47,8 +47,8 @@ static void test_not_yet(void **unused)
     /* Each time with the same token. */
     for (size_t i = 1; i < 4; i++)
         assert_string_equal(
-            aws_text(json_array_get(json_array_get(bed.calls, i), 1), "ClientToken"),
-            aws_text(json_array_get(json_array_get(bed.calls, 0), 1), "ClientToken"));
+            mirror_text(json_array_get(json_array_get(bed.calls, i), 1), "ClientToken"),
+            mirror_text(json_array_get(json_array_get(bed.calls, 0), 1), "ClientToken"));
     bed.waited = 0;
     refuse(&bed, "CreateTrafficMirrorSession", "InvalidNetworkInterfaceID.NotFound", -ENOENT, 3);
     assert_int_equal(make_one(&bed, "session", "eni-web", &err), -ENOENT);
@@ -94,7 +94,7 @@ static void read_notes(struct aws_bed *bed, const char *folder)
 
 static const char *token_of(const struct aws_bed *bed, size_t i)
 {
-    return aws_text(json_array_get(json_array_get(bed->calls, i), 1), "ClientToken");
+    return mirror_text(json_array_get(json_array_get(bed->calls, i), 1), "ClientToken");
 }
 
 /* An apply that was killed is gone on with under the same token; one that ended is not. */
@@ -188,7 +188,7 @@ static void test_in_use(void **unused)
     bed_apply(&bed);
     assert_int_equal(aws_find(&bed.job, &found, &err), 0);
     json_t *session = bed_ours(&bed, "eni-web");
-    const char *target = aws_text(session, "trafficMirrorTargetId");
+    const char *target = mirror_text(session, "trafficMirrorTargetId");
     /* By somebody else: it stays, and that is said. */
     bed_session(&bed, "tms-theirs", "eni-x", target, 1, 5);
     refuse(&bed, "DeleteTrafficMirrorTarget", "TrafficMirrorTargetInUseException", -EBUSY, 1);
@@ -249,16 +249,16 @@ static void test_drift(void **unused)
     const json_t *deleted = json_array_get(bed.calls, n);
     assert_string_equal(json_string_value(json_array_get(deleted, 0)),
                         "DeleteTrafficMirrorFilterRule");
-    assert_string_equal(aws_text(json_array_get(deleted, 1), "TrafficMirrorFilterRuleId"),
+    assert_string_equal(mirror_text(json_array_get(deleted, 1), "TrafficMirrorFilterRuleId"),
                         "tmfr-x");
     const json_t *rule = json_array_get(json_array_get(bed.calls, n + 1), 1);
-    assert_string_equal(aws_text(rule, "RuleAction"), "accept");
+    assert_string_equal(mirror_text(rule, "RuleAction"), "accept");
     json_t *removed =
         json_pack("[s, s, s]", "protocol", "source-port-range", "destination-port-range");
     assert_true(json_equal(json_object_get(rule, "RemoveField"), removed));
     json_decref(removed);
     const json_t *session = json_array_get(json_array_get(bed.calls, n + 2), 1);
-    assert_string_equal(aws_text(session, "TrafficMirrorTargetId"), "tmt-6");
+    assert_string_equal(mirror_text(session, "TrafficMirrorTargetId"), "tmt-6");
     assert_string_equal(
         json_string_value(json_array_get(json_object_get(session, "RemoveField"), 0)),
         "packet-length");

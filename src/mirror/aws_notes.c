@@ -47,7 +47,7 @@ void aws_notes_read(struct mirror_job *job)
     struct aws_mirror *state = job->state;
     json_decref(state->notes);
     state->notes = read_file(job, NOTES);
-    state->inherited = aws_text(state->notes, "attempt")[0] != '\0';
+    state->inherited = mirror_text(state->notes, "attempt")[0] != '\0';
 }
 
 /* Whole or not at all; who can't write it goes on without. */
@@ -104,13 +104,56 @@ void aws_losses_keep(const struct mirror_job *job, int64_t now, json_t *of)
     json_decref(losses);
 }
 
+/* ---- refusals ---- */
+
+void aws_refused_keep(struct mirror_job *job, const struct cloud_nic *nic, const char *code)
+{
+    struct aws_mirror *state = job->state;
+    json_t *refused = json_object_get(state->notes, "refused"), *none;
+    const char *id;
+    void *next;
+    bool was = json_object_get(refused, nic->id) != NULL;
+    if (!code && !was)
+        return;
+    if (!refused) {
+        refused = json_object();
+        (void)json_object_set_new(state->notes, "refused", refused); /* or it is tried again */
+    }
+    if (code)
+        (void)json_object_set_new(
+            refused, nic->id,
+            json_pack("{s:s, s:s, s:s}", "machine", nic->machine, "type", nic->type, "code", code));
+    else
+        (void)json_object_del(refused, nic->id);
+    /* Those that are no more would stay for ever. */
+    json_t *there = json_object();
+    for (size_t i = 0; i < state->nics.n; i++)
+        (void)json_object_set_new(there, state->nics.at[i].id, json_true());
+    json_object_foreach_safe(refused, next, id, none)
+    {
+        if (!json_object_get(there, id))
+            (void)json_object_del(refused, id);
+    }
+    json_decref(there);
+    save(job);
+}
+
+const char *aws_refused(const struct mirror_job *job, const struct cloud_nic *nic)
+{
+    const struct aws_mirror *state = job->state;
+    const json_t *note = json_object_get(json_object_get(state->notes, "refused"), nic->id);
+    bool holds = note && !job->retries && strcmp(mirror_text(note, "machine"), nic->machine) == 0 &&
+                 strcmp(mirror_text(note, "type"), nic->type) == 0;
+    return holds ? mirror_text(note, "code") : NULL;
+}
+
 /* ---- tokens ---- */
 
 /* Random, and the same until an apply comes to its end. */
 static const char *nonce_of(struct mirror_job *job)
 {
     struct aws_mirror *state = job->state;
-    const char *nonce = aws_text(state->notes, "attempt");
+    const char *nonce = mirror_text(state->notes, "attempt");
     uint64_t random[2] = {0};
     char text[40];
     if (nonce[0])
@@ -121,7 +164,7 @@ static const char *nonce_of(struct mirror_job *job)
                    (unsigned long long)random[1]);
     (void)json_object_set_new(state->notes, "attempt", json_string(text)); /* "" then */
     save(job);
-    return aws_text(state->notes, "attempt");
+    return mirror_text(state->notes, "attempt");
 }
 
 void aws_put_client_token(struct mirror_job *job, const char *what, const json_t *parameters,

@@ -39,12 +39,12 @@ static bool index_all(struct pack *pack)
     pack->resources = json_object();
     for (size_t i = 0; i < json_array_size(state->targets); i++) {
         const json_t *target = json_array_get(state->targets, i);
-        (void)json_object_set_new(pack->resources, aws_text(target, "trafficMirrorTargetId"),
+        (void)json_object_set_new(pack->resources, mirror_text(target, "trafficMirrorTargetId"),
                                   json_string(aws_target_resource(target)));
     }
     for (size_t i = 0; i < json_array_size(state->sessions); i++) {
         json_t *session = json_array_get(state->sessions, i);
-        const char *interface = aws_text(session, "networkInterfaceId");
+        const char *interface = mirror_text(session, "networkInterfaceId");
         json_t *list = json_object_get(pack->by_interface, interface);
         if (!list) {
             list = json_array();
@@ -93,8 +93,8 @@ static const json_t *our_session(const struct pack *pack, const struct cloud_nic
 /* Where it sends to. */
 static size_t place_of(const struct pack *pack, const json_t *session)
 {
-    const char *target = aws_text(session, "trafficMirrorTargetId");
-    const char *resource = aws_text(pack->resources, target);
+    const char *target = mirror_text(session, "trafficMirrorTargetId");
+    const char *resource = mirror_text(pack->resources, target);
     for (size_t i = 0; i < pack->state->n_places; i++) {
         const char *key = pack->state->places[i].key;
         if (strcmp(key, target) == 0 || (resource[0] && strcmp(key, resource) == 0))
@@ -275,7 +275,7 @@ static void number_all(struct pack *pack, struct text *remarks)
         spot->number = (uint32_t)number;
         for (size_t j = 0; j < numbers.n; j++) {
             bool behind = numbers.used[j] < number;
-            const char *id = aws_text(numbers.of[j], "trafficMirrorSessionId");
+            const char *id = mirror_text(numbers.of[j], "trafficMirrorSessionId");
             size_t *n = behind ? &n_behind : &n_before;
             if (++*n > SHADOWS_MAX)
                 continue;

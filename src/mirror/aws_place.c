@@ -53,18 +53,19 @@ static void add_own(struct aws_mirror *state, const char *id)
 static void take_interface(struct aws_mirror *state, struct aws_place *place, const json_t *item)
 {
     const json_t *groups = aws_list(item, "groupSet");
-    (void)snprintf(place->zone, sizeof place->zone, "%s", aws_text(item, "availabilityZone"));
-    (void)snprintf(place->vpc, sizeof place->vpc, "%s", aws_text(item, "vpcId"));
-    (void)snprintf(place->subnet, sizeof place->subnet, "%s", aws_text(item, "subnetId"));
-    (void)snprintf(place->address, sizeof place->address, "%s", aws_text(item, "privateIpAddress"));
+    (void)snprintf(place->zone, sizeof place->zone, "%s", mirror_text(item, "availabilityZone"));
+    (void)snprintf(place->vpc, sizeof place->vpc, "%s", mirror_text(item, "vpcId"));
+    (void)snprintf(place->subnet, sizeof place->subnet, "%s", mirror_text(item, "subnetId"));
+    (void)snprintf(place->address, sizeof place->address, "%s",
+                   mirror_text(item, "privateIpAddress"));
     (void)snprintf(place->machine, sizeof place->machine, "%s",
-                   aws_text(json_object_get(item, "attachment"), "instanceId"));
+                   mirror_text(json_object_get(item, "attachment"), "instanceId"));
     json_decref(place->groups);
     place->groups = json_array();
     for (size_t i = 0; i < json_array_size(groups); i++)
         (void)json_array_append_new(place->groups,
-                                    json_string(aws_text(json_array_get(groups, i), "groupId")));
-    add_own(state, aws_text(item, "networkInterfaceId"));
+                                    json_string(mirror_text(json_array_get(groups, i), "groupId")));
+    add_own(state, mirror_text(item, "networkInterfaceId"));
     add_own(state, place->machine);
 }
 
@@ -78,7 +79,7 @@ static int ask_type(struct aws_mirror *state, struct aws_place *place, struct er
                                 "reservationSet", &reservations, err);
     const json_t *instances = aws_list(json_array_get(reservations, 0), "instancesSet");
     (void)snprintf(place->type, sizeof place->type, "%s",
-                   aws_text(json_array_get(instances, 0), "instanceType"));
+                   mirror_text(json_array_get(instances, 0), "instanceType"));
     json_decref(reservations);
     return result;
 }
@@ -123,8 +124,8 @@ static int ask_health(struct aws_mirror *state, const char *group, int *in_out_h
         aws_list(aws_result(answer, "DescribeTargetHealth"), "TargetHealthDescriptions");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
-        const char *how = aws_text(json_object_get(one, "TargetHealth"), "State");
-        add_own(state, aws_text(json_object_get(one, "Target"), "Id"));
+        const char *how = mirror_text(json_object_get(one, "TargetHealth"), "State");
+        add_own(state, mirror_text(json_object_get(one, "Target"), "Id"));
         *in_out_healthy += strcmp(how, "healthy") == 0;
         ++*in_out_registered;
     }
@@ -144,14 +145,14 @@ static int ask_listeners(struct aws_mirror *state, struct aws_place *place, stru
     const json_t *list = aws_list(aws_result(answer, "DescribeListeners"), "Listeners");
     for (size_t i = 0; i < json_array_size(list) && result == 0; i++) {
         const json_t *listener = json_array_get(list, i);
-        const char *protocol = aws_text(listener, "Protocol");
+        const char *protocol = mirror_text(listener, "Protocol");
         const json_t *actions = aws_list(listener, "DefaultActions");
         if (aws_number(listener, "Port", 0) != AWS_PORT ||
             (strcmp(protocol, "UDP") != 0 && strcmp(protocol, "TCP_UDP") != 0))
             continue;
         listens = true;
         for (size_t j = 0; j < json_array_size(actions) && result == 0; j++) {
-            const char *group = aws_text(json_array_get(actions, j), "TargetGroupArn");
+            const char *group = mirror_text(json_array_get(actions, j), "TargetGroupArn");
             if (group[0])
                 result = ask_health(state, group, &healthy, &registered, err);
         }
@@ -173,7 +174,7 @@ static int ask_nlb(struct aws_mirror *state, struct aws_place *place, struct err
     const json_t *balancer = json_array_get(list, 0);
     const json_t *groups = aws_list(balancer, "SecurityGroups");
     if (result == 0 && balancer) {
-        (void)snprintf(place->vpc, sizeof place->vpc, "%s", aws_text(balancer, "VpcId"));
+        (void)snprintf(place->vpc, sizeof place->vpc, "%s", mirror_text(balancer, "VpcId"));
         place->groups = json_deep_copy(groups); /* NULL: it has none, and lets all in */
         result = ask_listeners(state, place, err);
     } else if (result == 0) {
@@ -198,7 +199,7 @@ static int ask_endpoint(struct aws_mirror *state, struct aws_place *place, struc
     if (result == 0 && !item)
         result = err_set(err, -ENOENT, "there is no such endpoint");
     if (result == 0) {
-        (void)snprintf(place->vpc, sizeof place->vpc, "%s", aws_text(item, "vpcId"));
+        (void)snprintf(place->vpc, sizeof place->vpc, "%s", mirror_text(item, "vpcId"));
         place->facts = json_pack("{s:O}", "endpoint", (json_t *)(uintptr_t)item);
     } else if (result == -EACCES) {
         place->facts = json_pack("{s:b}", "unknown", true);
@@ -214,7 +215,7 @@ static int ask_target(struct mirror_job *job, struct aws_place *place, bool *out
 {
     struct aws_mirror *state = job->state;
     const json_t *target = aws_by_id(state->targets, "trafficMirrorTargetId", place->key);
-    const char *interface = aws_text(target, "networkInterfaceId");
+    const char *interface = mirror_text(target, "networkInterfaceId");
     struct err unknown;
     if (!target)
         return err_set(err, -ENOENT, "there is no such target in %s", state->region);
@@ -235,11 +236,11 @@ static void share_target(const struct mirror_job *job, struct aws_place *place)
     const char *other = NULL;
     for (size_t i = 0; i < json_array_size(state->targets); i++) {
         const json_t *target = json_array_get(state->targets, i);
-        if (strcmp(aws_text(target, "networkInterfaceId"), place->key) != 0)
+        if (strcmp(mirror_text(target, "networkInterfaceId"), place->key) != 0)
             continue;
         if (aws_is_ours(target, job->name))
             return;
-        other = aws_text(target, "trafficMirrorTargetId");
+        other = mirror_text(target, "trafficMirrorTargetId");
     }
     if (!other)
         return;

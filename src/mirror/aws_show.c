@@ -24,16 +24,16 @@ static void describe_rule(const struct mirror_object *object, struct text *out)
     int64_t protocol = aws_number(is, "protocol", -1);
     char number[24];
     (void)snprintf(number, sizeof number, "protocol %d", (int)protocol);
-    text_format(out, "filter rule %s: %s %s from %s", object->key, aws_text(is, "action"),
+    text_format(out, "filter rule %s: %s %s from %s", object->key, mirror_text(is, "action"),
                 protocol == -1   ? "everything"
                 : protocol == 6  ? "TCP"
                 : protocol == 17 ? "UDP"
                 : protocol == 1  ? "ICMP"
                                  : number,
-                aws_text(is, "source"));
-    describe_ports(aws_text(is, "source_ports"), out);
-    text_format(out, " to %s", aws_text(is, "destination"));
-    describe_ports(aws_text(is, "destination_ports"), out);
+                mirror_text(is, "source"));
+    describe_ports(mirror_text(is, "source_ports"), out);
+    text_format(out, " to %s", mirror_text(is, "destination"));
+    describe_ports(mirror_text(is, "destination_ports"), out);
 }
 
 void aws_describe(const struct mirror_object *object, struct text *out)
@@ -55,13 +55,13 @@ void aws_describe(const struct mirror_object *object, struct text *out)
             text_format(out, " to %d", (int)aws_number(is, "to", 0));
         text_format(out, " from %s", slash ? slash + 1 : "");
     } else if (strcmp(kind, "target") == 0) {
-        text_format(out, "traffic mirror target %s (%s)", object->key, aws_text(is, "type"));
+        text_format(out, "traffic mirror target %s (%s)", object->key, mirror_text(is, "type"));
     } else {
         text_format(out, "traffic mirror session of %s to %s, number %d, VNI %d", object->key,
-                    aws_text(is, "target"), (int)aws_number(is, "number", 0),
+                    mirror_text(is, "target"), (int)aws_number(is, "number", 0),
                     (int)aws_number(is, "vni", 0));
-        if (strcmp(aws_text(is, "filter"), "filter") != 0)
-            text_format(out, ", filter %s", aws_text(is, "filter"));
+        if (strcmp(mirror_text(is, "filter"), "filter") != 0)
+            text_format(out, ", filter %s", mirror_text(is, "filter"));
         if (length)
             text_format(out, ", %d bytes of each packet", (int)length);
     }
@@ -122,12 +122,12 @@ static void make_rule(const struct mirror_job *job, const struct mirror_object *
     text_format(out,
                 " --traffic-direction %.*s --rule-number %s --rule-action %s "
                 "--source-cidr-block %s --destination-cidr-block %s",
-                (int)(slash - object->key), object->key, slash + 1, aws_text(is, "action"),
-                aws_text(is, "source"), aws_text(is, "destination"));
+                (int)(slash - object->key), object->key, slash + 1, mirror_text(is, "action"),
+                mirror_text(is, "source"), mirror_text(is, "destination"));
     if (aws_number(is, "protocol", -1) >= 0)
         text_format(out, " --protocol %d", (int)aws_number(is, "protocol", -1));
-    put_ports("source-port-range", aws_text(is, "source_ports"), out);
-    put_ports("destination-port-range", aws_text(is, "destination_ports"), out);
+    put_ports("source-port-range", mirror_text(is, "source_ports"), out);
+    put_ports("destination-port-range", mirror_text(is, "destination_ports"), out);
     text_put(out, "\n");
 }
 
@@ -149,7 +149,7 @@ static void make_filter(const struct mirror_job *job, const struct mirror_object
 static void make_target(const struct mirror_job *job, const struct mirror_object *object,
                         struct text *out)
 {
-    const char *type = aws_text(object->is, "type");
+    const char *type = mirror_text(object->is, "type");
     put_variable("TMT_", object->key, out);
     text_put(out, "=$(");
     put_aws(job, "create-traffic-mirror-target --", out);
@@ -166,7 +166,7 @@ static void make_session(const struct mirror_job *job, const struct mirror_objec
                          struct text *out)
 {
     const json_t *is = object->is;
-    const char *target = aws_text(is, "target"), *filter = aws_text(is, "filter");
+    const char *target = mirror_text(is, "target"), *filter = mirror_text(is, "filter");
     put_aws(job, "create-traffic-mirror-session --network-interface-id ", out);
     text_shell(out, object->key);
     text_put(out, " --traffic-mirror-target-id ");
@@ -208,7 +208,7 @@ static void make_opening(const struct mirror_job *job, const struct mirror_objec
 static void put_id(const struct mirror_job *job, const struct mirror_object *object,
                    const char *describe, const char *list, struct text *out)
 {
-    const char *id = aws_text(object->also, "id");
+    const char *id = mirror_text(object->also, "id");
     char filter[MIRROR_KIND_MAX + MIRROR_KEY_MAX + 48];
     if (id[0]) {
         text_put(out, id);
@@ -245,10 +245,10 @@ static void unmake(const struct mirror_job *job, const struct mirror_object *obj
         text_put(out, "\n");
     } else if (strcmp(object->kind, "rule") == 0) {
         /* It goes with its filter, if not by itself. */
-        if (!aws_text(object->also, "id")[0])
+        if (!mirror_text(object->also, "id")[0])
             return;
         put_aws(job, "delete-traffic-mirror-filter-rule --traffic-mirror-filter-rule-id ", out);
-        text_format(out, "%s\n", aws_text(object->also, "id"));
+        text_format(out, "%s\n", mirror_text(object->also, "id"));
     }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(rows[i].kind, object->kind) == 0) {

@@ -139,7 +139,7 @@ static void take_counts(const json_t *results, struct counted *list, size_t n, b
         const json_t *result = json_array_get(results, i);
         const json_t *values = aws_list(result, "Values");
         size_t at, counter;
-        if (!read_id(aws_text(result, "Id"), &at, &counter) || at >= n ||
+        if (!read_id(mirror_text(result, "Id"), &at, &counter) || at >= n ||
             json_array_size(values) == 0)
             continue;
         uint64_t sum = sum_of(values);
@@ -166,7 +166,7 @@ static int ask(struct aws_mirror *state, struct counted *list, size_t n, int64_t
             aws_mirror_call(state, "monitoring", "GetMetricData", parameters, &answer, NULL, err);
         const json_t *inner = aws_result(answer, "GetMetricData");
         take_counts(aws_list(inner, "MetricDataResults"), list, n, period == HOUR);
-        (void)snprintf(token, sizeof token, "%s", aws_text(inner, "NextToken"));
+        (void)snprintf(token, sizeof token, "%s", mirror_text(inner, "NextToken"));
         json_decref(answer);
         if (result < 0 || !token[0])
             break;
@@ -252,30 +252,22 @@ int aws_measure(struct mirror_job *job, const struct mirror_set *found, struct m
 
 /* ---- for watch ---- */
 
-/* The collector's address, where all copies go to one. */
-static const char *collector_of(const struct aws_mirror *state)
-{
-    const char *address = NULL;
-    for (size_t i = 0; i < state->n_places; i++) {
-        if (state->places[i].n == 0)
-            continue;
-        if (address && strcmp(address, state->places[i].address) != 0)
-            return "";
-        address = state->places[i].address;
-    }
-    return address ? address : "";
-}
-
-/* A load balancer's endpoint wraps copies again: they come from the balancer. One that has no place
- * sends nothing. */
-static void forget_outer(struct aws_mirror *state)
+/* Which collector gets it: the address of the place that it is packed to, where that is of one
+ * machine. A load balancer's endpoint wraps copies again: they come from the balancer. One that has
+ * no place sends nothing. */
+static void put_collectors(struct aws_mirror *state)
 {
     for (size_t i = 0; i < state->nics.n; i++) {
         size_t place = state->spots[i].place;
-        if (place == SIZE_MAX)
-            state->nics.at[i].has_id = false;
-        else if (state->places[place].kind == AWS_TO_GWLBE)
-            cloud_nic_text(&state->nics, &state->nics.at[i].outer, "");
+        struct cloud_nic *nic = &state->nics.at[i];
+        if (place == SIZE_MAX) {
+            nic->has_id = false;
+            continue;
+        }
+        const char *address = state->places[place].address;
+        cloud_nic_text(&state->nics, &nic->collector, address[0] ? address : "any");
+        if (state->places[place].kind == AWS_TO_GWLBE)
+            cloud_nic_text(&state->nics, &nic->outer, "");
     }
 }
 
@@ -314,8 +306,7 @@ int aws_sources(struct mirror_job *job, const struct mirror_set *wanted, struct 
                    wish->direction == AWS_IN    ? "in"
                    : wish->direction == AWS_OUT ? "out"
                                                 : "both");
-    (void)snprintf(like.collector, sizeof like.collector, "%s", collector_of(state));
-    forget_outer(state);
+    put_collectors(state);
     int result = cloud_sources(&state->nics, "vxlan", &like, out, err);
     if (result == 0)
         take_losses(job, wanted, out);

@@ -55,7 +55,7 @@ static int ask_interface(struct aws_mirror *state, const char *id, json_t **out,
 
 static const char *machine_of(const json_t *interface)
 {
-    return aws_text(json_object_get(interface, "attachment"), "instanceId");
+    return mirror_text(json_object_get(interface, "attachment"), "instanceId");
 }
 
 /* Until it is where it should be; `machine` "": nowhere. */
@@ -67,10 +67,10 @@ static int await_interface(struct aws_mirror *state, const char *id, const char 
         int result = ask_interface(state, id, &item, err);
         if (result < 0)
             return result;
-        const char *status = aws_text(json_object_get(item, "attachment"), "status");
+        const char *status = mirror_text(json_object_get(item, "attachment"), "status");
         bool there = machine[0] ? strcmp(machine_of(item), machine) == 0 &&
                                       (!status[0] || strcmp(status, "attached") == 0)
-                                : strcmp(aws_text(item, "status"), "available") == 0;
+                                : strcmp(mirror_text(item, "status"), "available") == 0;
         json_decref(item);
         if (there)
             return 0;
@@ -163,7 +163,7 @@ static int make_group(struct work *work, const char *vpc, char out_id[64], struc
                                            "TagSpecification", own_tags(work, "security-group")),
                                  &answer, NULL, err);
     }
-    (void)snprintf(out_id, 64, "%s", aws_text(group ? group : answer, "groupId"));
+    (void)snprintf(out_id, 64, "%s", mirror_text(group ? group : answer, "groupId"));
     json_decref(group);
     json_decref(answer);
     if (result == 0)
@@ -175,8 +175,8 @@ static int make_group(struct work *work, const char *vpc, char out_id[64], struc
             work->state, "AuthorizeSecurityGroupIngress",
             json_pack("{s:s, s:[{s:s, s:i, s:i, s:[{s:s, s:s}]}], s:o}", "GroupId", out_id,
                       "IpPermissions", "IpProtocol", "udp", "FromPort", AWS_PORT, "ToPort",
-                      AWS_PORT, "IpRanges", "CidrIp", aws_text(network, "cidrBlock"), "Description",
-                      "cloudspan: mirrored traffic", "TagSpecification",
+                      AWS_PORT, "IpRanges", "CidrIp", mirror_text(network, "cidrBlock"),
+                      "Description", "cloudspan: mirrored traffic", "TagSpecification",
                       own_tags(work, "security-group-rule")),
             NULL, &refusal, err);
         if (result == -EEXIST)
@@ -196,7 +196,7 @@ static int create(struct work *work, const char *subnet, struct err *err)
     int result = ask_first(state, "DescribeNetworkInterfaces", parameters, "networkInterfaceSet",
                            &there, err);
     if (result == 0 && there) {
-        say(work, "is there:", "interface", aws_text(there, "networkInterfaceId"), subnet);
+        say(work, "is there:", "interface", mirror_text(there, "networkInterfaceId"), subnet);
         json_decref(there);
         return 1;
     }
@@ -207,10 +207,10 @@ static int create(struct work *work, const char *subnet, struct err *err)
         result = err_set(err, -ENOENT, "there is no subnet %.60s in %s", subnet, state->region);
     if (result == 0 && !work->is_yes) {
         say(work, "+", "security group that lets UDP 4789 in from the VPC", "",
-            aws_text(item, "vpcId"));
+            mirror_text(item, "vpcId"));
         say(work, "+", "interface", "", subnet);
     } else if (result == 0) {
-        result = make_group(work, aws_text(item, "vpcId"), group, err);
+        result = make_group(work, mirror_text(item, "vpcId"), group, err);
     }
     if (result == 0 && work->is_yes) {
         parameters = json_pack("{s:s, s:[s], s:s, s:o}", "SubnetId", subnet, "SecurityGroupId",
@@ -222,10 +222,10 @@ static int create(struct work *work, const char *subnet, struct err *err)
     }
     const json_t *made = json_object_get(answer, "networkInterface");
     if (result == 0 && made) {
-        const char *id = aws_text(made, "networkInterfaceId");
+        const char *id = mirror_text(made, "networkInterfaceId");
         aws_notes_attempt_over(work->job);
-        say(work, "+", "security group", group, aws_text(item, "vpcId"));
-        say(work, "+", "interface", id, aws_text(made, "privateIpAddress"));
+        say(work, "+", "security group", group, mirror_text(item, "vpcId"));
+        say(work, "+", "interface", id, mirror_text(made, "privateIpAddress"));
         if (!work->json)
             text_format(work->out,
                         "On the collector: cloudspan mirror target aws attach %s. Mirrors then "
@@ -242,13 +242,14 @@ static int create(struct work *work, const char *subnet, struct err *err)
 static int detach(struct work *work, const json_t *interface, struct err *err)
 {
     const json_t *attachment = json_object_get(interface, "attachment");
-    const char *id = aws_text(interface, "networkInterfaceId");
+    const char *id = mirror_text(interface, "networkInterfaceId");
     if (aws_number(attachment, "deviceIndex", 1) == 0)
         return err_set(err, -EINVAL, "%s is the first interface of %s, which can't leave it", id,
                        machine_of(interface));
-    int result = aws_mirror_call(
-        work->state, "ec2", "DetachNetworkInterface",
-        json_pack("{s:s}", "AttachmentId", aws_text(attachment, "attachmentId")), NULL, NULL, err);
+    int result =
+        aws_mirror_call(work->state, "ec2", "DetachNetworkInterface",
+                        json_pack("{s:s}", "AttachmentId", mirror_text(attachment, "attachmentId")),
+                        NULL, NULL, err);
     if (result == 0)
         result = await_interface(work->state, id, "", err);
     if (result == 0)
@@ -314,7 +315,7 @@ static int delete (struct work *work, const char *id, struct err *err)
     if (result == 0)
         say(work, "-", "interface", id, "");
     for (size_t i = 0; result == 0 && i < json_array_size(groups); i++) {
-        const char *group = aws_text(json_array_get(groups, i), "groupId");
+        const char *group = mirror_text(json_array_get(groups, i), "groupId");
         json_t *item = NULL;
         result = ask_first(work->state, "DescribeSecurityGroups",
                            json_pack("{s:[s]}", "GroupId", group), "securityGroupInfo", &item, err);

@@ -40,7 +40,8 @@ static void want_targets(const struct aws_mirror *state, struct mirror_set *out)
         if (place->kind == AWS_TO_TARGET || place->n == 0)
             continue;
         mirror_object_why(
-            mirror_set_add(out, "target", place->key, json_pack("{s:s}", "type", type_of(place))),
+            mirror_set_add(out, "target", place->key,
+                           json_pack("{s:s, s:b}", "type", type_of(place), "tagged", 1)),
             place->is_self ? "takes the copies; it is this machine's" : "takes the copies");
     }
 }
@@ -63,9 +64,9 @@ static void want_sessions(struct mirror_job *job, struct mirror_set *out)
             continue;
         struct mirror_object *object = mirror_set_add(
             out, "session", nic->id,
-            json_pack("{s:s, s:s, s:I, s:I, s:I}", "target", state->places[spot->place].key,
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "target", state->places[spot->place].key,
                       "filter", "filter", "vni", (json_int_t)nic->id_number, "length",
-                      (json_int_t)wish->length, "number", (json_int_t)spot->number));
+                      (json_int_t)wish->length, "number", (json_int_t)spot->number, "tagged", 1));
         if (!object)
             continue;
         object->may_lack = true;
@@ -91,8 +92,8 @@ static void put_cost(const struct aws_mirror *state, size_t n, struct text *rema
 {
     char as_of[96];
     (void)snprintf(as_of, sizeof as_of,
-                   is_priced(state->region) ? "%.40s as of " AWS_TYPES_AS_OF
-                                            : "us-east-1 as of " AWS_TYPES_AS_OF
+                   is_priced(state->region) ? "%.40s as of " AWS_PRICE_AS_OF
+                                            : "us-east-1 as of " AWS_PRICE_AS_OF
                                               ", those of %.40s are not known here",
                    state->region);
     cloud_put_cost(remarks, n, "session", SESSION_USD, as_of);
@@ -102,7 +103,7 @@ int aws_want(struct mirror_job *job, struct mirror_set *out, struct text *remark
 {
     struct aws_mirror *state = job->state;
     const struct aws_wish *wish = job->wish;
-    size_t n = 0;
+    size_t n = 0, n_refused = 0;
     json_decref(state->own);
     state->own = NULL;
     int result = aws_mirror_look(job, err);
@@ -114,17 +115,20 @@ int aws_want(struct mirror_job *job, struct mirror_set *out, struct text *remark
         result = aws_mirror_pack(job, remarks, err);
     if (result < 0)
         return result;
-    for (size_t i = 0; i < state->nics.n; i++)
+    for (size_t i = 0; i < state->nics.n; i++) {
         n += is_placed(state, i);
+        n_refused +=
+            state->nics.at[i].fate == CLOUD_UNFIT && aws_refused(job, &state->nics.at[i]) != NULL;
+    }
     /* A slip in a selection is more likely than a wish to have nothing. */
     if (n == 0)
         return err_set(
             err, -ENOENT,
             "none of %zu interfaces is to be mirrored: is the selection right? (a mirror "
-            "is taken away by `remove`)",
-            state->nics.n);
-    struct mirror_object *filter =
-        mirror_set_add(out, "filter", "filter", json_pack("{s:b}", "dns", !wish->no_dns));
+            "is taken away by `remove`%s)",
+            state->nics.n, n_refused ? "; what AWS refused is tried again by `apply --retry`" : "");
+    struct mirror_object *filter = mirror_set_add(
+        out, "filter", "filter", json_pack("{s:b, s:b}", "dns", !wish->no_dns, "tagged", 1));
     mirror_object_why(filter, "which packets are mirrored");
     result = aws_want_rules(wish, out, remarks, err);
     if (result == 0)

@@ -28,7 +28,7 @@ static void test_fates(void **unused)
     json_object_del(bed_machine(&bed, "v6", "a", "10.0.1.8"), "privateIpAddress");
     bed_instance(&bed, "i-old", "t2.micro", "old");
     bed_interface(&bed, "eni-old", "i-old", 0, "a", "10.0.1.10");
-    bed_instance(&bed, "i-new", "m7g.large", "new");
+    bed_instance(&bed, "i-new", "m8g.large", "new");
     bed_interface(&bed, "eni-new", "i-new", 0, "a", "10.0.1.11");
     json_t *database = bed_machine(&bed, "db", "a", "10.0.1.12");
     json_object_set_new(
@@ -50,7 +50,7 @@ static void test_fates(void **unused)
     assert_non_null(strstr(fate_of(&bed, "eni-old"), "t2.micro"));
     assert_non_null(strstr(fate_of(&bed, "eni-sink"), "target"));
     assert_string_equal(fate_of(&bed, "eni-new"), "wanted"); /* tried all the same */
-    assert_true(bed_remarks(&bed, "m7g.large"));
+    assert_true(bed_remarks(&bed, "m8g.large"));
     bed_done(&bed);
 }
 
@@ -60,12 +60,12 @@ static void test_names(void **unused)
     struct aws_bed bed;
     (void)unused;
     bed_init(&bed, OPTIONS("to", "eni-col"));
-    bed_instance(&bed, "i-bad", "m7i.large",
+    bed_instance(&bed, "i-bad", "c7gn.large",
                  "a\n  ! b\x1b[2J\xc2\x9b"
                  "c\xc3\xa4");
     bed_interface(&bed, "eni-bad", "i-bad", 0, "a", "10.0.1.5");
     bed_apply(&bed);
-    assert_true(bed_remarks(&bed, ": m7i.large)"));
+    assert_true(bed_remarks(&bed, ": c7gn.large)"));
     assert_false(bed_remarks(&bed, "\n  ! b"));
     assert_false(bed_remarks(&bed, "\x1b"));
     assert_false(bed_remarks(&bed, "\xc2\x9b"));
@@ -92,8 +92,8 @@ static void test_two_filters(void **unused)
     bed.n_refused = 1;
     assert_int_equal(bed_apply(&bed), 2);
     assert_int_equal(json_array_size(filters), 1);
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-web"), "trafficMirrorFilterId"),
-                        aws_text(json_array_get(filters, 0), "trafficMirrorFilterId"));
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-web"), "trafficMirrorFilterId"),
+                        mirror_text(json_array_get(filters, 0), "trafficMirrorFilterId"));
     assert_int_equal(bed_apply(&bed), 0);
     bed_done(&bed);
 }
@@ -108,22 +108,22 @@ static void test_again(void **unused)
     bed_machine(&bed, "db", "b", "10.0.2.5");
     assert_int_equal(bed_apply(&bed), 8);
     json_t *web = bed_ours(&bed, "eni-web");
-    assert_string_equal(aws_text(web, "sessionNumber"), "1");
+    assert_string_equal(mirror_text(web, "sessionNumber"), "1");
     assert_null(json_object_get(web, "packetLength"));
     assert_string_equal(aws_tag(web, AWS_TAG_KEY), "session/eni-web");
-    char *vni = strdup(aws_text(web, "virtualNetworkId"));
+    char *vni = strdup(mirror_text(web, "virtualNetworkId"));
     size_t n = json_array_size(bed.calls);
     assert_int_equal(bed_apply(&bed), 0);
     assert_int_equal(json_array_size(bed.calls), n);
     /* One that was deleted comes back with its VNI, and another token. */
     bed_drop(&bed, "trafficMirrorSessionSet", "networkInterfaceId", "eni-web");
     assert_int_equal(bed_apply(&bed), 1);
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-web"), "virtualNetworkId"), vni);
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-web"), "virtualNetworkId"), vni);
     json_t *last = json_array_get(json_array_get(bed.calls, n), 1);
     for (size_t i = 0; i < n; i++)
         assert_string_not_equal(
-            aws_text(json_array_get(json_array_get(bed.calls, i), 1), "ClientToken"),
-            aws_text(last, "ClientToken"));
+            mirror_text(json_array_get(json_array_get(bed.calls, i), 1), "ClientToken"),
+            mirror_text(last, "ClientToken"));
     free(vni);
     bed_done(&bed);
 }
@@ -139,7 +139,7 @@ static void test_changes(void **unused)
     bed.wish.length = 128;
     bed.wish.no_dns = true;
     assert_int_equal(bed_apply(&bed), 3);
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-db"), "packetLength"), "128");
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-db"), "packetLength"), "128");
     assert_int_equal(bed_n_calls(&bed, "CreateTrafficMirrorSession"), 2);
     assert_int_equal(bed_n_calls(&bed, "ModifyTrafficMirrorSession"), 2);
     /* A machine that is gone: its session goes. */
@@ -173,7 +173,7 @@ static const char *place_of(struct aws_bed *bed, const char *interface)
     const json_t *session = bed_ours(bed, interface);
     return session ? aws_target_resource(bed_item(bed, "trafficMirrorTargetSet",
                                                   "trafficMirrorTargetId",
-                                                  aws_text(session, "trafficMirrorTargetId")))
+                                                  mirror_text(session, "trafficMirrorTargetId")))
                    : "";
 }
 
@@ -285,18 +285,18 @@ static void test_numbers(void **unused)
     }
     bed_session(&bed, "tms-o2", "eni-m02", "tmt-x", AWS_NUMBER_MAX, 7);
     bed_apply(&bed);
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-m00"), "sessionNumber"), "6");
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-m00"), "sessionNumber"), "6");
     assert_true(bed_remarks(&bed, "tms-o1 (number 5)"));
     assert_null(bed_ours(&bed, "eni-m01"));
     assert_true(bed_remarks(&bed, "m01 (eni-m01) is not mirrored: it has 3 sessions"));
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-m02"), "sessionNumber"), "1");
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-m03"), "sessionNumber"), "1");
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-m02"), "sessionNumber"), "1");
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-m03"), "sessionNumber"), "1");
     /* It stays, also when the other one is gone; asked for, it changes. */
     bed_drop(&bed, "trafficMirrorSessionSet", "trafficMirrorSessionId", "tms-o1");
     assert_int_equal(bed_apply(&bed), 0);
     bed.wish.number = 9;
     assert_int_equal(bed_apply(&bed), 3);
-    assert_string_equal(aws_text(bed_ours(&bed, "eni-m00"), "sessionNumber"), "9");
+    assert_string_equal(mirror_text(bed_ours(&bed, "eni-m00"), "sessionNumber"), "9");
     bed_done(&bed);
 }
 
@@ -309,7 +309,7 @@ static void test_vnis(void **unused)
     bed_init(&bed, OPTIONS("to", "eni-col"));
     bed_machine(&bed, "web", "a", "10.0.1.5");
     bed_apply(&bed);
-    snprintf(vni, sizeof vni, "%s", aws_text(bed_ours(&bed, "eni-web"), "virtualNetworkId"));
+    snprintf(vni, sizeof vni, "%s", mirror_text(bed_ours(&bed, "eni-web"), "virtualNetworkId"));
     /* To another place it does no harm. */
     bed_session(&bed, "tms-far", "eni-x", "tmt-far", 1, atoi(vni));
     assert_int_equal(bed_apply(&bed), 0);
@@ -318,7 +318,7 @@ static void test_vnis(void **unused)
                                     "networkInterfaceId", "eni-col"));
     bed_session(&bed, "tms-near", "eni-y", "tmt-other", 1, atoi(vni));
     assert_int_equal(bed_apply(&bed), 1);
-    assert_string_not_equal(aws_text(bed_ours(&bed, "eni-web"), "virtualNetworkId"), vni);
+    assert_string_not_equal(mirror_text(bed_ours(&bed, "eni-web"), "virtualNetworkId"), vni);
     bed_done(&bed);
 }
 
@@ -342,9 +342,9 @@ static void test_rules(void **unused)
     assert_int_equal(aws_want_rules(&wish, &set, &remarks, &err), 0);
     assert_int_equal(set.n, 8 + 4); /* what is only rejected is followed by all the rest */
     const struct mirror_object *first = mirror_set_get(&set, "rule", "ingress/100");
-    assert_string_equal(aws_text(first->is, "source"), "10.0.0.0/8");
-    assert_string_equal(aws_text(first->is, "destination"), "0.0.0.0/0");
-    assert_string_equal(aws_text(first->is, "destination_ports"), "443-443");
+    assert_string_equal(mirror_text(first->is, "source"), "10.0.0.0/8");
+    assert_string_equal(mirror_text(first->is, "destination"), "0.0.0.0/0");
+    assert_string_equal(mirror_text(first->is, "destination_ports"), "443-443");
     assert_int_equal(aws_number(first->is, "protocol", -1), 6);
     assert_non_null(remarks.at); /* more than 10 */
     mirror_set_done(&set);
@@ -352,8 +352,8 @@ static void test_rules(void **unused)
     assert_int_equal(take(&wish, "in accept udp dport 53 dst 2001:db8::/32"), 0);
     assert_int_equal(aws_want_rules(&wish, &set, &remarks, &err), 0);
     assert_int_equal(set.n, 1);
-    assert_string_equal(aws_text(set.at[0].is, "source"), "::/0");
-    assert_string_equal(aws_text(set.at[0].is, "destination"), "2001:db8::/32");
+    assert_string_equal(mirror_text(set.at[0].is, "source"), "::/0");
+    assert_string_equal(mirror_text(set.at[0].is, "destination"), "2001:db8::/32");
     mirror_set_done(&set);
     wish = (struct aws_wish){.direction = AWS_OUT};
     assert_int_equal(take(&wish, "in accept icmp"), 0);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linux/program.h"
+#include "base/program.h"
 
 enum row {
     ROW_GROUP = CLOUD_N_SELECT,
@@ -134,9 +134,9 @@ static int ask_cli(const char *resource, char **out, struct err *err)
 static void put_recorded(const struct mirror_job *job, char out[64])
 {
     for (size_t i = 0; i < job->recorded.n; i++)
-        if (azure_part(azure_text(job->recorded.at[i].is, "destination"), "subscriptions", out,
+        if (azure_part(mirror_text(job->recorded.at[i].is, "destination"), "subscriptions", out,
                        64) ||
-            azure_part(azure_text(job->recorded.at[i].is, "tap"), "subscriptions", out, 64))
+            azure_part(mirror_text(job->recorded.at[i].is, "tap"), "subscriptions", out, 64))
             return;
 }
 
@@ -159,20 +159,30 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     return result < 0 ? result : azure_open(&options, place->http, &place->azure, err);
 }
 
-static void close_cloud(struct mirror_job *job)
+static int again(struct mirror_job *job, struct err *err)
 {
     struct azure_place *place = job->state;
-    if (!place)
-        return;
+    const struct azure_place kept = {.http = place->http, .azure = place->azure};
+    (void)err;
     cloud_inventory_done(&place->inventory);
-    azure_close(place->azure);
-    cloud_http_close(place->http);
     json_decref(place->nics);
     json_decref(place->taps);
     json_decref(place->by_name);
     json_decref(place->machines);
     json_decref(place->networks);
     json_decref(place->balancers);
+    *place = kept;
+    return 0;
+}
+
+static void close_cloud(struct mirror_job *job)
+{
+    struct azure_place *place = job->state;
+    if (!place)
+        return;
+    (void)again(job, NULL); /* it frees all else, and can't fail */
+    azure_close(place->azure);
+    cloud_http_close(place->http);
     free(place);
     job->state = NULL;
 }
@@ -190,6 +200,7 @@ const struct mirror_provider provider_azure = {
     .wish_check = check,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = azure_want,
     .find = azure_find,
     .names = azure_names,

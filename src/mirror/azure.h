@@ -62,7 +62,6 @@ bool azure_until(const char *id, const char *type, char out[AZURE_ID_MAX]);
 bool azure_short(const char *id, const char *type, char out[AZURE_SHORT_MAX]);
 bool azure_key(const char *id, const char *type, char out[MIRROR_KEY_MAX]);
 
-const char *azure_text(const json_t *object, const char *name); /* "": it has none */
 const json_t *azure_property(const json_t *thing, const char *name);
 
 /* ---- looking (azure_find.c) ---- */
@@ -84,6 +83,15 @@ int azure_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *o
 
 int azure_want(struct mirror_job *job, struct mirror_set *out, struct text *remarks,
                struct err *err);
+/* Into the inventory of the place; `machine` has its tags, zone and size. NULL: no memory, or too
+ * many. */
+struct cloud_nic *azure_take_nic(struct azure_place *place, const char *own, const json_t *machine,
+                                 const json_t *row);
+/* Whether it is in the wish's network or group. */
+bool azure_is_in_scope(const struct azure_wish *wish, const json_t *nic);
+/* azure_scale.c: those of uniform scale sets, none of which can be mirrored. */
+int azure_take_scale_sets(struct azure_place *place, const struct azure_wish *wish,
+                          struct text *remarks, struct err *err) MUST_CHECK;
 int azure_find_target(struct mirror_job *job, struct azure_target *out, struct err *err) MUST_CHECK;
 /* Whether an interface receives the copies. */
 bool azure_is_target(const struct azure_target *target, const json_t *nic);

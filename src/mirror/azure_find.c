@@ -30,7 +30,7 @@ static int index_nics(struct azure_place *place, struct err *err)
     json_array_foreach(place->nics, i, nic)
     {
         char name[AZURE_SHORT_MAX], lower[AZURE_SHORT_MAX];
-        if (!azure_short(azure_text(nic, "id"), "networkInterfaces", name))
+        if (!azure_short(mirror_text(nic, "id"), "networkInterfaces", name))
             continue; /* no id that Azure would give */
         azure_put_lower(lower, sizeof lower, name);
         ok = ok && json_object_set(index, lower, nic) == 0;
@@ -63,7 +63,7 @@ const json_t *azure_nic(const struct azure_place *place, const char *id)
     char name[AZURE_SHORT_MAX];
     const json_t *nic =
         azure_short(id, "networkInterfaces", name) ? azure_nic_of(place, name) : NULL;
-    return nic && azure_same(azure_text(nic, "id"), id) ? nic : NULL;
+    return nic && azure_same(mirror_text(nic, "id"), id) ? nic : NULL;
 }
 
 const char *azure_mark(const json_t *tap)
@@ -93,22 +93,22 @@ static const char *state_of(const json_t *thing)
 static int add_tap(const json_t *tap, struct mirror_set *out, struct err *err)
 {
     char key[MIRROR_KEY_MAX], destination[AZURE_ID_MAX], location[64];
-    const char *id = azure_text(tap, "id"), *state = state_of(tap);
+    const char *id = mirror_text(tap, "id"), *state = state_of(tap);
     const json_t *to = azure_property(tap, "destinationNetworkInterfaceIPConfiguration");
     const json_t *port = azure_property(tap, "destinationPort");
     if (!json_is_object(to))
         to = azure_property(tap, "destinationLoadBalancerFrontEndIPConfiguration");
     if (!azure_key(id, "virtualNetworkTaps", key))
         return err_set(err, -EPROTO, "Azure has a TAP with the id '%.200s'", id);
-    azure_put_lower(destination, sizeof destination, azure_text(to, "id"));
-    azure_put_lower(location, sizeof location, azure_text(tap, "location"));
+    azure_put_lower(destination, sizeof destination, mirror_text(to, "id"));
+    azure_put_lower(location, sizeof location, mirror_text(tap, "location"));
     struct mirror_object *object = mirror_set_add(
         out, "tap", key,
         json_pack("{s:s, s:I, s:s, s:s}", "destination", destination, "port",
                   json_is_integer(port) ? json_integer_value(port) : (json_int_t)4789, "location",
                   location, "state", state));
     if (object)
-        object->also = json_pack("{s:s, s:s}", "id", id, "etag", azure_text(tap, "etag"));
+        object->also = json_pack("{s:s, s:s}", "id", id, "etag", mirror_text(tap, "etag"));
     return 0;
 }
 
@@ -117,7 +117,7 @@ static int add_config(struct azure_place *place, const json_t *config, struct mi
                       struct err *err)
 {
     char key[MIRROR_KEY_MAX], tap[AZURE_ID_MAX], path[AZURE_ID_MAX + 64];
-    const char *id = azure_text(config, "id");
+    const char *id = mirror_text(config, "id");
     struct cloud_reply reply = {0};
     int result = 0;
     if (!azure_key(id, "networkInterfaces", key) || strlen(id) >= AZURE_ID_MAX)
@@ -129,11 +129,11 @@ static int add_config(struct azure_place *place, const json_t *config, struct mi
     }
     if (result == 0) {
         azure_put_lower(tap, sizeof tap,
-                        azure_text(azure_property(config, "virtualNetworkTap"), "id"));
+                        mirror_text(azure_property(config, "virtualNetworkTap"), "id"));
         struct mirror_object *object = mirror_set_add(
             out, "tap-config", key, json_pack("{s:s, s:s}", "tap", tap, "state", state_of(config)));
         if (object)
-            object->also = json_pack("{s:s, s:s}", "id", id, "etag", azure_text(config, "etag"));
+            object->also = json_pack("{s:s, s:s}", "id", id, "etag", mirror_text(config, "etag"));
     }
     cloud_reply_done(&reply);
     return result == -ENOENT ? 0 : result;
@@ -142,7 +142,7 @@ static int add_config(struct azure_place *place, const json_t *config, struct mi
 static bool is_called(const json_t *config, const char *name)
 {
     char own[96];
-    return azure_part(azure_text(config, "id"), "tapConfigurations", own, sizeof own) &&
+    return azure_part(mirror_text(config, "id"), "tapConfigurations", own, sizeof own) &&
            azure_same(own, name);
 }
 
@@ -161,7 +161,7 @@ static int add_referring(struct mirror_job *job, const char *name, struct mirror
             continue;
         json_array_foreach(azure_property(tap, "networkInterfaceTapConfigurations"), k, config)
         {
-            const char *id = azure_text(config, "id");
+            const char *id = mirror_text(config, "id");
             char key[MIRROR_KEY_MAX], nic[AZURE_ID_MAX];
             if (result == 0 && is_called(config, name) && azure_key(id, "networkInterfaces", key) &&
                 azure_until(id, "networkInterfaces", nic) && !azure_nic(place, nic) &&

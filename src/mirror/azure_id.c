@@ -71,12 +71,6 @@ bool azure_key(const char *id, const char *type, char out[MIRROR_KEY_MAX])
     return true;
 }
 
-const char *azure_text(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 const json_t *azure_property(const json_t *thing, const char *name)
 {
     return json_object_get(json_object_get(thing, "properties"), name);

@@ -9,12 +9,6 @@
 
 #define AZURE_PATH_MAX (2 * AZURE_ID_MAX)
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 /* The sentence that helps, where Azure's own does not. */
 static int explain(int result, struct err *err)
 {
@@ -58,7 +52,7 @@ static const json_t *tap_of_key(const struct azure_place *place, const char *key
     json_array_foreach(place->taps, i, tap)
     {
         char own[MIRROR_KEY_MAX];
-        if (azure_key(azure_text(tap, "id"), "virtualNetworkTaps", own) && strcmp(own, key) == 0)
+        if (azure_key(mirror_text(tap, "id"), "virtualNetworkTaps", own) && strcmp(own, key) == 0)
             return tap;
     }
     return NULL;
@@ -105,7 +99,7 @@ static int put_config(struct mirror_job *job, const struct mirror_object *want, 
     azure_put_name(job->name, name);
     put_tap_path(job, tap);
     (void)snprintf(path, sizeof path, "%.700s/tapConfigurations/%s?" AZURE_NETWORK,
-                   azure_text(nic, "id"), name);
+                   mirror_text(nic, "id"), name);
     json_t *body = json_pack("{s:{s:{s:s}}}", "properties", "virtualNetworkTap", "id", tap);
     int result = body ? azure_finish(place->azure, "PUT", path, body, etag, err)
                       : err_set(err, -ENOMEM, "out of memory");
@@ -127,7 +121,7 @@ int azure_make(struct mirror_job *job, const struct mirror_object *want, struct 
 /* All but where it is; not what is on its way out. */
 bool azure_may_change(const struct mirror_object *have, const struct mirror_object *want)
 {
-    if (strcmp(text_of(have->is, "state"), "deleting") == 0)
+    if (strcmp(mirror_text(have->is, "state"), "deleting") == 0)
         return false;
     return json_equal(json_object_get(have->is, "location"),
                       json_object_get(want->is, "location")) ||
@@ -138,7 +132,7 @@ int azure_change(struct mirror_job *job, const struct mirror_object *have,
                  const struct mirror_object *want, struct err *err)
 {
     struct azure_place *place = job->state;
-    const char *etag = text_of(have->also, "etag");
+    const char *etag = mirror_text(have->also, "etag");
     place->is_fresh = false;
     if (!*etag)
         etag = NULL;
@@ -151,7 +145,7 @@ int azure_unmake(struct mirror_job *job, const struct mirror_object *have, struc
 {
     struct azure_place *place = job->state;
     char path[AZURE_PATH_MAX], name[64], id[AZURE_PATH_MAX];
-    const char *known = text_of(have->also, "id");
+    const char *known = mirror_text(have->also, "id");
     place->is_fresh = false;
     if (*known) {
         (void)snprintf(id, sizeof id, "%s", known);
@@ -162,7 +156,7 @@ int azure_unmake(struct mirror_job *job, const struct mirror_object *have, struc
         azure_put_name(job->name, name);
         if (!nic)
             return 0; /* its configurations went with it */
-        (void)snprintf(id, sizeof id, "%.700s/tapConfigurations/%s", azure_text(nic, "id"), name);
+        (void)snprintf(id, sizeof id, "%.700s/tapConfigurations/%s", mirror_text(nic, "id"), name);
     }
     (void)snprintf(path, sizeof path, "%.900s?" AZURE_NETWORK, id);
     return azure_finish(place->azure, "DELETE", path, NULL, NULL, err);

@@ -10,12 +10,6 @@
 
 #define BLAME_DAYS 14 /* how far back its Activity Log is asked; Azure keeps 90 */
 
-static const char *text_of(const json_t *is, const char *name)
-{
-    const char *text = json_string_value(json_object_get(is, name));
-    return text ? text : "";
-}
-
 /* ---- words ---- */
 
 /* "collector/ipconfig1" of an id. */
@@ -34,10 +28,10 @@ static void put_destination(const char *id, struct text *out)
 
 void azure_describe(const struct mirror_object *object, struct text *out)
 {
-    const char *state = text_of(object->is, "state");
+    const char *state = mirror_text(object->is, "state");
     if (strcmp(object->kind, "tap") == 0) {
         text_format(out, "virtual network TAP %s to ", object->key);
-        put_destination(text_of(object->is, "destination"), out);
+        put_destination(mirror_text(object->is, "destination"), out);
         text_format(out, ", port %d", (int)json_integer_value(json_object_get(object->is, "port")));
     } else {
         text_format(out, "tap configuration of the interface %s", object->key);
@@ -71,9 +65,9 @@ static void command_tap(const struct mirror_job *job, const struct mirror_object
         (void)snprintf(mark, sizeof mark, AZURE_MARK "=%s", job->name);
         (void)snprintf(port, sizeof port, "%d",
                        (int)json_integer_value(json_object_get(object->is, "port")));
-        put_option(out, "location", text_of(object->is, "location"));
+        put_option(out, "location", mirror_text(object->is, "location"));
         put_option(out, "destination",
-                   place->target.id[0] ? place->target.id : text_of(object->is, "destination"));
+                   place->target.id[0] ? place->target.id : mirror_text(object->is, "destination"));
         put_option(out, "port", port);
         put_option(out, "tags", mark);
     }
@@ -94,7 +88,7 @@ static void command_config(const struct mirror_job *job, const struct mirror_obj
     put_option(out, unmake ? "nic-name" : "nic", slash ? slash + 1 : object->key);
     put_option(out, "name", name);
     if (!unmake)
-        put_option(out, "vnet-tap", text_of(object->is, "tap"));
+        put_option(out, "vnet-tap", mirror_text(object->is, "tap"));
     text_put(out, "\n");
 }
 
@@ -115,11 +109,11 @@ static bool has_config(const struct cloud_nic *nic, char why[200], void *with)
     char key[MIRROR_KEY_MAX];
     azure_put_lower(key, sizeof key, nic->id);
     const struct mirror_object *config = mirror_set_get(found, "tap-config", key);
-    bool ok = config && strcmp(text_of(config->is, "state"), "ok") == 0;
+    bool ok = config && strcmp(mirror_text(config->is, "state"), "ok") == 0;
     if (!ok)
         (void)snprintf(why, 200, "%s",
                        !config ? "it has no tap configuration"
-                       : strcmp(text_of(config->is, "state"), "deleting") == 0
+                       : strcmp(mirror_text(config->is, "state"), "deleting") == 0
                            ? "its tap configuration is being deleted"
                            : "its tap configuration failed");
     return ok;
@@ -139,14 +133,14 @@ int azure_measure(struct mirror_job *job, const struct mirror_set *found,
     (void)job;
     *out = (struct mirror_measures){0};
     for (size_t i = 0; i < found->n; i++)
-        n += strcmp(text_of(found->at[i].is, "state"), "failed") == 0;
+        n += strcmp(mirror_text(found->at[i].is, "state"), "failed") == 0;
     if (n == 0)
         return 0; /* Azure counts nothing */
     out->at = calloc(n, sizeof *out->at);
     if (!out->at)
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < found->n && out->n < n; i++) {
-        if (strcmp(text_of(found->at[i].is, "state"), "failed") != 0)
+        if (strcmp(mirror_text(found->at[i].is, "state"), "failed") != 0)
             continue;
         struct mirror_measure *one = &out->at[out->n++];
         (void)snprintf(one->what, sizeof one->what, "%.20s %.36s", found->at[i].kind,
@@ -197,9 +191,9 @@ static void put_missing(const struct mirror_job *job, const struct mirror_object
 /* An event of the Activity Log that has taken away `id`, or what it hung on. */
 static bool is_deletion(const json_t *event, const char *id)
 {
-    const char *operation = azure_text(json_object_get(event, "operationName"), "value");
-    const char *status = azure_text(json_object_get(event, "status"), "value");
-    const char *what = azure_text(event, "resourceId");
+    const char *operation = mirror_text(json_object_get(event, "operationName"), "value");
+    const char *status = mirror_text(json_object_get(event, "status"), "value");
+    const char *what = mirror_text(event, "resourceId");
     size_t len = strlen(operation), n = strlen(what);
     return len > 7 && strcasecmp(operation + len - 7, "/delete") == 0 &&
            (azure_same(status, "Succeeded") || azure_same(status, "Accepted")) && n > 0 &&
@@ -237,10 +231,10 @@ int azure_blame(struct mirror_job *job, const struct mirror_set *missing, struct
         {
             if (!is_deletion(event, id))
                 continue;
-            const char *caller = azure_text(event, "caller");
+            const char *caller = mirror_text(event, "caller");
             text_format(out, "%s %s was deleted by %.100s at %.40s\n", missing->at[i].kind,
                         missing->at[i].key, *caller ? caller : "Azure itself",
-                        azure_text(event, "eventTimestamp"));
+                        mirror_text(event, "eventTimestamp"));
             break;
         }
     }

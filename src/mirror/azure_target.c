@@ -23,13 +23,13 @@ static const json_t *main_configuration(const json_t *nic)
 
 const char *azure_subnet_of(const json_t *nic)
 {
-    return azure_text(azure_property(main_configuration(nic), "subnet"), "id");
+    return mirror_text(azure_property(main_configuration(nic), "subnet"), "id");
 }
 
 static void put_vnet(const json_t *configuration, struct azure_target *out)
 {
     char vnet[AZURE_ID_MAX];
-    if (azure_until(azure_text(azure_property(configuration, "subnet"), "id"), "virtualNetworks",
+    if (azure_until(mirror_text(azure_property(configuration, "subnet"), "id"), "virtualNetworks",
                     vnet))
         azure_put_lower(out->vnet, sizeof out->vnet, vnet);
 }
@@ -50,24 +50,24 @@ static int take_nic(const json_t *nic, const char *configuration, struct azure_t
     json_t *at;
     json_array_foreach(azure_property(nic, "ipConfigurations"), i, at)
     {
-        if (configuration && azure_same(azure_text(at, "id"), configuration))
+        if (configuration && azure_same(mirror_text(at, "id"), configuration))
             one = at;
     }
-    if (!one || !*azure_text(one, "id"))
+    if (!one || !*mirror_text(one, "id"))
         return err_set(err, -ENOENT, "--to: the interface %.200s has no IP configuration%s%.100s",
-                       azure_text(nic, "id"), configuration ? " " : "",
+                       mirror_text(nic, "id"), configuration ? " " : "",
                        configuration ? configuration : "");
     if (azure_same(json_string_value(azure_property(one, "privateIPAddressVersion"))
                        ? json_string_value(azure_property(one, "privateIPAddressVersion"))
                        : "",
                    "IPv6"))
         return err_set(err, -EINVAL, "--to: %.300s is of IPv6, which a TAP can't send to",
-                       azure_text(one, "id"));
+                       mirror_text(one, "id"));
     const char *address = json_string_value(azure_property(one, "privateIPAddress"));
-    (void)snprintf(out->id, sizeof out->id, "%s", azure_text(one, "id"));
-    (void)snprintf(out->location, sizeof out->location, "%s", azure_text(nic, "location"));
+    (void)snprintf(out->id, sizeof out->id, "%s", mirror_text(one, "id"));
+    (void)snprintf(out->location, sizeof out->location, "%s", mirror_text(nic, "location"));
     (void)snprintf(out->address, sizeof out->address, "%s", address ? address : "");
-    azure_put_lower(out->owner, sizeof out->owner, azure_text(nic, "id"));
+    azure_put_lower(out->owner, sizeof out->owner, mirror_text(nic, "id"));
     put_vnet(one, out);
     return 0;
 }
@@ -104,7 +104,7 @@ static int find_balancer(struct azure_place *place, const char *id, struct azure
     int result = get(place, owner, &reply, err);
     json_array_foreach(azure_property(reply.body, "frontendIPConfigurations"), i, at)
     {
-        if (azure_same(azure_text(at, "id"), id) || (!front && azure_same(owner, id)))
+        if (azure_same(mirror_text(at, "id"), id) || (!front && azure_same(owner, id)))
             front = at;
     }
     const char *address = json_string_value(azure_property(front, "privateIPAddress"));
@@ -116,11 +116,11 @@ static int find_balancer(struct azure_place *place, const char *id, struct azure
                          "--to: %.300s is public; a TAP sends to an internal load balancer", id);
     if (result == 0) {
         out->is_balancer = true;
-        (void)snprintf(out->id, sizeof out->id, "%s", azure_text(front, "id"));
+        (void)snprintf(out->id, sizeof out->id, "%s", mirror_text(front, "id"));
         (void)snprintf(out->location, sizeof out->location, "%s",
-                       azure_text(reply.body, "location"));
+                       mirror_text(reply.body, "location"));
         (void)snprintf(out->address, sizeof out->address, "%s", address ? address : "");
-        azure_put_lower(out->owner, sizeof out->owner, azure_text(reply.body, "id"));
+        azure_put_lower(out->owner, sizeof out->owner, mirror_text(reply.body, "id"));
         put_vnet(front, out);
     }
     cloud_reply_done(&reply);
@@ -155,7 +155,7 @@ static int find_self(struct azure_place *place, struct azure_target *out, struct
     }
     const json_t *network = json_object_get(metadata, "network");
     const json_t *first = json_array_get(json_object_get(network, "interface"), 0);
-    const char *mac = azure_text(first, "macAddress");
+    const char *mac = mirror_text(first, "macAddress");
     const json_t *found = NULL;
     size_t i;
     json_t *nic;
@@ -193,14 +193,14 @@ bool azure_is_target(const struct azure_target *target, const json_t *nic)
     size_t i, k;
     json_t *configuration, *pool;
     if (!target->is_balancer)
-        return azure_same(target->owner, azure_text(nic, "id"));
+        return azure_same(target->owner, mirror_text(nic, "id"));
     json_array_foreach(azure_property(nic, "ipConfigurations"), i, configuration)
     {
         json_array_foreach(azure_property(configuration, "loadBalancerBackendAddressPools"), k,
                            pool)
         {
             char owner[AZURE_ID_MAX];
-            if (azure_until(azure_text(pool, "id"), "loadBalancers", owner) &&
+            if (azure_until(mirror_text(pool, "id"), "loadBalancers", owner) &&
                 azure_same(owner, target->owner))
                 return true;
         }

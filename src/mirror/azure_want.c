@@ -34,7 +34,7 @@ static int by_id(struct azure_place *place, const char *type, const char *versio
     json_array_foreach(all, i, one)
     {
         char id[AZURE_ID_MAX];
-        azure_put_lower(id, sizeof id, azure_text(one, "id"));
+        azure_put_lower(id, sizeof id, mirror_text(one, "id"));
         if (json_object_set(object, id, one) < 0)
             result = -ENOMEM;
     }
@@ -85,12 +85,12 @@ static void put_tags(struct cloud_nic *nic, const json_t *of)
         (void)json_object_update_missing(nic->tags, (json_t *)(uintptr_t)tags);
 }
 
-static bool is_in_scope(const struct azure_wish *wish, const json_t *nic)
+bool azure_is_in_scope(const struct azure_wish *wish, const json_t *nic)
 {
     char vnet[AZURE_ID_MAX], group[96], name[96];
     const char *subnet = azure_subnet_of(nic);
     if (!wish->vnet)
-        return azure_part(azure_text(nic, "id"), "resourceGroups", group, sizeof group) &&
+        return azure_part(mirror_text(nic, "id"), "resourceGroups", group, sizeof group) &&
                azure_same(group, wish->group);
     if (wish->vnet[0] == '/')
         return azure_until(subnet, "virtualNetworks", vnet) && azure_same(vnet, wish->vnet);
@@ -99,20 +99,18 @@ static bool is_in_scope(const struct azure_wish *wish, const json_t *nic)
 
 static const char *machine_of(const json_t *nic)
 {
-    return azure_text(azure_property(nic, "virtualMachine"), "id");
+    return mirror_text(azure_property(nic, "virtualMachine"), "id");
 }
 
-static void take_nic(struct azure_place *place, const json_t *row)
+struct cloud_nic *azure_take_nic(struct azure_place *place, const char *own, const json_t *machine,
+                                 const json_t *row)
 {
     struct cloud_inventory *inventory = &place->inventory;
-    const json_t *machine = of_id(place->machines, machine_of(row));
     const char *subnet = azure_subnet_of(row);
-    char name[96], own[AZURE_SHORT_MAX];
-    struct cloud_nic *nic = azure_short(azure_text(row, "id"), "networkInterfaces", own)
-                                ? cloud_inventory_add(inventory, own)
-                                : NULL;
+    char name[96];
+    struct cloud_nic *nic = cloud_inventory_add(inventory, own);
     if (!nic)
-        return;
+        return NULL;
     cloud_nic_text(inventory, &nic->machine, machine_of(row));
     if (azure_part(machine_of(row), "virtualMachines", name, sizeof name))
         cloud_nic_text(inventory, &nic->name, name);
@@ -124,13 +122,21 @@ static void take_nic(struct azure_place *place, const json_t *row)
     const char *zone = json_string_value(json_array_get(json_object_get(machine, "zones"), 0));
     if (zone)
         cloud_nic_text(inventory, &nic->zone, zone);
-    const char *size = azure_text(azure_property(machine, "hardwareProfile"), "vmSize");
+    const char *size = mirror_text(azure_property(machine, "hardwareProfile"), "vmSize");
     cloud_nic_text(inventory, &nic->type, size);
     put_mac(nic->mac, json_string_value(azure_property(row, "macAddress")));
     put_addresses(nic, row);
     put_tags(nic, machine);
     put_tags(nic, row);
     nic->order = json_is_false(azure_property(row, "primary")) ? 1 : 0;
+    return nic;
+}
+
+static void take_nic(struct azure_place *place, const json_t *row)
+{
+    char own[AZURE_SHORT_MAX];
+    if (azure_short(mirror_text(row, "id"), "networkInterfaces", own))
+        (void)azure_take_nic(place, own, of_id(place->machines, machine_of(row)), row);
 }
 
 /* ---- which can't be ---- */
@@ -145,7 +151,7 @@ static bool is_peered(const struct azure_place *place, const char *vnet)
     json_array_foreach(azure_property(network, "virtualNetworkPeerings"), i, peering)
     {
         const char *state = json_string_value(azure_property(peering, "peeringState"));
-        if (azure_same(azure_text(azure_property(peering, "remoteVirtualNetwork"), "id"),
+        if (azure_same(mirror_text(azure_property(peering, "remoteVirtualNetwork"), "id"),
                        place->target.vnet))
             return state && azure_same(state, "Connected");
     }
@@ -183,7 +189,7 @@ static bool any_pool(const struct azure_place *place, const json_t *row, struct 
         json_array_foreach(azure_property(configuration, "loadBalancerBackendAddressPools"), k,
                            pool)
         {
-            if (test(place, azure_text(pool, "id"), nic))
+            if (test(place, mirror_text(pool, "id"), nic))
                 return true;
         }
     }
@@ -206,18 +212,18 @@ static bool is_in_the_way(const struct azure_place *place, const char *pool, str
         azure_until(pool, "loadBalancers", id) ? of_id(place->balancers, id) : NULL;
     size_t i;
     json_t *rule;
-    if (azure_same(azure_text(json_object_get(balancer, "sku"), "name"), "Basic")) {
+    if (azure_same(mirror_text(json_object_get(balancer, "sku"), "name"), "Basic")) {
         unfit(nic, "behind the Basic load balancer %.80s, which a TAP can't go with",
-              azure_text(balancer, "name"));
+              mirror_text(balancer, "name"));
         return true;
     }
     json_array_foreach(azure_property(balancer, "loadBalancingRules"), i, rule)
     {
         if (!json_is_true(azure_property(rule, "enableFloatingIP")) ||
-            !azure_same(azure_text(azure_property(rule, "backendAddressPool"), "id"), pool))
+            !azure_same(mirror_text(azure_property(rule, "backendAddressPool"), "id"), pool))
             continue;
         unfit(nic, "behind the load balancer %.80s with a floating IP, which a TAP can't go with",
-              azure_text(balancer, "name"));
+              mirror_text(balancer, "name"));
         return true;
     }
     return false;
@@ -243,7 +249,7 @@ static bool is_v6(const char *size)
 static void judge_nic(const struct azure_place *place, const json_t *row, struct cloud_nic *nic)
 {
     char vnet[AZURE_ID_MAX] = "";
-    const char *location = azure_text(row, "location");
+    const char *location = mirror_text(row, "location");
     (void)azure_until(azure_subnet_of(row), "virtualNetworks", vnet);
     if (azure_is_target(&place->target, row)) {
         nic->fate = CLOUD_OWN;
@@ -296,7 +302,7 @@ static void remark(const struct mirror_job *job, const struct azure_place *place
         {
             char own[96];
             bool ours =
-                azure_part(azure_text(config, "id"), "tapConfigurations", own, sizeof own) &&
+                azure_part(mirror_text(config, "id"), "tapConfigurations", own, sizeof own) &&
                 azure_same(own, name);
             has |= ours;
             other |= !ours;
@@ -338,12 +344,12 @@ static int check_name(const struct mirror_job *job, const char *key, struct err 
     {
         char own[MIRROR_KEY_MAX];
         const char *mark = azure_mark(tap);
-        if (azure_key(azure_text(tap, "id"), "virtualNetworkTaps", own) && strcmp(own, key) == 0 &&
+        if (azure_key(mirror_text(tap, "id"), "virtualNetworkTaps", own) && strcmp(own, key) == 0 &&
             (!mark || strcmp(mark, job->name) != 0))
             return err_set(err, -EEXIST,
                            "there is a TAP %s already, which is not ours (it has no tag %s=%s): "
                            "give this mirror another --name",
-                           azure_text(tap, "id"), AZURE_MARK, job->name);
+                           mirror_text(tap, "id"), AZURE_MARK, job->name);
     }
     return 0;
 }
@@ -412,11 +418,9 @@ int azure_want(struct mirror_job *job, struct mirror_set *out, struct text *rema
     cloud_inventory_done(&place->inventory);
     json_array_foreach(place->nics, i, nic)
     {
-        if (is_in_scope(wish, nic))
+        if (azure_is_in_scope(wish, nic))
             take_nic(place, nic);
     }
-    if (place->inventory.failed)
-        return err_set(err, -ENOMEM, "out of memory, or more than %d interfaces", CLOUD_NICS_MAX);
     result = look_for_balancers(place, remarks, err);
     if (result < 0)
         return result;
@@ -424,6 +428,11 @@ int azure_want(struct mirror_job *job, struct mirror_set *out, struct text *rema
         struct cloud_nic *one = &place->inventory.at[i];
         judge_nic(place, azure_nic_of(place, one->id), one);
     }
+    result = azure_take_scale_sets(place, wish, remarks, err);
+    if (result < 0)
+        return result;
+    if (place->inventory.failed)
+        return err_set(err, -ENOMEM, "out of memory, or more than %d interfaces", CLOUD_NICS_MAX);
     if (place->inventory.n == 0)
         return err_set(err, -ENOENT, "%s %s has no network interface in the subscription %s",
                        wish->vnet ? "the virtual network" : "the resource group",

@@ -34,9 +34,10 @@ struct cloud_nic {
     char *subnet;  /* id; a selection may name it by id or by name or by CIDR */
     char *subnet_name;
     char *zone;
-    char *type;   /* of the machine: m5.large */
-    char *outer;  /* the address its copies come from, where the cloud says so */
-    char mac[18]; /* lower case; "" */
+    char *type;      /* of the machine: m5.large */
+    char *outer;     /* the address its copies come from, where the cloud says so */
+    char *collector; /* where its copies go, where not all of the mirror go to one; "any": to all */
+    char mac[18];    /* lower case; "" */
     char addresses[CLOUD_ADDRESSES_MAX][48]; /* "" ends */
     json_t *tags;   /* owned object of texts: the machine's, then the interface's own */
     uint32_t order; /* 0: the machine's first */
@@ -137,8 +138,9 @@ int cloud_cover(const struct cloud_inventory *inventory,
 /* One source for each machine with wanted interfaces: a channel "KIND:ID@OUTER" each where it has
  * an id, its MACs and addresses. `kind`: "vxlan", "gre" …, and interfaces without an id are left
  * out, for they send nothing; NULL: no channels. Each gets the members of `like` that are not of a
- * machine; where the collector is not known, it is "any". Which machine a source is says its
- * `machine`: to the name something may have been added. */
+ * machine; where the collector is not known, it is "any". Where interfaces of one machine have
+ * several collectors, it is several sources, as where not all that it has fits into one. Which
+ * machine a source is says its `machine`: to the name something may have been added. */
 int cloud_sources(const struct cloud_inventory *inventory, const char *kind,
                   const struct mirror_source *like, struct mirror_sources *out,
                   struct err *err) MUST_CHECK;

@@ -9,9 +9,9 @@
 /* The members that are texts; all others are plain. */
 static char **text_of(struct cloud_nic *nic, size_t i)
 {
-    char **const texts[] = {&nic->id,      &nic->machine, &nic->name,
-                            &nic->network, &nic->subnet,  &nic->subnet_name,
-                            &nic->zone,    &nic->type,    &nic->outer};
+    char **const texts[] = {&nic->id,     &nic->machine,     &nic->name, &nic->network,
+                            &nic->subnet, &nic->subnet_name, &nic->zone, &nic->type,
+                            &nic->outer,  &nic->collector};
     return i < sizeof texts / sizeof texts[0] ? texts[i] : NULL;
 }
 

@@ -139,13 +139,15 @@ static void put_id(const char *id, unsigned number, char out[64])
 
 /* A new one of the machine's: the first one has its name, the others also a number. */
 static struct mirror_source *begin(struct making *m, const struct cloud_machine *machine,
-                                   unsigned number)
+                                   const struct cloud_nic *nic, unsigned number)
 {
     struct mirror_source *source = &m->sources.at[m->sources.n++];
     *source = m->like ? *m->like : (struct mirror_source){.direction = "both"};
     memset(source->channels, 0, sizeof source->channels);
     memset(source->macs, 0, sizeof source->macs);
     memset(source->addresses, 0, sizeof source->addresses);
+    if (nic->collector[0])
+        (void)snprintf(source->collector, sizeof source->collector, "%s", nic->collector);
     if (!source->collector[0]) /* a load balancer's: none of this machine's own */
         (void)snprintf(source->collector, sizeof source->collector, "any");
     put_id(machine->id, number, source->machine);
@@ -216,20 +218,43 @@ static void end(struct making *m, const struct cloud_nic *const *nics, size_t n,
         m->sources.n--;
 }
 
+/* Those of one collector stand together, and keep their order else. */
+static void sort_by_collector(const struct cloud_machine *machine)
+{
+    for (size_t begin = 0, end; begin < machine->n; begin = end) {
+        const char *collector = machine->nics[begin]->collector;
+        for (end = begin + 1;
+             end < machine->n && strcmp(machine->nics[end]->collector, collector) == 0;)
+            end++;
+        for (size_t i = end; i < machine->n; i++) {
+            const struct cloud_nic *nic = machine->nics[i];
+            if (strcmp(nic->collector, collector) != 0)
+                continue;
+            memmove(&machine->nics[end + 1], &machine->nics[end],
+                    (i - end) * sizeof *machine->nics);
+            machine->nics[end++] = nic;
+        }
+    }
+}
+
 static void put_machine(struct making *m, const struct cloud_machine *machine)
 {
     struct mirror_source *source = NULL;
+    const char *collector = "";
     unsigned number = 0;
     size_t first = 0;
+    sort_by_collector(machine);
     for (size_t i = 0; i < machine->n; i++) {
         if (!is_there(m, machine->nics[i]))
             continue;
-        if (source && !fits(m, source, machine->nics[i])) {
+        if (source && (strcmp(machine->nics[i]->collector, collector) != 0 ||
+                       !fits(m, source, machine->nics[i]))) {
             end(m, machine->nics + first, i - first, source);
             source = NULL;
         }
         if (!source) {
-            source = begin(m, machine, ++number);
+            source = begin(m, machine, machine->nics[i], ++number);
+            collector = machine->nics[i]->collector;
             first = i;
         }
         put_nic(m, machine->nics[i], source);

@@ -300,13 +300,48 @@ static void test_cost(void **state)
     text_done(&text);
 }
 
+/* Interfaces of one machine that are packed to several collectors: each expects its own. */
+static void test_collectors(void **state)
+{
+    struct cloud_inventory world = {0};
+    struct mirror_sources out;
+    struct err err;
+    static const char *const to[] = {"10.9.0.1", "10.9.0.2", "10.9.0.1", "any"};
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) {
+        char id[16], address[32];
+        (void)snprintf(id, sizeof id, "eni-%u", i);
+        (void)snprintf(address, sizeof address, "10.0.0.%u", i + 1);
+        struct cloud_nic *nic = add(&world, id, "i-1", "web", address, 100 + i);
+        nic->order = i;
+        cloud_nic_text(&world, &nic->collector, to[i]);
+    }
+    assert_int_equal(cloud_sources(&world, "vxlan", NULL, &out, &err), 0);
+    assert_int_equal(out.n, 3);
+    assert_string_equal(out.at[0].name, "web");
+    assert_string_equal(out.at[0].collector, "10.9.0.1");
+    assert_string_equal(out.at[0].channels[0], "vxlan:100");
+    assert_string_equal(out.at[0].channels[1], "vxlan:102");
+    assert_string_equal(out.at[0].addresses[1], "10.0.0.3");
+    assert_string_equal(out.at[0].addresses[2], "");
+    assert_string_equal(out.at[1].name, "web#2");
+    assert_string_equal(out.at[1].collector, "10.9.0.2");
+    assert_string_equal(out.at[1].channels[0], "vxlan:101");
+    assert_string_equal(out.at[1].channels[1], "");
+    assert_string_equal(out.at[2].collector, "any");
+    assert_string_equal(out.at[2].channels[0], "vxlan:103");
+    config_free(as_config(&out));
+    free(out.at);
+    cloud_inventory_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sources),       cmocka_unit_test(test_names),
         cmocka_unit_test(test_unlucky_names), cmocka_unit_test(test_shared),
         cmocka_unit_test(test_random),        cmocka_unit_test(test_cover),
-        cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_cost),          cmocka_unit_test(test_collectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,15 +11,42 @@
 
 /* ---- one mirror ---- */
 
-int mirror_job_begin(struct mirror_job *job, struct mirror_journal *journal, struct err *err)
+static int recall(struct mirror_job *job, struct mirror_journal *journal, struct err *err)
 {
     int result =
         mirror_journal_objects(journal, job->provider->name, job->name, &job->recorded, err);
-    if (result == 0)
-        result = mirror_journal_lacks(journal, job->provider->name, job->name, &job->lacks, err);
+    return result < 0
+               ? result
+               : mirror_journal_lacks(journal, job->provider->name, job->name, &job->lacks, err);
+}
+
+static void forget(struct mirror_job *job)
+{
+    mirror_set_done(&job->recorded);
+    mirror_set_done(&job->lacks);
+    json_decref(job->known);
+    job->known = NULL;
+}
+
+int mirror_job_begin(struct mirror_job *job, struct mirror_journal *journal, struct err *err)
+{
+    int result = recall(job, journal, err);
     if (result == 0 && job->provider->open)
         result = job->provider->open(job, err);
     return result;
+}
+
+int mirror_job_again(struct mirror_job *job, struct mirror_journal *journal, struct err *err)
+{
+    forget(job);
+    int result = recall(job, journal, err);
+    if (result < 0)
+        return result;
+    if (job->provider->again)
+        return job->provider->again(job, err);
+    if (job->provider->close)
+        job->provider->close(job);
+    return job->provider->open ? job->provider->open(job, err) : 0;
 }
 
 void mirror_job_end(struct mirror_job *job)
@@ -30,10 +57,7 @@ void mirror_job_end(struct mirror_job *job)
         job->provider->wish_done(job->wish);
     free(job->wish);
     job->wish = NULL;
-    mirror_set_done(&job->recorded);
-    mirror_set_done(&job->lacks);
-    json_decref(job->known);
-    job->known = NULL;
+    forget(job);
 }
 
 const json_t *mirror_job_made(const struct mirror_job *job, const char *kind, const char *key)

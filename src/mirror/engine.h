@@ -27,6 +27,10 @@ struct mirror_planned {
  * name and the wish. */
 int mirror_job_begin(struct mirror_job *job, struct mirror_journal *journal,
                      struct err *err) MUST_CHECK;
+/* Another look at the same one, by whoever began it: the journal is read anew, and the provider
+ * keeps its connection where it can. After a failure it is ended. */
+int mirror_job_again(struct mirror_job *job, struct mirror_journal *journal,
+                     struct err *err) MUST_CHECK;
 void mirror_job_end(struct mirror_job *job);
 
 int mirror_engine_plan(struct mirror_job *job, struct mirror_planned *out,

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/addr.h"
 
 enum row {
     ROW_PROJECT = CLOUD_N_SELECT,
@@ -44,33 +43,11 @@ static const struct option_row rows[N_ROWS + 1] = {
 
 /* ---- the wish ---- */
 
-static int add(const char *option, const char *value, const char **list, size_t *n, size_t most,
-               struct err *err)
-{
-    if (*n == most)
-        return err_set(err, -E2BIG, "%s: more than %zu", option, most);
-    list[(*n)++] = value;
-    return 0;
-}
-
-static bool is_prefix(const char *value)
-{
-    char address[64];
-    size_t len = strcspn(value, "/");
-    struct addr addr;
-    uint64_t bits;
-    if (value[len] != '/' || len >= sizeof address)
-        return false;
-    memcpy(address, value, len);
-    address[len] = '\0';
-    return addr_parse(address, &addr) &&
-           options_number(value + len + 1, addr_is_v4(&addr) ? 32 : 128, &bits);
-}
-
 static int take(int row, const char *value, void *with, struct err *err)
 {
     static const char names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
     struct google_wish *wish = with;
+    int direction = 0, result;
     if (row < CLOUD_N_SELECT)
         return cloud_select_take(row, value, &wish->select, err);
     switch ((enum row)row) {
@@ -95,23 +72,25 @@ static int take(int row, const char *value, void *with, struct err *err)
     case ROW_NETWORK_TAG:
         if (!*value || strspn(value, names) != strlen(value))
             return err_set(err, -EINVAL, "--network-tag: '%.64s' is no tag", value);
-        return add("--network-tag", value, wish->tags, &wish->n_tags, GOOGLE_TAGS_MAX, err);
+        return mirror_option_add("--network-tag", value, wish->tags, &wish->n_tags, GOOGLE_TAGS_MAX,
+                                 err);
     case ROW_DIRECTION:
-        wish->direction = strcmp(value, "in") == 0     ? "INGRESS"
-                          : strcmp(value, "out") == 0  ? "EGRESS"
-                          : strcmp(value, "both") == 0 ? "BOTH"
-                                                       : NULL;
-        return wish->direction
-                   ? 0
-                   : err_set(err, -EINVAL, "--direction: '%.20s' is none of in, out, both", value);
+        result = mirror_option_direction(value, &direction, err);
+        if (result == 0)
+            wish->direction = direction == MIRROR_IN    ? "INGRESS"
+                              : direction == MIRROR_OUT ? "EGRESS"
+                                                        : "BOTH";
+        return result;
     case ROW_CIDR:
-        if (!is_prefix(value))
+        if (!mirror_option_is_prefix(value))
             return err_set(err, -EINVAL, "--cidr: '%.64s' is no prefix: 10.1.0.0/16", value);
-        return add("--cidr", value, wish->cidrs, &wish->n_cidrs, GOOGLE_LIST_MAX, err);
+        return mirror_option_add("--cidr", value, wish->cidrs, &wish->n_cidrs, GOOGLE_LIST_MAX,
+                                 err);
     case ROW_PROTOCOL:
         if (!*value || strspn(value, names) != strlen(value))
             return err_set(err, -EINVAL, "--protocol: '%.20s' is no protocol", value);
-        return add("--protocol", value, wish->protocols, &wish->n_protocols, GOOGLE_LIST_MAX, err);
+        return mirror_option_add("--protocol", value, wish->protocols, &wish->n_protocols,
+                                 GOOGLE_LIST_MAX, err);
     case ROW_ENDPOINT:
         wish->endpoint = value;
         return 0;
@@ -145,7 +124,7 @@ static int check(struct mirror_job *job, struct err *err)
 static void put_recorded(const struct mirror_job *job, char out[GOOGLE_NAME_MAX])
 {
     for (size_t i = 0; i < job->recorded.n; i++)
-        if (google_part(google_text(job->recorded.at[i].is, "collector"), "projects", out))
+        if (google_part(mirror_text(job->recorded.at[i].is, "collector"), "projects", out))
             return;
 }
 
@@ -167,18 +146,28 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     return result < 0 ? result : google_open(&options, place->http, &place->google, err);
 }
 
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct google_place *place = job->state;
+    const struct google_place kept = {.http = place->http, .google = place->google};
+    (void)err;
+    cloud_inventory_done(&place->inventory);
+    json_decref(place->policies);
+    json_decref(place->subnets);
+    json_decref(place->own);
+    json_decref(place->paths);
+    *place = kept;
+    return 0;
+}
+
 static void close_cloud(struct mirror_job *job)
 {
     struct google_place *place = job->state;
     if (!place)
         return;
-    cloud_inventory_done(&place->inventory);
+    (void)again(job, NULL); /* it frees all else, and can't fail */
     google_close(place->google);
     cloud_http_close(place->http);
-    json_decref(place->policies);
-    json_decref(place->subnets);
-    json_decref(place->own);
-    json_decref(place->paths);
     free(place);
     job->state = NULL;
 }
@@ -213,7 +202,7 @@ static bool has_policy(const struct cloud_nic *nic, char why[200], void *with)
                      (path && google_has(json_object_get(is, "instances"), path));
         for (size_t k = 0; !names && k < json_array_size(tags); k++)
             names = json_object_get(nic->tags, json_string_value(json_array_get(tags, k))) != NULL;
-        if (names && strcmp(google_text(is, "enable"), "TRUE") == 0)
+        if (names && strcmp(mirror_text(is, "enable"), "TRUE") == 0)
             return true;
         off |= names;
     }
@@ -293,23 +282,9 @@ static void describe(const struct mirror_object *object, struct text *out)
     put_some(out, json_object_get(is, "subnets"), "subnet");
     put_some(out, json_object_get(is, "instances"), "machine");
     put_some(out, json_object_get(is, "tags"), "network tag");
-    text_format(out, " to %s", google_last(google_text(is, "collector")));
-    if (strcmp(google_text(is, "enable"), "TRUE") != 0)
+    text_format(out, " to %s", google_last(mirror_text(is, "collector")));
+    if (strcmp(mirror_text(is, "enable"), "TRUE") != 0)
         text_put(out, ", switched off");
-}
-
-/* " --option=a,b,c" */
-static void put_list(struct text *out, const char *option, const json_t *list)
-{
-    struct text all;
-    text_init(&all, 64u << 10);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        text_put(&all, i ? "," : "");
-        text_put(&all, json_string_value(json_array_get(list, i)));
-    }
-    if (all.size)
-        google_put_option(out, option, all.at);
-    text_done(&all);
 }
 
 static void command(const struct mirror_job *job, const struct mirror_object *object, bool unmake,
@@ -329,14 +304,14 @@ static void command(const struct mirror_job *job, const struct mirror_object *ob
         return;
     }
     google_put_option(out, "description", mark);
-    google_put_option(out, "network", google_text(is, "network"));
-    google_put_option(out, "collector-ilb", google_text(is, "collector"));
-    put_list(out, "mirrored-subnets", json_object_get(is, "subnets"));
-    put_list(out, "mirrored-instances", json_object_get(is, "instances"));
-    put_list(out, "mirrored-tags", json_object_get(is, "tags"));
-    put_list(out, "filter-cidr-ranges", json_object_get(is, "cidrs"));
-    put_list(out, "filter-protocols", json_object_get(is, "protocols"));
-    google_put_option(out, "filter-direction", google_text(is, "direction"));
+    google_put_option(out, "network", mirror_text(is, "network"));
+    google_put_option(out, "collector-ilb", mirror_text(is, "collector"));
+    google_put_list(out, "mirrored-subnets", json_object_get(is, "subnets"));
+    google_put_list(out, "mirrored-instances", json_object_get(is, "instances"));
+    google_put_list(out, "mirrored-tags", json_object_get(is, "tags"));
+    google_put_list(out, "filter-cidr-ranges", json_object_get(is, "cidrs"));
+    google_put_list(out, "filter-protocols", json_object_get(is, "protocols"));
+    google_put_option(out, "filter-direction", mirror_text(is, "direction"));
     text_put(out, "\n");
 }
 
@@ -353,6 +328,7 @@ const struct mirror_provider provider_google = {
     .wish_check = check,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = google_want,
     .find = google_find,
     .names = names,

@@ -9,6 +9,7 @@
 
 #include "cloud/google.h"
 #include "mirror/cloud.h"
+#include "mirror/option.h"
 #include "mirror/provider.h"
 
 #define GOOGLE_PREFIX        "cloudspan-" /* of names */
@@ -52,7 +53,6 @@ const char *google_path(const char *url);
 const char *google_last(const char *path);
 /* The name behind "/TYPE/". */
 bool google_part(const char *path, const char *type, char out[GOOGLE_NAME_MAX]);
-const char *google_text(const json_t *object, const char *name); /* "": it has none */
 /* "cloudspan-web" of a mirror's name: letters and digits that Google takes; where others had to
  * give way, a few digits make it one of its own. */
 void google_put_stem(const char *mirror, char out[48]);
@@ -64,6 +64,8 @@ bool google_has(const json_t *texts, const char *text);
 json_t *google_url(const char *path);
 /* One word for the shell, behind " --OPTION=". */
 void google_put_option(struct text *out, const char *option, const char *value);
+/* " --option=a,b,c"; nothing where the list is empty. */
+void google_put_list(struct text *out, const char *option, const json_t *list);
 /* Mirrors' names of those things that have our marks. */
 int google_marked_names(const json_t *things, char (**out)[MIRROR_NAME_MAX], size_t *out_n,
                         struct err *err) MUST_CHECK;

@@ -30,7 +30,7 @@ static json_t *paths_of(const json_t *list)
     size_t i;
     json_array_foreach((json_t *)(uintptr_t)list, i, one)
     {
-        if (json_array_append_new(out, json_string(google_path(google_text(one, "url")))) < 0) {
+        if (json_array_append_new(out, json_string(google_path(mirror_text(one, "url")))) < 0) {
             json_decref(out);
             return NULL;
         }
@@ -47,11 +47,11 @@ json_t *google_object_of(const json_t *policy)
 {
     const json_t *sources = json_object_get(policy, "mirroredResources");
     const json_t *filter = json_object_get(policy, "filter");
-    const char *direction = google_text(filter, "direction"), *on = google_text(policy, "enable");
+    const char *direction = mirror_text(filter, "direction"), *on = mirror_text(policy, "enable");
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s}", "network",
-                     google_path(google_text(json_object_get(policy, "network"), "url")),
+                     google_path(mirror_text(json_object_get(policy, "network"), "url")),
                      "collector",
-                     google_path(google_text(json_object_get(policy, "collectorIlb"), "url")),
+                     google_path(mirror_text(json_object_get(policy, "collectorIlb"), "url")),
                      "subnets", paths_of(json_object_get(sources, "subnetworks")), "instances",
                      paths_of(json_object_get(sources, "instances")), "tags",
                      texts_of(json_object_get(sources, "tags")), "cidrs",
@@ -74,8 +74,8 @@ int google_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
         char key[2 * GOOGLE_NAME_MAX];
         if (!google_is_ours(policy, job->name))
             continue;
-        (void)snprintf(key, sizeof key, "%.63s/%.63s", google_last(google_text(policy, "region")),
-                       google_text(policy, "name"));
+        (void)snprintf(key, sizeof key, "%.63s/%.63s", google_last(mirror_text(policy, "region")),
+                       mirror_text(policy, "name"));
         (void)mirror_set_add(out, "policy", key, google_object_of(policy)); /* the set says it */
     }
     return 0;
@@ -119,8 +119,8 @@ static json_t *body_of(const struct mirror_job *job, const struct mirror_object 
     (void)snprintf(mark, sizeof mark, "%s%s", GOOGLE_MARK, job->name);
     return json_pack(
         "{s:s, s:s, s:{s:o}, s:{s:o}, s:{s:o, s:o, s:O}, s:o, s:O}", "name", google_last(want->key),
-        "description", mark, "network", "url", google_url(google_text(is, "network")),
-        "collectorIlb", "url", google_url(google_text(is, "collector")), "mirroredResources",
+        "description", mark, "network", "url", google_url(mirror_text(is, "network")),
+        "collectorIlb", "url", google_url(mirror_text(is, "collector")), "mirroredResources",
         "subnetworks", infos_of(json_object_get(is, "subnets")), "instances",
         infos_of(json_object_get(is, "instances")), "tags", json_object_get(is, "tags"), "filter",
         filter_of(is), "enable", json_object_get(is, "enable"));

@@ -29,7 +29,7 @@ static void put_aliases(struct cloud_nic *nic, const json_t *interface)
     json_array_foreach(json_object_get(interface, "aliasIpRanges"), i, alias)
     {
         char address[64];
-        (void)snprintf(address, sizeof address, "%s", google_text(alias, "ipCidrRange"));
+        (void)snprintf(address, sizeof address, "%s", mirror_text(alias, "ipCidrRange"));
         char *slash = strchr(address, '/');
         if (slash && strcmp(slash, "/32") == 0) {
             *slash = '\0';
@@ -41,22 +41,22 @@ static void put_aliases(struct cloud_nic *nic, const json_t *interface)
 static void take_nic(const json_t *instance, const json_t *interface, uint32_t order,
                      struct cloud_inventory *inventory, json_t *paths)
 {
-    const char *path = google_path(google_text(instance, "selfLink"));
-    const char *subnet = google_path(google_text(interface, "subnetwork"));
+    const char *path = google_path(mirror_text(instance, "selfLink"));
+    const char *subnet = google_path(mirror_text(interface, "subnetwork"));
     char id[GOOGLE_PATH_MAX + 64];
-    (void)snprintf(id, sizeof id, "%s/%s", path, google_text(interface, "name"));
+    (void)snprintf(id, sizeof id, "%s/%s", path, mirror_text(interface, "name"));
     struct cloud_nic *nic = cloud_inventory_add(inventory, id);
     if (!nic)
         return;
     cloud_nic_text(inventory, &nic->machine, path);
-    cloud_nic_text(inventory, &nic->name, google_text(instance, "name"));
-    cloud_nic_text(inventory, &nic->network, google_last(google_text(interface, "network")));
+    cloud_nic_text(inventory, &nic->name, mirror_text(instance, "name"));
+    cloud_nic_text(inventory, &nic->network, google_last(mirror_text(interface, "network")));
     cloud_nic_text(inventory, &nic->subnet, subnet);
     cloud_nic_text(inventory, &nic->subnet_name, google_last(subnet));
-    cloud_nic_text(inventory, &nic->zone, google_last(google_text(instance, "zone")));
-    cloud_nic_text(inventory, &nic->type, google_last(google_text(instance, "machineType")));
-    cloud_nic_address(nic, google_text(interface, "networkIP"));
-    cloud_nic_address(nic, google_text(interface, "ipv6Address"));
+    cloud_nic_text(inventory, &nic->zone, google_last(mirror_text(instance, "zone")));
+    cloud_nic_text(inventory, &nic->type, google_last(mirror_text(instance, "machineType")));
+    cloud_nic_address(nic, mirror_text(interface, "networkIP"));
+    cloud_nic_address(nic, mirror_text(interface, "ipv6Address"));
     put_aliases(nic, interface);
     put_tags(nic, instance);
     nic->order = order;
@@ -76,11 +76,11 @@ int google_inventory(struct google *google, const char *network,
     int result = google_all(google, GOOGLE_COMPUTE, path, "items", "instances", &all, err);
     json_array_foreach(all, i, instance)
     {
-        if (wants && !wants(google_last(google_text(instance, "zone")), with))
+        if (wants && !wants(google_last(mirror_text(instance, "zone")), with))
             continue;
         json_array_foreach(json_object_get(instance, "networkInterfaces"), k, interface)
         {
-            if (strcmp(google_path(google_text(interface, "network")), network) == 0)
+            if (strcmp(google_path(mirror_text(interface, "network")), network) == 0)
                 take_nic(instance, interface, (uint32_t)k, out, paths);
         }
     }

@@ -37,12 +37,6 @@ bool google_part(const char *path, const char *type, char out[GOOGLE_NAME_MAX])
     return false;
 }
 
-const char *google_text(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 void google_put_stem(const char *mirror, char out[48])
 {
     uint8_t digest[HASH_SHA256_SIZE];
@@ -67,8 +61,8 @@ bool google_is_ours(const json_t *thing, const char *mirror)
 {
     char mark[MIRROR_NAME_MAX + sizeof GOOGLE_MARK];
     (void)snprintf(mark, sizeof mark, "%s%s", GOOGLE_MARK, mirror);
-    return strcmp(google_text(thing, "description"), mark) == 0 &&
-           strncmp(google_text(thing, "name"), GOOGLE_PREFIX, sizeof GOOGLE_PREFIX - 1) == 0;
+    return strcmp(mirror_text(thing, "description"), mark) == 0 &&
+           strncmp(mirror_text(thing, "name"), GOOGLE_PREFIX, sizeof GOOGLE_PREFIX - 1) == 0;
 }
 
 static int order(const void *a, const void *b)
@@ -119,6 +113,19 @@ void google_put_option(struct text *out, const char *option, const char *value)
     text_shell(out, value);
 }
 
+void google_put_list(struct text *out, const char *option, const json_t *list)
+{
+    struct text all;
+    text_init(&all, 64u << 10);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        text_put(&all, i ? "," : "");
+        text_put(&all, json_string_value(json_array_get(list, i)));
+    }
+    if (all.size)
+        google_put_option(out, option, all.at);
+    text_done(&all);
+}
+
 /* ---- all mirrors ---- */
 
 int google_marked_names(const json_t *things, char (**out)[MIRROR_NAME_MAX], size_t *out_n,
@@ -131,7 +138,7 @@ int google_marked_names(const json_t *things, char (**out)[MIRROR_NAME_MAX], siz
         return err_set(err, -ENOMEM, "out of memory");
     json_array_foreach((json_t *)(uintptr_t)things, i, thing)
     {
-        const char *mark = google_text(thing, "description");
+        const char *mark = mirror_text(thing, "description");
         size_t len = sizeof GOOGLE_MARK - 1;
         bool is_new = strncmp(mark, GOOGLE_MARK, len) == 0 && mirror_name_is_good(mark + len) &&
                       google_is_ours(thing, mark + len);
@@ -181,12 +188,12 @@ int google_blame(struct google *google, const char *method, const struct mirror_
         {
             const json_t *payload = json_object_get(entry, "protoPayload");
             const char *who =
-                google_text(json_object_get(payload, "authenticationInfo"), "principalEmail");
-            if (!ends_with(google_text(payload, "resourceName"), end))
+                mirror_text(json_object_get(payload, "authenticationInfo"), "principalEmail");
+            if (!ends_with(mirror_text(payload, "resourceName"), end))
                 continue;
             text_format(out, "%s %s was deleted by %.100s at %.40s\n", missing->at[i].kind,
                         missing->at[i].key, *who ? who : "Google itself",
-                        google_text(entry, "timestamp"));
+                        mirror_text(entry, "timestamp"));
             break;
         }
     }

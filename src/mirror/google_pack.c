@@ -17,12 +17,12 @@ struct slots {
 static size_t number_of(const struct mirror_job *job, const json_t *policy)
 {
     const struct google_place *place = job->state;
-    const char *name = google_text(policy, "name");
+    const char *name = mirror_text(policy, "name");
     char stem[48], *end;
     google_put_stem(job->name, stem);
     size_t len = strlen(stem);
     if (!google_is_ours(policy, job->name) || strncmp(name, stem, len) != 0 || name[len] != '-' ||
-        strcmp(google_last(google_text(policy, "region")), place->region) != 0)
+        strcmp(google_last(mirror_text(policy, "region")), place->region) != 0)
         return 0;
     unsigned long number = strtoul(name + len + 1, &end, 10);
     return *end == '\0' && number >= 1 && number <= POLICIES_MAX ? number : 0;

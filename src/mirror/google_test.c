@@ -107,7 +107,7 @@ static void test_wishes(void **state)
         {&provider_google_nsi, {"--organization=1", "--vpc=main"}, "where to?", NULL},
         {&provider_google_nsi, {"--organization=one"}, "is no number", NULL},
         {&provider_google_nsi, {"--to=rule"}, "no ZONE:RULE", NULL},
-        {&provider_google_nsi, {"--cidr=fd00::/8"}, "no prefix of IPv4", NULL},
+        {&provider_google_nsi, {"--cidr=fd00::/129"}, "is no prefix", NULL},
         {&provider_google_nsi, {"--priority=0"}, "no priority", NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

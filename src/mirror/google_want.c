@@ -30,13 +30,13 @@ static int find_own(struct google_place *place, const char *service, struct err 
         json_t *instances = NULL, *body = json_object();
         struct cloud_reply list = {0};
         (void)snprintf(path, sizeof path, "/%s/listInstances?maxResults=500",
-                       google_path(google_text(backend, "group")));
+                       google_path(mirror_text(backend, "group")));
         if (result == 0)
             result = google_call(place->google, GOOGLE_COMPUTE, "POST", path, body, &list, err);
         instances = json_object_get(list.body, "items");
         json_array_foreach(instances, k, one)
         {
-            (void)json_object_set_new(place->own, google_path(google_text(one, "instance")),
+            (void)json_object_set_new(place->own, google_path(mirror_text(one, "instance")),
                                       json_true()); /* without memory the next call fails */
         }
         cloud_reply_done(&list);
@@ -71,7 +71,7 @@ static int find_collector(struct mirror_job *job, struct err *err)
                          "--to: the forwarding rule %.100s is none for mirrors: it has to be made "
                          "with --is-mirroring-collector",
                          google_last(path));
-    else if (result == 0 && strcmp(google_text(rule, "loadBalancingScheme"), "INTERNAL") != 0)
+    else if (result == 0 && strcmp(mirror_text(rule, "loadBalancingScheme"), "INTERNAL") != 0)
         result = err_set(err, -EINVAL, "--to: %.100s is of no internal load balancer",
                          google_last(path));
     if (result == 0) {
@@ -83,10 +83,10 @@ static int find_collector(struct mirror_job *job, struct err *err)
                            google_project(place->google), wish->network);
         else
             (void)snprintf(place->network, sizeof place->network, "%s",
-                           google_path(google_text(rule, "network")));
+                           google_path(mirror_text(rule, "network")));
         json_decref(place->own);
         place->own = json_object();
-        result = find_own(place, google_text(rule, "backendService"), err);
+        result = find_own(place, mirror_text(rule, "backendService"), err);
     }
     cloud_reply_done(&reply);
     return result;
@@ -96,7 +96,7 @@ static int find_collector(struct mirror_job *job, struct err *err)
 
 static bool same_network(const struct google_place *place, const json_t *thing)
 {
-    return strcmp(google_path(google_text(thing, "network")), place->network) == 0;
+    return strcmp(google_path(mirror_text(thing, "network")), place->network) == 0;
 }
 
 static bool is_in_region(const char *zone, void *with)
@@ -173,8 +173,8 @@ static void choose_subnets(const struct google_wish *wish, struct google_place *
     json_t *subnet;
     json_array_foreach(place->subnets, i, subnet)
     {
-        const char *path = google_path(google_text(subnet, "selfLink"));
-        const char *purpose = google_text(subnet, "purpose");
+        const char *path = google_path(mirror_text(subnet, "selfLink"));
+        const char *purpose = mirror_text(subnet, "purpose");
         if (!same_network(place, subnet) || !is_named(&wish->select, path) ||
             (*purpose && strcmp(purpose, "PRIVATE") != 0))
             continue;
@@ -267,7 +267,7 @@ static int check_names(const struct mirror_job *job, struct err *err)
     google_put_stem(job->name, stem);
     json_array_foreach(place->policies, i, policy)
     {
-        const char *name = google_text(policy, "name");
+        const char *name = mirror_text(policy, "name");
         size_t len = strlen(stem);
         if (strncmp(name, stem, len) == 0 && name[len] == '-' &&
             strspn(name + len + 1, "0123456789") == strlen(name + len + 1) &&

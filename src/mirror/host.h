@@ -22,12 +22,13 @@
 #include "linux/features.h"
 #include "linux/link.h"
 #include "linux/tc.h"
+#include "mirror/option.h"
 #include "mirror/provider.h"
 #include "mirror/target.h"
 
 enum host_method { HOST_AUTO, HOST_TC, HOST_NFT, HOST_USER, HOST_NFT_IP, HOST_TEE, HOST_N_METHODS };
 
-enum host_direction { HOST_IN = 1, HOST_OUT = 2, HOST_BOTH = 3 };
+enum host_direction { HOST_IN = MIRROR_IN, HOST_OUT = MIRROR_OUT, HOST_BOTH = MIRROR_BOTH };
 
 /* "auto", "tc", …; NULL: no such one. */
 const char *host_method_name(int method);

@@ -15,12 +15,6 @@
 #include "mirror/host_carrier.h"
 #include "mirror/host_parts.h"
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 static uint64_t number_of(const json_t *object, const char *name)
 {
     return (uint64_t)json_integer_value(json_object_get(object, name));
@@ -66,16 +60,16 @@ static bool read_hex(const char *text, char between, uint8_t out[6])
 static int make_link(const struct mirror_object *want, struct err *err)
 {
     struct linux_link_want link = {.name = want->key,
-                                   .kind = text_of(want->is, "kind"),
-                                   .alias = text_of(want->is, "alias"),
+                                   .kind = mirror_text(want->is, "kind"),
+                                   .alias = mirror_text(want->is, "alias"),
                                    .mtu = (uint32_t)number_of(want->is, "mtu"),
                                    .is_up = true};
     struct linux_tunnel *tunnel = &link.tunnel;
-    const char *underlay = text_of(want->is, "underlay");
+    const char *underlay = mirror_text(want->is, "underlay");
     uint32_t index = 0;
-    if (!addr_parse(text_of(want->is, "remote"), &tunnel->remote))
+    if (!addr_parse(mirror_text(want->is, "remote"), &tunnel->remote))
         return err_set(err, -EINVAL, "the tunnel has no address");
-    (void)addr_parse(text_of(want->is, "local"), &tunnel->local); /* else the kernel chooses */
+    (void)addr_parse(mirror_text(want->is, "local"), &tunnel->local); /* else the kernel chooses */
     tunnel->id = (uint32_t)number_of(want->is, "id");
     tunnel->has_id = flag_of(want->is, "keyed");
     tunnel->port = (uint16_t)number_of(want->is, "port");
@@ -130,7 +124,7 @@ static int make_neighbour(const struct mirror_object *want, struct err *err)
     int result = read_neighbour(want, device, &addr, err);
     if (result < 0)
         return result;
-    if (!read_hex(text_of(want->is, "mac"), ':', mac))
+    if (!read_hex(mirror_text(want->is, "mac"), ':', mac))
         return err_set(err, -EINVAL, "the neighbour has no MAC address");
     if (!addr_is_v4(&addr))
         enable_ipv6(device);
@@ -231,9 +225,9 @@ static int put_filter(const struct mirror_job *job, const struct mirror_object *
                       struct linux_tc_want *tc, struct err *err)
 {
     struct host_cookie cookie = {.owns_clsact = flag_of(want->is, "clsact")};
-    const char *match = text_of(want->is, "match");
+    const char *match = mirror_text(want->is, "match");
     host_name_mark(host_mark(job), cookie.mirror);
-    if (!read_hex(text_of(want->is, "content"), 0, cookie.content))
+    if (!read_hex(mirror_text(want->is, "content"), 0, cookie.content))
         return err_set(err, -EINVAL, "the filter has no content");
     host_put_cookie(&cookie, tc->cookie);
     tc->cookie_size = LINUX_TC_COOKIE_MAX;
@@ -259,7 +253,7 @@ static int make_filter(const struct mirror_job *job, const struct mirror_object 
     tc.direction = strstr(want->key, " in") ? LINUX_TC_IN : LINUX_TC_OUT;
     int result = index_of(interface, &tc.link, err);
     if (result == 0)
-        result = index_of(text_of(want->is, "to"), &tc.mirror_to, err);
+        result = index_of(mirror_text(want->is, "to"), &tc.mirror_to, err);
     if (result < 0)
         return result;
     struct sock_filter *program =
@@ -267,7 +261,7 @@ static int make_filter(const struct mirror_job *job, const struct mirror_object 
     if (!program)
         return err_set(err, -ENOMEM, "out of memory");
     tc.program = program;
-    if (tc.n_instructions == 0 && strcmp(text_of(want->is, "match"), "bpf") == 0) {
+    if (tc.n_instructions == 0 && strcmp(mirror_text(want->is, "match"), "bpf") == 0) {
         tc.program = &all;
         tc.n_instructions = 1;
     }
@@ -381,10 +375,11 @@ int host_read_nft(const char *mirror, const struct mirror_object *want, struct l
                               .out = flag_of(want->is, "out"),
                               .rate = number_of(want->is, "rate")};
     (void)snprintf(out->mirror, sizeof out->mirror, "%s", mirror);
-    (void)snprintf(out->interface, sizeof out->interface, "%s", text_of(want->is, "interface"));
-    (void)snprintf(out->to, sizeof out->to, "%s", text_of(want->is, "to"));
+    (void)snprintf(out->interface, sizeof out->interface, "%s", mirror_text(want->is, "interface"));
+    (void)snprintf(out->to, sizeof out->to, "%s", mirror_text(want->is, "to"));
     out->n_exclusions = read_exclusions(json_object_get(want->is, "exclusions"), out->exclusions);
-    if (out->family != LINUX_NFT_NETDEV && !addr_parse(text_of(want->is, "gateway"), &out->gateway))
+    if (out->family != LINUX_NFT_NETDEV &&
+        !addr_parse(mirror_text(want->is, "gateway"), &out->gateway))
         return err_set(err, -EINVAL, "the table has no gateway");
     return 0;
 }
@@ -396,12 +391,12 @@ int host_read_tee(const char *mirror, const struct mirror_object *want, struct l
                               .in = flag_of(want->is, "in"),
                               .out = flag_of(want->is, "out")};
     (void)snprintf(out->mirror, sizeof out->mirror, "%s", mirror);
-    (void)snprintf(out->interface, sizeof out->interface, "%s", text_of(want->is, "interface"));
-    (void)snprintf(out->to, sizeof out->to, "%s", text_of(want->is, "to"));
+    (void)snprintf(out->interface, sizeof out->interface, "%s", mirror_text(want->is, "interface"));
+    (void)snprintf(out->to, sizeof out->to, "%s", mirror_text(want->is, "to"));
     out->n_exclusions = read_exclusions(json_object_get(want->is, "exclusions"), out->exclusions);
-    if (!addr_parse(text_of(want->is, "gateway"), &out->gateway))
+    if (!addr_parse(mirror_text(want->is, "gateway"), &out->gateway))
         return err_set(err, -EINVAL, "the rules have no gateway");
-    return linux_tee_filter(text_of(want->is, "filter"), out, err);
+    return linux_tee_filter(mirror_text(want->is, "filter"), out, err);
 }
 
 static int make_nft(const struct mirror_job *job, const struct mirror_object *want, struct err *err)

@@ -32,18 +32,6 @@ int host_parse_method(const char *text, int *out, struct err *err)
                    text);
 }
 
-static int take_direction(const char *value, struct host_wish *wish, struct err *err)
-{
-    static const char *const names[] = {[HOST_IN] = "in", [HOST_OUT] = "out", [HOST_BOTH] = "both"};
-    for (int i = HOST_IN; i <= HOST_BOTH; i++) {
-        if (strcmp(value, names[i]) == 0) {
-            wish->direction = i;
-            return 0;
-        }
-    }
-    return err_set(err, -EINVAL, "--direction: '%s' is none of in, out, both", value);
-}
-
 int host_take(int row, const char *value, struct host_wish *wish, struct err *err)
 {
     uint64_t number;
@@ -60,7 +48,7 @@ int host_take(int row, const char *value, struct host_wish *wish, struct err *er
     case HOST_ROW_METHOD:
         return host_parse_method(value, &wish->method, err);
     case HOST_ROW_DIRECTION:
-        return take_direction(value, wish, err);
+        return mirror_option_direction(value, &wish->direction, err);
     case HOST_ROW_FILTER:
         wish->filter = *value ? value : NULL;
         return linux_check_filter(value, LINUX_PACKET_ETHERNET, err);

@@ -15,12 +15,6 @@ static uint64_t number_of(const json_t *object, const char *name)
     return value ? (uint64_t)json_integer_value(value) : 0;
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 /* ---- counters ---- */
 
 /* Packets that passed the interface in that direction since it was made. */
@@ -46,12 +40,12 @@ static void measure_filter(const struct host *host, const struct mirror_object *
 
 static void measure_table(const struct mirror_object *object, struct mirror_measure *out)
 {
-    (void)snprintf(out->what, sizeof out->what, "%s %.40s", text_of(object->is, "interface"),
+    (void)snprintf(out->what, sizeof out->what, "%s %.40s", mirror_text(object->is, "interface"),
                    object->key);
     out->n_seen = number_of(object->also, "seen");
     out->n_mirrored = number_of(object->also, "packets");
     out->bytes = number_of(object->also, "bytes");
-    (void)snprintf(out->trouble, sizeof out->trouble, "%s", text_of(object->also, "strange"));
+    (void)snprintf(out->trouble, sizeof out->trouble, "%s", mirror_text(object->also, "strange"));
 }
 
 static void measure_carrier(const struct mirror_object *object, struct mirror_measure *out)
@@ -65,13 +59,14 @@ static void measure_carrier(const struct mirror_object *object, struct mirror_me
         (void)snprintf(out->trouble, sizeof out->trouble,
                        "its process is gone: cloudspan mirror apply starts it again");
     else
-        (void)snprintf(out->trouble, sizeof out->trouble, "%s", text_of(object->also, "trouble"));
+        (void)snprintf(out->trouble, sizeof out->trouble, "%s",
+                       mirror_text(object->also, "trouble"));
 }
 
 static void measure_link(const struct host *host, const struct mirror_object *object,
                          struct mirror_measure *out)
 {
-    const char *underlay = text_of(object->is, "underlay");
+    const char *underlay = mirror_text(object->is, "underlay");
     const struct linux_link *link = linux_link_by_name(host->links, host->n_links, underlay);
     (void)snprintf(out->what, sizeof out->what, "tunnel %.40s", object->key);
     out->n_seen = UINT64_MAX; /* the filters say how much that should be */

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "linux/program.h"
+#include "base/program.h"
 #include "mirror/host_parts.h"
 
 #define UNIT_FOLDER "/etc/systemd/system"

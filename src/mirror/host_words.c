@@ -8,12 +8,6 @@
 #include "mirror/host.h"
 #include "mirror/host_parts.h"
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 static long long number_of(const json_t *object, const char *name)
 {
     return (long long)json_integer_value(json_object_get(object, name));
@@ -28,8 +22,8 @@ static int erspan_type(const json_t *is)
 
 static void describe_link(const struct mirror_object *object, struct text *out)
 {
-    const char *kind = text_of(object->is, "kind");
-    text_format(out, "%s device %s to %s", kind, object->key, text_of(object->is, "remote"));
+    const char *kind = mirror_text(object->is, "kind");
+    text_format(out, "%s device %s to %s", kind, object->key, mirror_text(object->is, "remote"));
     if (number_of(object->is, "port"))
         text_format(out, " port %lld", number_of(object->is, "port"));
     if (strcmp(kind, "erspan") == 0)
@@ -43,8 +37,8 @@ static void describe_link(const struct mirror_object *object, struct text *out)
                     : strcmp(kind, "erspan") == 0 ? "session"
                                                   : "VNI",
                     number_of(object->is, "id"));
-    if (*text_of(object->is, "underlay"))
-        text_format(out, ", by %s", text_of(object->is, "underlay"));
+    if (*mirror_text(object->is, "underlay"))
+        text_format(out, ", by %s", mirror_text(object->is, "underlay"));
 }
 
 void host_describe(const struct mirror_object *object, struct text *out)
@@ -60,11 +54,12 @@ void host_describe(const struct mirror_object *object, struct text *out)
     else if (strcmp(kind, "clsact") == 0)
         text_format(out, "clsact qdisc of %s", key);
     else if (strcmp(kind, "filter") == 0)
-        text_format(out, "tc filter (%s) %s to %s", text_of(is, "match"), key, text_of(is, "to"));
+        text_format(out, "tc filter (%s) %s to %s", mirror_text(is, "match"), key,
+                    mirror_text(is, "to"));
     else if (strcmp(kind, "nft") == 0 || strcmp(kind, "tee") == 0)
         text_format(out, "%s %s of %s, copies to %s",
                     strcmp(kind, "nft") == 0 ? "nftables table, family" : "iptables TEE rules,",
-                    key, text_of(is, "interface"), text_of(is, "to"));
+                    key, mirror_text(is, "interface"), mirror_text(is, "to"));
     else if (strcmp(kind, "carrier") == 0)
         text_format(out, "process that copies %s in user space", key);
     else
@@ -76,8 +71,8 @@ void host_describe(const struct mirror_object *object, struct text *out)
 static void command_link(const struct mirror_object *object, bool unmake, struct text *out)
 {
     const json_t *is = object->is;
-    const char *kind = text_of(is, "kind"), *name = object->key;
-    bool v6 = strchr(text_of(is, "remote"), ':') != NULL;
+    const char *kind = mirror_text(is, "kind"), *name = object->key;
+    bool v6 = strchr(mirror_text(is, "remote"), ':') != NULL;
     bool gre = strcmp(kind, "gretap") == 0 || strcmp(kind, "erspan") == 0;
     if (unmake) {
         text_format(out, "ip link del %s\n", name);
@@ -98,17 +93,17 @@ static void command_link(const struct mirror_object *object, bool unmake, struct
             text_format(out, " erspan %lld", number_of(is, "id"));
     }
     if (strcmp(kind, "geneve") != 0)
-        text_format(out, " local %s", text_of(is, "local"));
-    text_format(out, " remote %s ttl 64", text_of(is, "remote"));
-    if (*text_of(is, "underlay"))
-        text_format(out, " dev %s", text_of(is, "underlay"));
+        text_format(out, " local %s", mirror_text(is, "local"));
+    text_format(out, " remote %s ttl 64", mirror_text(is, "remote"));
+    if (*mirror_text(is, "underlay"))
+        text_format(out, " dev %s", mirror_text(is, "underlay"));
     if (!gre)
         text_format(out, " dstport %lld%s", number_of(is, "port"),
                     strcmp(kind, "vxlan") == 0 ? " nolearning" : "");
     else if (!v6)
         text_put(out, " nopmtudisc");
     text_format(out, "\nip link set dev %s alias '%s'\nip link set dev %s addrgenmode none\n", name,
-                text_of(is, "alias"), name);
+                mirror_text(is, "alias"), name);
     text_format(out, "ip link set dev %s arp off up\n", name);
 }
 
@@ -125,7 +120,7 @@ static void command_neighbour(const struct mirror_object *object, bool unmake, s
                     "ip -6 route add %s/128 dev %.*s\n",
                     len, object->key, space + 1, len, object->key);
     text_format(out, "ip neigh add %s lladdr %s dev %.*s nud permanent\n", space + 1,
-                text_of(object->is, "mac"), len, object->key);
+                mirror_text(object->is, "mac"), len, object->key);
 }
 
 /* As `tc filter add … bpf bytecode` takes it. */
@@ -143,7 +138,7 @@ static void put_bytecode(const json_t *program, struct text *out)
 
 static void command_filter(const struct mirror_object *object, bool unmake, struct text *out)
 {
-    const char *match = text_of(object->is, "match");
+    const char *match = mirror_text(object->is, "match");
     int len = (int)strcspn(object->key, " ");
     const char *hook = strstr(object->key, " in") ? "ingress" : "egress";
     long long rate = number_of(object->also, "rate");
@@ -168,7 +163,8 @@ static void command_filter(const struct mirror_object *object, bool unmake, stru
                     rate / 10 > LINUX_TC_BURST_MIN ? rate / 10 : LINUX_TC_BURST_MIN);
     if (json_is_true(json_object_get(object->also, "forgets")))
         text_put(out, " action tunnel_key unset pipe");
-    text_format(out, " action mirred egress mirror dev %s continue\n", text_of(object->is, "to"));
+    text_format(out, " action mirred egress mirror dev %s continue\n",
+                mirror_text(object->is, "to"));
 }
 
 static void command_guard(const struct mirror_object *object, bool unmake, struct text *out)

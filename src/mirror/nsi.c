@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/addr.h"
 
 enum row {
     ROW_PROJECT,
@@ -34,7 +33,8 @@ static const struct option_row rows[N_ROWS + 1] = {
          "the collector of a zone: the forwarding rule, for UDP at port 6081, of an internal\n"
          "load balancer; may be repeated. Zones without one are not mirrored"},
     [ROW_CIDR] = {0, "cidr", "PREFIX", false,
-                  "only machines with these IPv4 addresses; may be repeated (default: all)"},
+                  "only machines with addresses in these prefixes, IPv4 or IPv6; may be\n"
+                  "repeated (default: all)"},
     [ROW_PROTOCOL] = {0, "protocol", "NAME", false,
                       "only tcp, udp, icmp, …, or a number; may be repeated (default: all)"},
     [ROW_DIRECTION] = {0, "direction", "DIR", false, "in, out or both (default)"},
@@ -47,29 +47,6 @@ static const struct option_row rows[N_ROWS + 1] = {
 
 /* ---- the wish ---- */
 
-static int add(const char *option, const char *value, const char **list, size_t *n, size_t most,
-               struct err *err)
-{
-    if (*n == most)
-        return err_set(err, -E2BIG, "%s: more than %zu", option, most);
-    list[(*n)++] = value;
-    return 0;
-}
-
-static bool is_prefix4(const char *value)
-{
-    char address[32];
-    size_t len = strcspn(value, "/");
-    struct addr addr;
-    uint64_t bits;
-    if (value[len] != '/' || len >= sizeof address)
-        return false;
-    memcpy(address, value, len);
-    address[len] = '\0';
-    return addr_parse(address, &addr) && addr_is_v4(&addr) &&
-           options_number(value + len + 1, 32, &bits);
-}
-
 static bool is_word(const char *value, size_t most)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
@@ -79,6 +56,7 @@ static bool is_word(const char *value, size_t most)
 static int take(int row, const char *value, void *with, struct err *err)
 {
     struct nsi_wish *wish = with;
+    int direction = 0, result;
     uint64_t number;
     switch ((enum row)row) {
     case ROW_PROJECT:
@@ -100,29 +78,29 @@ static int take(int row, const char *value, void *with, struct err *err)
         if (!strchr(value, ':') || strlen(value) >= GOOGLE_PATH_MAX || strpbrk(value, "?#% "))
             return err_set(err, -EINVAL, "--to: '%.100s' is no ZONE:RULE: europe-west3-a:collector",
                            value);
-        return add("--to", value, wish->to, &wish->n_to, NSI_ZONES_MAX, err);
+        return mirror_option_add("--to", value, wish->to, &wish->n_to, NSI_ZONES_MAX, err);
     case ROW_CIDR:
-        if (!is_prefix4(value))
-            return err_set(err, -EINVAL, "--cidr: '%.64s' is no prefix of IPv4: 10.1.0.0/16",
-                           value);
-        return add("--cidr", value, wish->cidrs, &wish->n_cidrs, GOOGLE_LIST_MAX, err);
+        if (!mirror_option_is_prefix(value))
+            return err_set(err, -EINVAL, "--cidr: '%.64s' is no prefix: 10.1.0.0/16", value);
+        return mirror_option_add("--cidr", value, wish->cidrs, &wish->n_cidrs, GOOGLE_LIST_MAX,
+                                 err);
     case ROW_PROTOCOL:
         if (!is_word(value, 20))
             return err_set(err, -EINVAL, "--protocol: '%.20s' is no protocol", value);
-        return add("--protocol", value, wish->protocols, &wish->n_protocols, GOOGLE_LIST_MAX, err);
+        return mirror_option_add("--protocol", value, wish->protocols, &wish->n_protocols,
+                                 GOOGLE_LIST_MAX, err);
     case ROW_DIRECTION:
-        if (strcmp(value, "in") != 0 && strcmp(value, "out") != 0 && strcmp(value, "both") != 0)
-            return err_set(err, -EINVAL, "--direction: '%.20s' is none of in, out, both", value);
-        wish->no_in = strcmp(value, "out") == 0;
-        wish->no_out = strcmp(value, "in") == 0;
-        return 0;
+        result = mirror_option_direction(value, &direction, err);
+        wish->no_in = result == 0 && direction == MIRROR_OUT;
+        wish->no_out = result == 0 && direction == MIRROR_IN;
+        return result;
     case ROW_POLICY:
         if (!is_word(value, GOOGLE_NAME_MAX))
             return err_set(err, -EINVAL, "--firewall-policy: '%.64s' is no policy's name", value);
         wish->policy = value;
         return 0;
     case ROW_PRIORITY:
-        if (!options_number(value, 2147483545, &number) || number == 0)
+        if (!options_number(value, 2147483547 - NSI_RULES + 1, &number) || number == 0)
             return err_set(err, -EINVAL, "--priority: '%.20s' is no priority", value);
         wish->priority = (uint32_t)number;
         return 0;
@@ -164,7 +142,7 @@ static void put_organization(const struct mirror_job *job, char out[GOOGLE_NAME_
         return;
     }
     for (size_t i = 0; i < job->recorded.n; i++)
-        if (google_part(google_text(job->recorded.at[i].is, "profile"), "organizations", out))
+        if (google_part(mirror_text(job->recorded.at[i].is, "profile"), "organizations", out))
             return;
 }
 
@@ -187,17 +165,29 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     return result < 0 ? result : google_open(&options, place->http, &place->google, err);
 }
 
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct nsi_place *place = job->state;
+    const struct nsi_place kept = {.http = place->http, .google = place->google};
+    (void)err;
+    cloud_inventory_done(&place->inventory);
+    for (int i = 0; i < NSI_N_KINDS; i++)
+        json_decref(place->things[i]);
+    json_decref(place->paths);
+    *place = kept;
+    if (job->wish)
+        put_organization(job, place->organization);
+    return 0;
+}
+
 static void close_cloud(struct mirror_job *job)
 {
     struct nsi_place *place = job->state;
     if (!place)
         return;
-    cloud_inventory_done(&place->inventory);
+    (void)again(job, NULL); /* it frees all else, and can't fail */
     google_close(place->google);
     cloud_http_close(place->http);
-    for (int i = 0; i < NSI_N_KINDS; i++)
-        json_decref(place->things[i]);
-    json_decref(place->paths);
     free(place);
     job->state = NULL;
 }
@@ -221,8 +211,8 @@ static int names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *
     json_array_foreach(place->things[NSI_GROUP], i, group)
     {
         if (json_array_append_new(
-                groups, json_pack("{s:s, s:s}", "name", google_last(google_text(group, "name")),
-                                  "description", google_text(group, "description"))) < 0)
+                groups, json_pack("{s:s, s:s}", "name", google_last(mirror_text(group, "name")),
+                                  "description", mirror_text(group, "description"))) < 0)
             result = err_set(err, -ENOMEM, "out of memory");
     }
     if (result == 0)
@@ -246,6 +236,7 @@ const struct mirror_provider provider_google_nsi = {
     .wish_check = check,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = nsi_want,
     .find = nsi_find,
     .names = names,

@@ -17,6 +17,7 @@
 #define NSI_ZONES_MAX 32
 #define NSI_LABEL     "cloudspan"
 #define NSI_PRIORITY  1000
+#define NSI_RULES     4 /* at most: in and out, of IPv4 and of IPv6; each has a priority */
 #define NSI_GENEVE    "6081"
 
 /* In the order in which they are made. */
@@ -60,6 +61,7 @@ struct nsi_place {
     bool is_fresh;
     char vpc[GOOGLE_PATH_MAX];       /* that is mirrored */
     char collector[GOOGLE_PATH_MAX]; /* the network that collectors are in */
+    bool has_ipv6;                   /* machines of zones with a collector; of want() */
     struct cloud_inventory inventory;
     json_t *paths;
 };

@@ -125,26 +125,26 @@ static json_t *security_object(const struct nsi_place *place, int kind, const js
     char zone[GOOGLE_NAME_MAX] = "";
     switch ((enum nsi_kind)kind) {
     case NSI_GROUP:
-        return json_pack("{s:s, s:s}", "network", nsi_short(place, google_text(thing, "network")),
+        return json_pack("{s:s, s:s}", "network", nsi_short(place, mirror_text(thing, "network")),
                          "project", google_project(place->google));
     case NSI_DEPLOYMENT:
-        (void)google_part(google_text(thing, "name"), "locations", zone);
+        (void)google_part(mirror_text(thing, "name"), "locations", zone);
         return json_pack("{s:s, s:s, s:s}", "zone", zone, "rule",
-                         nsi_short(place, google_text(thing, "forwardingRule")), "group",
-                         nsi_short(place, google_text(thing, "mirroringDeploymentGroup")));
+                         nsi_short(place, mirror_text(thing, "forwardingRule")), "group",
+                         nsi_short(place, mirror_text(thing, "mirroringDeploymentGroup")));
     case NSI_ENDPOINT:
         return json_pack("{s:s}", "group",
-                         nsi_short(place, google_text(thing, "mirroringDeploymentGroup")));
+                         nsi_short(place, mirror_text(thing, "mirroringDeploymentGroup")));
     case NSI_ASSOCIATION:
         return json_pack("{s:s, s:s}", "endpoint",
-                         nsi_short(place, google_text(thing, "mirroringEndpointGroup")), "network",
-                         nsi_short(place, google_text(thing, "network")));
+                         nsi_short(place, mirror_text(thing, "mirroringEndpointGroup")), "network",
+                         nsi_short(place, mirror_text(thing, "network")));
     case NSI_PROFILE:
         return json_pack("{s:s}", "endpoint",
-                         nsi_short(place, google_text(profile, "mirroringEndpointGroup")));
+                         nsi_short(place, mirror_text(profile, "mirroringEndpointGroup")));
     case NSI_PROFILE_GROUP:
         return json_pack("{s:s}", "profile",
-                         nsi_short(place, google_text(thing, "customMirroringProfile")));
+                         nsi_short(place, mirror_text(thing, "customMirroringProfile")));
     case NSI_POLICY:
     case NSI_RULE:
     case NSI_ATTACHMENT:
@@ -163,12 +163,12 @@ static void add_security(struct mirror_job *job, int kind, struct mirror_set *ou
     nsi_put_label(job->name, label);
     json_array_foreach(place->things[kind], i, thing)
     {
-        const char *name = google_last(google_text(thing, "name"));
+        const char *name = google_last(mirror_text(thing, "name"));
         char key[2 * GOOGLE_NAME_MAX], zone[GOOGLE_NAME_MAX] = "";
-        if (strcmp(google_text(json_object_get(thing, "labels"), NSI_LABEL), label) != 0 ||
+        if (strcmp(mirror_text(json_object_get(thing, "labels"), NSI_LABEL), label) != 0 ||
             strncmp(name, GOOGLE_PREFIX, sizeof GOOGLE_PREFIX - 1) != 0)
             continue;
-        (void)google_part(google_text(thing, "name"), "locations", zone);
+        (void)google_part(mirror_text(thing, "name"), "locations", zone);
         (void)snprintf(key, sizeof key, "%.63s%s%.63s", nsi_kinds[kind].is_zonal ? zone : "",
                        nsi_kinds[kind].is_zonal ? "/" : "", name);
         (void)mirror_set_add(out, nsi_kinds[kind].name, key, security_object(place, kind, thing));
@@ -188,7 +188,7 @@ static json_t *protocols_of(const json_t *rule)
     size_t i;
     json_array_foreach((json_t *)(uintptr_t)configs, i, one)
     {
-        if (json_array_append_new(out, json_string(google_text(one, "ipProtocol"))) < 0) {
+        if (json_array_append_new(out, json_string(mirror_text(one, "ipProtocol"))) < 0) {
             json_decref(out);
             return NULL;
         }
@@ -206,15 +206,15 @@ static void add_rules(const struct mirror_job *job, const json_t *policy, struct
     json_array_foreach(json_object_get(policy, "packetMirroringRules"), i, rule)
     {
         const json_t *match = json_object_get(rule, "match");
-        if (strcmp(google_text(rule, "description"), mark) != 0)
+        if (strcmp(mirror_text(rule, "description"), mark) != 0)
             continue;
-        (void)snprintf(key, sizeof key, "%.63s/%" JSON_INTEGER_FORMAT, google_text(policy, "name"),
+        (void)snprintf(key, sizeof key, "%.63s/%" JSON_INTEGER_FORMAT, mirror_text(policy, "name"),
                        json_integer_value(json_object_get(rule, "priority")));
         (void)mirror_set_add(out, "rule", key,
                              json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "action",
-                                       google_text(rule, "action"), "direction",
-                                       google_text(rule, "direction"), "profile",
-                                       nsi_short(place, google_text(rule, "securityProfileGroup")),
+                                       mirror_text(rule, "action"), "direction",
+                                       mirror_text(rule, "direction"), "profile",
+                                       nsi_short(place, mirror_text(rule, "securityProfileGroup")),
                                        "from", texts_of(json_object_get(match, "srcIpRanges")),
                                        "to", texts_of(json_object_get(match, "destIpRanges")),
                                        "protocols", protocols_of(rule), "disabled",
@@ -230,11 +230,11 @@ static void add_attachments(const struct nsi_place *place, const json_t *policy,
     json_array_foreach(json_object_get(policy, "associations"), i, one)
     {
         char key[2 * GOOGLE_NAME_MAX];
-        (void)snprintf(key, sizeof key, "%.63s/%.63s", google_text(policy, "name"),
-                       google_text(one, "name"));
+        (void)snprintf(key, sizeof key, "%.63s/%.63s", mirror_text(policy, "name"),
+                       mirror_text(one, "name"));
         (void)mirror_set_add(
             out, "attachment", key,
-            json_pack("{s:s}", "network", nsi_short(place, google_text(one, "attachmentTarget"))));
+            json_pack("{s:s}", "network", nsi_short(place, mirror_text(one, "attachmentTarget"))));
     }
 }
 
@@ -252,7 +252,7 @@ int nsi_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
     json_array_foreach(place->things[NSI_POLICY], i, policy)
     {
         if (google_is_ours(policy, job->name))
-            (void)mirror_set_add(out, "policy", google_text(policy, "name"), json_object());
+            (void)mirror_set_add(out, "policy", mirror_text(policy, "name"), json_object());
     }
     json_array_foreach(place->things[NSI_POLICY], i, policy) add_rules(job, policy, out);
     json_array_foreach(place->things[NSI_POLICY], i, policy)

@@ -8,11 +8,6 @@
 
 #define PATH_MOST 1024
 
-static const char *text_of(const struct mirror_object *object, const char *name)
-{
-    return google_text(object->is, name);
-}
-
 static void put_mark(const struct mirror_job *job, char out[MIRROR_NAME_MAX + sizeof GOOGLE_MARK])
 {
     (void)snprintf(out, MIRROR_NAME_MAX + sizeof GOOGLE_MARK, "%s%s", GOOGLE_MARK, job->name);
@@ -31,28 +26,30 @@ static json_t *security_body(const struct mirror_job *job, int kind,
     nsi_put_label(job->name, label);
     switch ((enum nsi_kind)kind) {
     case NSI_GROUP:
-        body = json_pack("{s:s}", "network", nsi_long(place, text_of(want, "network"), one));
+        body =
+            json_pack("{s:s}", "network", nsi_long(place, mirror_text(want->is, "network"), one));
         break;
     case NSI_DEPLOYMENT:
-        body =
-            json_pack("{s:s, s:s}", "forwardingRule", nsi_long(place, text_of(want, "rule"), one),
-                      "mirroringDeploymentGroup", nsi_long(place, text_of(want, "group"), two));
+        body = json_pack(
+            "{s:s, s:s}", "forwardingRule", nsi_long(place, mirror_text(want->is, "rule"), one),
+            "mirroringDeploymentGroup", nsi_long(place, mirror_text(want->is, "group"), two));
         break;
     case NSI_ENDPOINT:
         body = json_pack("{s:s}", "mirroringDeploymentGroup",
-                         nsi_long(place, text_of(want, "group"), one));
+                         nsi_long(place, mirror_text(want->is, "group"), one));
         break;
     case NSI_ASSOCIATION:
         body = json_pack("{s:s, s:s}", "mirroringEndpointGroup",
-                         nsi_long(place, text_of(want, "endpoint"), one), "network",
-                         nsi_long(place, text_of(want, "network"), two));
+                         nsi_long(place, mirror_text(want->is, "endpoint"), one), "network",
+                         nsi_long(place, mirror_text(want->is, "network"), two));
         break;
     case NSI_PROFILE:
         body = json_pack("{s:s, s:{s:s}}", "type", "CUSTOM_MIRRORING", "customMirroringProfile",
-                         "mirroringEndpointGroup", nsi_long(place, text_of(want, "endpoint"), one));
+                         "mirroringEndpointGroup",
+                         nsi_long(place, mirror_text(want->is, "endpoint"), one));
         break;
     case NSI_PROFILE_GROUP:
-        body = json_pack("{s:s}", "customMirroringProfile", text_of(want, "profile"));
+        body = json_pack("{s:s}", "customMirroringProfile", mirror_text(want->is, "profile"));
         break;
     case NSI_POLICY:
     case NSI_RULE:
@@ -78,7 +75,7 @@ static int make_security(struct mirror_job *job, int kind, const struct mirror_o
     const struct nsi_place *place = job->state;
     const char *type = nsi_kinds[kind].type;
     char parent[GOOGLE_PATH_MAX], path[PATH_MOST];
-    nsi_put_parent(place, kind, text_of(want, "zone"), parent);
+    nsi_put_parent(place, kind, mirror_text(want->is, "zone"), parent);
     /* "…/mirroringEndpointGroups?mirroringEndpointGroupId=NAME" */
     (void)snprintf(path, sizeof path, "/%s?%.*sId=%s", parent, (int)strlen(type) - 1, type,
                    google_last(want->key));
@@ -107,7 +104,7 @@ static json_t *rule_body(const struct mirror_job *job, const struct mirror_objec
     size_t i;
     put_mark(job, mark);
     (void)snprintf(profile, sizeof profile, "//networksecurity.googleapis.com/%s",
-                   text_of(want, "profile"));
+                   mirror_text(want->is, "profile"));
     json_array_foreach(json_object_get(want->is, "protocols"), i, one)
     {
         if (json_array_append_new(configs, json_pack("{s:O}", "ipProtocol", one)) < 0) {
@@ -117,8 +114,8 @@ static json_t *rule_body(const struct mirror_job *job, const struct mirror_objec
     }
     return json_pack("{s:i, s:s, s:s, s:s, s:s, s:b, s:{s:O, s:O, s:o}}", "priority",
                      (int)strtol(google_last(want->key), NULL, 10), "description", mark, "action",
-                     "mirror", "direction", text_of(want, "direction"), "securityProfileGroup",
-                     profile, "disabled", false, "match", "srcIpRanges",
+                     "mirror", "direction", mirror_text(want->is, "direction"),
+                     "securityProfileGroup", profile, "disabled", false, "match", "srcIpRanges",
                      json_object_get(want->is, "from"), "destIpRanges",
                      json_object_get(want->is, "to"), "layer4Configs", configs);
 }
@@ -141,7 +138,7 @@ static int make_firewall(struct mirror_job *job, int kind, const struct mirror_o
     } else {
         put_policy(place, want->key, "addAssociation", path);
         body = json_pack("{s:s, s:o}", "name", google_last(want->key), "attachmentTarget",
-                         google_url(nsi_long(place, text_of(want, "network"), network)));
+                         google_url(nsi_long(place, mirror_text(want->is, "network"), network)));
     }
     int result = body ? google_finish(place->google, GOOGLE_COMPUTE, "POST", path, body, err)
                       : err_set(err, -ENOMEM, "out of memory");
@@ -167,7 +164,7 @@ int nsi_unmake(struct mirror_job *job, const struct mirror_object *have, struct 
     char parent[GOOGLE_PATH_MAX], path[PATH_MOST];
     place->is_fresh = false;
     if (nsi_kinds[kind].type) {
-        nsi_put_parent(place, kind, text_of(have, "zone"), parent);
+        nsi_put_parent(place, kind, mirror_text(have->is, "zone"), parent);
         (void)snprintf(path, sizeof path, "/%s/%s", parent, google_last(have->key));
         return google_finish(place->google, GOOGLE_SECURITY, "DELETE", path, NULL, err);
     }

@@ -6,11 +6,6 @@
 
 #include "mirror/nsi.h"
 
-static const char *text_of(const struct mirror_object *object, const char *name)
-{
-    return google_text(object->is, name);
-}
-
 /* ---- words ---- */
 
 static void put_list(const json_t *list, struct text *out)
@@ -28,13 +23,15 @@ void nsi_describe(const struct mirror_object *object, struct text *out)
     }
     text_format(out, "%s %s", nsi_kinds[kind].word, object->key);
     if (kind == NSI_DEPLOYMENT) {
-        text_format(out, " with the forwarding rule %s", google_last(text_of(object, "rule")));
+        text_format(out, " with the forwarding rule %s",
+                    google_last(mirror_text(object->is, "rule")));
     } else if (kind == NSI_GROUP || kind == NSI_ASSOCIATION || kind == NSI_ATTACHMENT) {
-        text_format(out, ", network %s", google_last(text_of(object, "network")));
+        text_format(out, ", network %s", google_last(mirror_text(object->is, "network")));
     } else if (kind == NSI_RULE) {
         text_format(out, ": %s ",
-                    strcmp(text_of(object, "direction"), "INGRESS") == 0 ? "what comes in, from"
-                                                                         : "what goes out, from");
+                    strcmp(mirror_text(object->is, "direction"), "INGRESS") == 0
+                        ? "what comes in, from"
+                        : "what goes out, from");
         put_list(json_object_get(object->is, "from"), out);
         text_put(out, " to ");
         put_list(json_object_get(object->is, "to"), out);
@@ -44,19 +41,6 @@ void nsi_describe(const struct mirror_object *object, struct text *out)
 }
 
 /* ---- commands ---- */
-
-static void put_joined(struct text *out, const char *option, const json_t *list)
-{
-    struct text all;
-    text_init(&all, 16u << 10);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        text_put(&all, i ? "," : "");
-        text_put(&all, json_string_value(json_array_get(list, i)));
-    }
-    if (all.size)
-        google_put_option(out, option, all.at);
-    text_done(&all);
-}
 
 static void put_reference(const struct nsi_place *place, struct text *out, const char *option,
                           const char *name)
@@ -81,16 +65,16 @@ static void command_security(const struct mirror_job *job, int kind,
         google_put_option(out, "organization", place->organization);
     else
         google_put_option(out, "project", google_project(place->google));
-    google_put_option(out, "location", row->is_zonal ? text_of(object, "zone") : "global");
+    google_put_option(out, "location", row->is_zonal ? mirror_text(object->is, "zone") : "global");
     if (unmake) {
         text_put(out, " --quiet\n");
         return;
     }
-    put_reference(place, out, "network", text_of(object, "network"));
-    put_reference(place, out, "forwarding-rule", text_of(object, "rule"));
-    put_reference(place, out, "mirroring-deployment-group", text_of(object, "group"));
-    put_reference(place, out, "mirroring-endpoint-group", text_of(object, "endpoint"));
-    put_reference(place, out, "custom-mirroring-profile", text_of(object, "profile"));
+    put_reference(place, out, "network", mirror_text(object->is, "network"));
+    put_reference(place, out, "forwarding-rule", mirror_text(object->is, "rule"));
+    put_reference(place, out, "mirroring-deployment-group", mirror_text(object->is, "group"));
+    put_reference(place, out, "mirroring-endpoint-group", mirror_text(object->is, "endpoint"));
+    put_reference(place, out, "custom-mirroring-profile", mirror_text(object->is, "profile"));
     google_put_option(out, "labels", pair);
     if (kind != NSI_ASSOCIATION)
         google_put_option(out, "description", mark);
@@ -119,16 +103,16 @@ static void command_firewall(const struct mirror_job *job, int kind,
         google_put_option(out, "name", google_last(object->key));
     text_put(out, kind == NSI_POLICY ? " --global" : " --global-firewall-policy");
     if (!unmake && kind == NSI_ATTACHMENT)
-        put_reference(place, out, "network", text_of(object, "network"));
+        put_reference(place, out, "network", mirror_text(object->is, "network"));
     if (!unmake && kind != NSI_ATTACHMENT)
         google_put_option(out, "description", mark);
     if (!unmake && kind == NSI_RULE) {
         text_put(out, " --action=mirror");
-        google_put_option(out, "direction", text_of(object, "direction"));
-        google_put_option(out, "security-profile-group", text_of(object, "profile"));
-        put_joined(out, "src-ip-ranges", json_object_get(object->is, "from"));
-        put_joined(out, "dest-ip-ranges", json_object_get(object->is, "to"));
-        put_joined(out, "layer4-configs", json_object_get(object->is, "protocols"));
+        google_put_option(out, "direction", mirror_text(object->is, "direction"));
+        google_put_option(out, "security-profile-group", mirror_text(object->is, "profile"));
+        google_put_list(out, "src-ip-ranges", json_object_get(object->is, "from"));
+        google_put_list(out, "dest-ip-ranges", json_object_get(object->is, "to"));
+        google_put_list(out, "layer4-configs", json_object_get(object->is, "protocols"));
     }
     text_put(out, unmake ? " --quiet\n" : "\n");
 }
@@ -161,7 +145,7 @@ static bool is_whole(const struct cloud_nic *nic, char why[200], void *with)
         const struct mirror_object *object = &found->at[i];
         n[nsi_kind_of(object)]++;
         in_zone |= nsi_kind_of(object) == NSI_DEPLOYMENT &&
-                   strcmp(text_of(object, "zone"), nic->zone) == 0;
+                   strcmp(mirror_text(object->is, "zone"), nic->zone) == 0;
     }
     for (int kind = 0; kind < NSI_POLICY; kind++)
         if (n[kind] == 0) {

@@ -6,7 +6,8 @@
 
 #include "mirror/nsi.h"
 
-#define EVERYWHERE "0.0.0.0/0"
+#define EVERYWHERE4 "0.0.0.0/0"
+#define EVERYWHERE6 "::/0"
 
 /* ---- collectors ---- */
 
@@ -29,9 +30,9 @@ static bool split(const char *to, char zone[GOOGLE_NAME_MAX], char region[GOOGLE
 
 static int check_rule(const json_t *rule, const char *name, struct err *err)
 {
-    if (strcmp(google_text(rule, "loadBalancingScheme"), "INTERNAL") != 0)
+    if (strcmp(mirror_text(rule, "loadBalancingScheme"), "INTERNAL") != 0)
         return err_set(err, -EINVAL, "--to: %.100s is of no internal load balancer", name);
-    if (strcmp(google_text(rule, "IPProtocol"), "UDP") != 0 ||
+    if (strcmp(mirror_text(rule, "IPProtocol"), "UDP") != 0 ||
         (!google_has(json_object_get(rule, "ports"), NSI_GENEVE) &&
          !json_is_true(json_object_get(rule, "allPorts"))))
         return err_set(
@@ -61,7 +62,7 @@ static int find_collector(struct nsi_place *place, const char *to, char out[GOOG
     int result = google_call(place->google, GOOGLE_COMPUTE, "GET", path, NULL, &reply, err);
     if (result == 0)
         result = check_rule(reply.body, google_last(out), err);
-    const char *network = google_path(google_text(reply.body, "network"));
+    const char *network = google_path(mirror_text(reply.body, "network"));
     if (result == 0 && place->collector[0] && strcmp(place->collector, network) != 0)
         result = err_set(err, -EINVAL, "--to: the collectors are in several networks: %s and %s",
                          google_last(place->collector), google_last(network));
@@ -80,6 +81,16 @@ static bool has_zone(const struct nsi_wish *wish, const char *zone)
         if (strncmp(wish->to[i], zone, len) == 0 && wish->to[i][len] == ':')
             return true;
     return false;
+}
+
+/* Those of --cidr that are of this family. */
+static size_t prefixes_of(const struct nsi_wish *wish, bool is_v6, const char *out[GOOGLE_LIST_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < wish->n_cidrs; i++)
+        if ((strchr(wish->cidrs[i], ':') != NULL) == is_v6)
+            out[n++] = wish->cidrs[i];
+    return n;
 }
 
 /* What the rules leave out; and which of the others are unfit is said. */
@@ -101,23 +112,29 @@ static int take_inventory(const struct mirror_job *job, struct text *remarks, st
 {
     const struct nsi_wish *wish = job->wish;
     struct nsi_place *place = job->state;
+    const char *prefixes[GOOGLE_LIST_MAX];
     size_t n_ipv6 = 0;
     cloud_inventory_done(&place->inventory);
     json_decref(place->paths);
     place->paths = json_object();
+    place->has_ipv6 = false;
     int result = google_inventory(place->google, place->vpc, NULL, NULL, &place->inventory,
                                   place->paths, err);
     for (size_t i = 0; i < place->inventory.n; i++) {
         struct cloud_nic *nic = &place->inventory.at[i];
-        n_ipv6 += strchr(nic->addresses[0], ':') || strchr(nic->addresses[1], ':');
+        bool is_v6 = strchr(nic->addresses[0], ':') || strchr(nic->addresses[1], ':');
+        n_ipv6 += is_v6;
+        place->has_ipv6 |= is_v6 && has_zone(wish, nic->zone);
         if (has_zone(wish, nic->zone))
             continue;
         nic->fate = CLOUD_UNFIT;
         (void)snprintf(nic->why, sizeof nic->why, "no collector in its zone %.40s: --to %.40s:RULE",
                        nic->zone, nic->zone);
     }
-    if (result == 0 && n_ipv6)
-        text_format(remarks, "the rules match IPv4: IPv6 of %zu machines is not mirrored\n",
+    if (result == 0 && n_ipv6 && wish->n_cidrs && prefixes_of(wish, true, prefixes) == 0)
+        text_format(remarks,
+                    "no --cidr is of IPv6: what %zu machines send and receive over that is not "
+                    "mirrored\n",
                     n_ipv6);
     if (result == 0)
         select_machines(wish, place, remarks);
@@ -134,7 +151,7 @@ static const json_t *policy_of(const struct nsi_place *place, const char *networ
     {
         json_array_foreach(json_object_get(policy, "associations"), k, one)
         {
-            if (strcmp(nsi_short(place, google_text(one, "attachmentTarget")),
+            if (strcmp(nsi_short(place, mirror_text(one, "attachmentTarget")),
                        nsi_short(place, network)) == 0)
                 return policy;
         }
@@ -152,12 +169,12 @@ static int check_priorities(const struct mirror_job *job, const json_t *policy, 
     json_array_foreach(json_object_get(policy, "packetMirroringRules"), i, rule)
     {
         json_int_t priority = json_integer_value(json_object_get(rule, "priority"));
-        if ((priority == first || priority == (json_int_t)first + 1) &&
-            strcmp(google_text(rule, "description"), mark) != 0)
+        if (priority >= first && priority < (json_int_t)first + NSI_RULES &&
+            strcmp(mirror_text(rule, "description"), mark) != 0)
             return err_set(err, -EEXIST,
                            "the firewall policy %s has a mirroring rule of somebody else's with "
                            "the priority %d: give another --priority",
-                           google_text(policy, "name"), (int)priority);
+                           mirror_text(policy, "name"), (int)priority);
     }
     return 0;
 }
@@ -169,7 +186,7 @@ static int choose_policy(const struct mirror_job *job, char out[GOOGLE_NAME_MAX]
     const struct nsi_wish *wish = job->wish;
     const struct nsi_place *place = job->state;
     const json_t *policy = policy_of(place, place->vpc);
-    const char *name = google_text(policy, "name");
+    const char *name = mirror_text(policy, "name");
     *out_ours = !policy || google_is_ours(policy, job->name);
     if (policy && !*out_ours && (!wish->policy || strcmp(wish->policy, name) != 0))
         return err_set(err, -EEXIST,
@@ -205,8 +222,8 @@ static int check_names(const struct mirror_job *job, struct err *err)
             bool ours =
                 kind == NSI_POLICY
                     ? google_is_ours(thing, job->name)
-                    : strcmp(google_text(json_object_get(thing, "labels"), NSI_LABEL), label) == 0;
-            if (strcmp(google_last(google_text(thing, "name")), stem) == 0 && !ours)
+                    : strcmp(mirror_text(json_object_get(thing, "labels"), NSI_LABEL), label) == 0;
+            if (strcmp(google_last(mirror_text(thing, "name")), stem) == 0 && !ours)
                 return err_set(err, -EEXIST,
                                "there is a %s %s already, which is not ours: give this mirror "
                                "another --name",
@@ -223,6 +240,7 @@ static struct mirror_object *add(struct mirror_set *out, int kind, const char *k
     return object;
 }
 
+/* `otherwise`: where there is none of them. */
 static json_t *texts_of(const char *const *texts, size_t n, const char *otherwise)
 {
     json_t *list = json_array();
@@ -236,15 +254,18 @@ static json_t *texts_of(const char *const *texts, size_t n, const char *otherwis
     return google_sorted(list);
 }
 
-/* Where prefixes are given they are the machines': the destination of what comes in. */
+/* A rule has prefixes of one family. Where they are given they are the machines': the destination
+ * of what comes in. */
 static void add_rule(struct mirror_job *job, const char *policy, const char *profile, bool in,
-                     struct mirror_set *out)
+                     bool is_v6, struct mirror_set *out)
 {
     const struct nsi_wish *wish = job->wish;
-    uint32_t priority = (wish->priority ? wish->priority : NSI_PRIORITY) + (in ? 0 : 1);
+    uint32_t priority =
+        (wish->priority ? wish->priority : NSI_PRIORITY) + (in ? 0 : 1) + (is_v6 ? 2 : 0);
+    const char *everywhere = is_v6 ? EVERYWHERE6 : EVERYWHERE4, *prefixes[GOOGLE_LIST_MAX];
+    size_t n = prefixes_of(wish, is_v6, prefixes);
     char key[2 * GOOGLE_NAME_MAX], stem[48];
-    json_t *own = texts_of(wish->cidrs, wish->n_cidrs, EVERYWHERE);
-    json_t *others = texts_of(NULL, 0, EVERYWHERE);
+    json_t *own = texts_of(prefixes, n, everywhere), *others = texts_of(NULL, 0, everywhere);
     google_put_stem(job->name, stem);
     (void)snprintf(key, sizeof key, "%.63s/%u", policy, priority);
     struct mirror_object *rule =
@@ -254,6 +275,9 @@ static void add_rule(struct mirror_job *job, const char *policy, const char *pro
                       "to", in ? own : others, "protocols",
                       texts_of(wish->protocols, wish->n_protocols, "all"), "disabled", false),
             in ? "copies what machines receive" : "copies what machines send");
+    /* Nobody asked for it in so many words: what Google says to it must not cost the rest. */
+    if (rule && is_v6 && n == 0)
+        rule->may_lack = true;
     mirror_object_on(out, rule, nsi_kinds[NSI_PROFILE_GROUP].name, stem);
     if (strcmp(policy, stem) == 0)
         mirror_object_on(out, rule, nsi_kinds[NSI_POLICY].name, policy);
@@ -269,10 +293,16 @@ static void add_firewall(struct mirror_job *job, const char *policy, bool ours,
     nsi_put_name(job, NSI_PROFILE_GROUP, "", profile);
     if (ours)
         (void)add(out, NSI_POLICY, policy, json_object(), "has the mirroring rules");
-    if (!wish->no_in)
-        add_rule(job, policy, profile, true, out);
-    if (!wish->no_out)
-        add_rule(job, policy, profile, false, out);
+    for (int is_v6 = 0; is_v6 < 2; is_v6++) {
+        const char *prefixes[GOOGLE_LIST_MAX];
+        bool all = is_v6 ? place->has_ipv6 : true;
+        if (wish->n_cidrs ? prefixes_of(wish, is_v6, prefixes) == 0 : !all)
+            continue;
+        if (!wish->no_in)
+            add_rule(job, policy, profile, true, is_v6, out);
+        if (!wish->no_out)
+            add_rule(job, policy, profile, false, is_v6, out);
+    }
     if (!ours)
         return;
     (void)snprintf(key, sizeof key, "%.63s/%s", policy, stem);
@@ -358,9 +388,12 @@ int nsi_want(struct mirror_job *job, struct mirror_set *out, struct text *remark
         result = add_objects(job, out, err);
     if (result < 0)
         return result;
+    result = take_inventory(job, remarks, err); /* whether machines have IPv6 */
+    if (result < 0)
+        return result;
     add_firewall(job, policy, ours, out);
     if (strcmp(place->vpc, place->collector) == 0 && wish->n_cidrs == 0)
         text_put(remarks, "the collectors are in the network that is mirrored, and what they do "
                           "themselves is mirrored as well: --cidr leaves them out\n");
-    return take_inventory(job, remarks, err);
+    return 0;
 }

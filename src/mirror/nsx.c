@@ -49,17 +49,6 @@ static int take_to(const char *value, struct nsx_wish *wish, struct err *err)
     return result;
 }
 
-static int take_direction(const char *value, struct nsx_wish *wish, struct err *err)
-{
-    static const char *const names[] = {[NSX_BOTH] = "both", [NSX_IN] = "in", [NSX_OUT] = "out"};
-    for (int i = NSX_BOTH; i <= NSX_OUT; i++)
-        if (strcmp(value, names[i]) == 0) {
-            wish->direction = i;
-            return 0;
-        }
-    return err_set(err, -EINVAL, "--direction: '%s' is none of in, out, both", value);
-}
-
 static int take(int row, const char *value, void *with, struct err *err)
 {
     struct nsx_wish *wish = with;
@@ -85,7 +74,7 @@ static int take(int row, const char *value, void *with, struct err *err)
         wish->has_id = true;
         return 0;
     case ROW_DIRECTION:
-        return take_direction(value, wish, err);
+        return mirror_option_direction(value, &wish->direction, err);
     case ROW_SNAP:
         if (!options_number(value, 65535, &number) || number < 60)
             return err_set(err, -EINVAL, "--snap: '%s' is no number of bytes (60 to 65535)", value);
@@ -117,6 +106,8 @@ static int check_to(const struct nsx_wish *wish, struct err *err)
 static int check(struct mirror_job *job, struct err *err)
 {
     struct nsx_wish *wish = job->wish;
+    if (!wish->direction)
+        wish->direction = NSX_BOTH;
     if (job->partial)
         return 0;
     int result = check_to(wish, err);
@@ -144,6 +135,15 @@ static int open_manager(struct mirror_job *job, struct err *err)
     if (result == 0)
         result = nsx_open(wish ? wish->manager : NULL, nsx->http, &nsx->api, err);
     return result;
+}
+
+/* What want() filled, it fills anew. */
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct nsx *nsx = job->state;
+    (void)err;
+    cloud_inventory_done(&nsx->inventory);
+    return 0;
 }
 
 static void close_manager(struct mirror_job *job)
@@ -177,6 +177,7 @@ const struct mirror_provider provider_nsx = {
     .wish_check = check,
     .open = open_manager,
     .close = close_manager,
+    .again = again,
     .want = nsx_want,
     .find = nsx_find,
     .names = nsx_names,

@@ -14,6 +14,7 @@
 
 #include "cloud/nsx.h"
 #include "mirror/cloud.h"
+#include "mirror/option.h"
 #include "mirror/target.h"
 
 #define NSX_COLLECTORS_MAX 3 /* a destination group's, as NSX has it */
@@ -21,7 +22,8 @@
 #define NSX_TAG            "cloudspan:mirror"
 #define NSX_PATH_MAX       512
 
-enum nsx_direction { NSX_BOTH, NSX_IN, NSX_OUT }; /* as the machine sees it */
+/* As the machine sees it. */
+enum nsx_direction { NSX_IN = MIRROR_IN, NSX_OUT = MIRROR_OUT, NSX_BOTH = MIRROR_BOTH };
 
 struct nsx_wish {
     struct cloud_select select;
@@ -30,7 +32,7 @@ struct nsx_wish {
     size_t n_to;
     uint32_t id;
     bool has_id;
-    int direction; /* enum nsx_direction */
+    int direction; /* enum nsx_direction; 0: both */
     uint32_t snap;
 };
 

@@ -9,12 +9,6 @@
 #define MACHINES "/infra/realized-state/virtual-machines"
 #define CARDS    "/infra/realized-state/enforcement-points/default/vifs"
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 int nsx_group_path(const struct nsx_wish *wish, const char *name, char out[NSX_PATH_MAX],
                    struct err *err)
 {
@@ -35,7 +29,7 @@ static json_t *take_tags(const json_t *list)
     json_t *tags = json_object();
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i);
-        const char *scope = text_of(one, "scope"), *tag = text_of(one, "tag");
+        const char *scope = mirror_text(one, "scope"), *tag = mirror_text(one, "tag");
         (void)json_object_set_new(tags, *scope ? scope : tag, json_string(*scope ? tag : ""));
     }
     return tags;
@@ -81,21 +75,22 @@ static void take_addresses(const struct nsx_wish *wish, const json_t *card, stru
 static void take_card(const struct nsx_wish *wish, const json_t *machine, const json_t *card,
                       struct cloud_inventory *inventory)
 {
-    const char *id = text_of(card, "external_id");
-    struct cloud_nic *nic = cloud_inventory_add(inventory, *id ? id : text_of(card, "mac_address"));
+    const char *id = mirror_text(card, "external_id");
+    struct cloud_nic *nic =
+        cloud_inventory_add(inventory, *id ? id : mirror_text(card, "mac_address"));
     if (!nic)
         return;
-    cloud_nic_text(inventory, &nic->machine, text_of(machine, "external_id"));
-    cloud_nic_text(inventory, &nic->name, text_of(machine, "display_name"));
+    cloud_nic_text(inventory, &nic->machine, mirror_text(machine, "external_id"));
+    cloud_nic_text(inventory, &nic->name, mirror_text(machine, "display_name"));
     json_decref(nic->tags);
     nic->tags = take_tags(json_object_get(machine, "tags"));
     nic->order = (uint32_t)json_integer_value(json_object_get(card, "device_key"));
-    take_mac(text_of(card, "mac_address"), nic->mac);
+    take_mac(mirror_text(card, "mac_address"), nic->mac);
     take_addresses(wish, card, nic);
-    if (!*text_of(card, "lport_attachment_id")) {
+    if (!*mirror_text(card, "lport_attachment_id")) {
         nic->fate = CLOUD_UNFIT;
         (void)snprintf(nic->why, sizeof nic->why, "%s is on no segment of NSX",
-                       text_of(card, "device_name"));
+                       mirror_text(card, "device_name"));
     }
 }
 
@@ -107,7 +102,7 @@ static int keep_members(struct nsx *nsx, const char *path, struct err *err)
     (void)snprintf(url, sizeof url, "%s/members/virtual-machines", path);
     int result = nsx_list(nsx->api, url, &members, err);
     for (size_t i = 0; result == 0 && i < json_array_size(members); i++)
-        (void)json_object_set_new(ids, text_of(json_array_get(members, i), "external_id"),
+        (void)json_object_set_new(ids, mirror_text(json_array_get(members, i), "external_id"),
                                   json_true());
     for (size_t i = 0; result == 0 && i < nsx->inventory.n; i++) {
         struct cloud_nic *nic = &nsx->inventory.at[i];
@@ -130,11 +125,11 @@ int nsx_take_inventory(struct mirror_job *job, struct text *remarks, struct err 
         result = nsx_list(nsx->api, CARDS, &cards, err);
     for (size_t i = 0; result == 0 && i < json_array_size(machines); i++) {
         json_t *one = json_array_get(machines, i);
-        (void)json_object_set(by_id, text_of(one, "external_id"), one);
+        (void)json_object_set(by_id, mirror_text(one, "external_id"), one);
     }
     for (size_t i = 0; result == 0 && i < json_array_size(cards); i++) {
         const json_t *card = json_array_get(cards, i);
-        take_card(wish, json_object_get(by_id, text_of(card, "owner_vm_id")), card,
+        take_card(wish, json_object_get(by_id, mirror_text(card, "owner_vm_id")), card,
                   &nsx->inventory);
     }
     json_decref(machines);

@@ -11,15 +11,9 @@
 #define SEARCH "/search/query?query="
 #define TURNS  5 /* so often a thing is read again that others change at the same time */
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 const char *nsx_path_of(const struct mirror_object *object)
 {
-    return text_of(object->is, "path");
+    return mirror_text(object->is, "path");
 }
 
 static json_t *mark(const char *name)
@@ -32,7 +26,8 @@ static bool has_mark(const json_t *body, const char *name)
     const json_t *tags = json_object_get(body, "tags");
     for (size_t i = 0; i < json_array_size(tags); i++) {
         const json_t *one = json_array_get(tags, i);
-        if (strcmp(text_of(one, "scope"), NSX_TAG) == 0 && strcmp(text_of(one, "tag"), name) == 0)
+        if (strcmp(mirror_text(one, "scope"), NSX_TAG) == 0 &&
+            strcmp(mirror_text(one, "tag"), name) == 0)
             return true;
     }
     return false;
@@ -75,17 +70,17 @@ static json_t *sorted(json_t *list)
 static json_t *is_of(const char *kind, const char *key, const char *path, const json_t *body)
 {
     if (strcmp(kind, "profile") == 0) {
-        const char *wrap = text_of(body, "encapsulation_type");
+        const char *wrap = mirror_text(body, "encapsulation_type");
         const json_t *id =
             json_object_get(body, strcmp(wrap, "GRE") == 0 ? "gre_key" : "erspan_id");
         return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "path", path, "to",
-                         text_of(body, "destination_group"), "encapsulation", wrap, "direction",
-                         text_of(body, "direction"), "id", json_integer_value(id), "snap",
+                         mirror_text(body, "destination_group"), "encapsulation", wrap, "direction",
+                         mirror_text(body, "direction"), "id", json_integer_value(id), "snap",
                          json_integer_value(json_object_get(body, "snap_length")));
     }
     if (strcmp(kind, "binding") == 0)
         return json_pack("{s:s, s:s}", "path", path, "profile",
-                         text_of(body, "port_mirroring_profile_path"));
+                         mirror_text(body, "port_mirroring_profile_path"));
     if (strcmp(key, "to") == 0)
         return json_pack("{s:s, s:o}", "path", path, "addresses",
                          expression_of(body, "ip_addresses"));
@@ -157,7 +152,7 @@ static int find_binding(struct mirror_job *job, struct mirror_set *out, struct e
         return result;
     result = search(job, "GroupMonitoringProfileBindingMap", job->name, &list, err);
     for (size_t i = 0; result == 0 && i < json_array_size(list); i++) {
-        const char *where = text_of(json_array_get(list, i), "path");
+        const char *where = mirror_text(json_array_get(list, i), "path");
         if (where[0] == '/')
             result = look(job, "binding", job->name, where, out, err);
     }
@@ -200,8 +195,8 @@ int nsx_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_t *out
         const json_t *tags = json_object_get(json_array_get(list, i), "tags");
         for (size_t k = 0; k < json_array_size(tags); k++) {
             const json_t *one = json_array_get(tags, k);
-            const char *tag = text_of(one, "tag");
-            if (strcmp(text_of(one, "scope"), NSX_TAG) == 0 && mirror_name_is_good(tag)) {
+            const char *tag = mirror_text(one, "tag");
+            if (strcmp(mirror_text(one, "scope"), NSX_TAG) == 0 && mirror_name_is_good(tag)) {
                 (void)snprintf((*out)[(*out_n)++], MIRROR_NAME_MAX, "%s", tag);
                 break;
             }
@@ -218,17 +213,17 @@ json_t *nsx_body(const struct mirror_job *job, const struct mirror_object *want)
     const json_t *is = want->is;
     json_t *body;
     if (strcmp(want->kind, "profile") == 0) {
-        const char *wrap = text_of(is, "encapsulation");
+        const char *wrap = mirror_text(is, "encapsulation");
         json_t *id = json_object_get(is, "id");
         json_int_t snap = json_integer_value(json_object_get(is, "snap"));
         body = json_pack("{s:s, s:s, s:s, s:s}", "profile_type", "REMOTE_L3_SPAN",
-                         "encapsulation_type", wrap, "direction", text_of(is, "direction"),
-                         "destination_group", text_of(is, "to"));
+                         "encapsulation_type", wrap, "direction", mirror_text(is, "direction"),
+                         "destination_group", mirror_text(is, "to"));
         (void)json_object_set(body, strcmp(wrap, "GRE") == 0 ? "gre_key" : "erspan_id", id);
         if (snap)
             (void)json_object_set_new(body, "snap_length", json_integer(snap));
     } else if (strcmp(want->kind, "binding") == 0) {
-        body = json_pack("{s:s}", "port_mirroring_profile_path", text_of(is, "profile"));
+        body = json_pack("{s:s}", "port_mirroring_profile_path", mirror_text(is, "profile"));
     } else if (strcmp(want->key, "to") == 0) {
         body = json_pack("{s:[{s:s, s:O}]}", "expression", "resource_type", "IPAddressExpression",
                          "ip_addresses", json_object_get(is, "addresses"));

@@ -6,21 +6,15 @@
 
 #include "mirror/nsx.h"
 
-static const char *text_of(const json_t *is, const char *name)
-{
-    const char *text = json_string_value(json_object_get(is, name));
-    return text ? text : "";
-}
-
 /* ---- words ---- */
 
 void nsx_describe(const struct mirror_object *object, struct text *out)
 {
     const json_t *is = object->is, *addresses = json_object_get(is, "addresses");
     if (strcmp(object->kind, "profile") == 0) {
-        const char *direction = text_of(is, "direction");
+        const char *direction = mirror_text(is, "direction");
         text_format(out, "port mirroring profile %s: %s, id %lld, %s", object->key,
-                    text_of(is, "encapsulation"),
+                    mirror_text(is, "encapsulation"),
                     (long long)json_integer_value(json_object_get(is, "id")),
                     strcmp(direction, "INGRESS") == 0  ? "what the machines send"
                     : strcmp(direction, "EGRESS") == 0 ? "what the machines get"
@@ -28,7 +22,7 @@ void nsx_describe(const struct mirror_object *object, struct text *out)
         return;
     }
     if (strcmp(object->kind, "binding") == 0) {
-        text_format(out, "binding of the profile: %s", text_of(is, "path"));
+        text_format(out, "binding of the profile: %s", mirror_text(is, "path"));
         return;
     }
     if (strcmp(object->key, "to") != 0) {
@@ -123,7 +117,7 @@ int nsx_measure(struct mirror_job *job, const struct mirror_set *found, struct m
     if (result < 0)
         return result;
     const json_t *status = json_object_get(reply.body, "consolidated_status");
-    const char *state = text_of(status, "consolidated_status");
+    const char *state = mirror_text(status, "consolidated_status");
     struct mirror_measure *measure = &out->at[out->n++];
     (void)snprintf(measure->what, sizeof measure->what, "%.63s", job->name);
     measure->n_seen = measure->n_mirrored = UINT64_MAX;

@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *mirror_text(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
 void mirror_set_done(struct mirror_set *set)
 {
     for (size_t i = 0; i < set->n; i++) {

@@ -47,6 +47,9 @@ struct mirror_set {
 
 void mirror_set_done(struct mirror_set *set);
 
+/* A member of an object that is a text; "": it has none of that name. */
+const char *mirror_text(const json_t *object, const char *name);
+
 /* Takes `is` over, also when it fails. NULL: no memory (set->failed says it too). */
 struct mirror_object *mirror_set_add(struct mirror_set *set, const char *kind, const char *key,
                                      json_t *is);

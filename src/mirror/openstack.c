@@ -194,19 +194,32 @@ static int open_cloud(struct mirror_job *job, struct err *err)
     return result;
 }
 
+static int again(struct mirror_job *job, struct err *err)
+{
+    struct openstack *os = job->state;
+    (void)err;
+    openstack_settle(job);
+    const struct openstack kept = {.http = os->http,
+                                   .keystone = os->keystone,
+                                   .neutron = os->neutron,
+                                   .extensions = os->extensions};
+    for (int i = 0; i < OPENSTACK_N_LISTS; i++)
+        json_decref(os->lists[i]);
+    json_decref(os->target);
+    json_decref(os->ports_by_id);
+    cloud_inventory_done(&os->inventory);
+    cloud_inventory_done(&os->directions);
+    *os = kept;
+    return 0;
+}
+
 static void close_cloud(struct mirror_job *job)
 {
     struct openstack *os = job->state;
     if (!os)
         return;
-    openstack_settle(job);
-    for (int i = 0; i < OPENSTACK_N_LISTS; i++)
-        json_decref(os->lists[i]);
+    (void)again(job, NULL); /* it frees all else, and can't fail */
     json_decref(os->extensions);
-    json_decref(os->target);
-    json_decref(os->ports_by_id);
-    cloud_inventory_done(&os->inventory);
-    cloud_inventory_done(&os->directions);
     keystone_close(os->keystone);
     cloud_http_close(os->http);
     free(os);
@@ -216,12 +229,6 @@ static void close_cloud(struct mirror_job *job)
 bool openstack_has(const struct openstack *os, const char *extension)
 {
     return json_object_get(os->extensions, extension) != NULL;
-}
-
-const char *openstack_text(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
 }
 
 const struct mirror_provider provider_openstack = {
@@ -238,6 +245,7 @@ const struct mirror_provider provider_openstack = {
     .wish_check = check,
     .open = open_cloud,
     .close = close_cloud,
+    .again = again,
     .want = openstack_want,
     .find = openstack_find,
     .names = openstack_names,

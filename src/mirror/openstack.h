@@ -64,8 +64,6 @@ struct openstack {
 };
 
 bool openstack_has(const struct openstack *os, const char *extension);
-/* "" where it has it not. */
-const char *openstack_text(const json_t *object, const char *name);
 
 /* ---- what there is (openstack_find.c) ---- */
 

@@ -54,7 +54,7 @@ static bool is_mark(const char *text, const char *before, const char *mirror)
 
 bool openstack_is_ours(const json_t *object, const char *mirror)
 {
-    return is_mark(openstack_text(object, "description"), OPENSTACK_MARK, mirror);
+    return is_mark(mirror_text(object, "description"), OPENSTACK_MARK, mirror);
 }
 
 static const char *tag_of(const json_t *port, const char *before, const char *mirror)
@@ -79,8 +79,8 @@ const json_t *openstack_service_at(const struct openstack *os, const char *port,
     *out_ours = false;
     json_array_foreach(os->lists[OPENSTACK_SERVICES], i, one)
     {
-        if (*out_ours || strcmp(openstack_text(one, "port_id"), port) != 0 ||
-            strcmp(openstack_text(one, "status"), "PENDING_DELETE") == 0)
+        if (*out_ours || strcmp(mirror_text(one, "port_id"), port) != 0 ||
+            strcmp(mirror_text(one, "status"), "PENDING_DELETE") == 0)
             continue;
         *out_ours = openstack_is_ours(one, mirror);
         found = one;
@@ -110,7 +110,7 @@ static int index_ports(struct openstack *os, struct err *err)
     bool ok = map != NULL;
     json_array_foreach(os->lists[OPENSTACK_PORTS], i, port)
     {
-        ok = ok && json_object_set(map, openstack_text(port, "id"), port) == 0;
+        ok = ok && json_object_set(map, mirror_text(port, "id"), port) == 0;
     }
     json_decref(os->ports_by_id);
     os->ports_by_id = map;
@@ -180,8 +180,8 @@ static const char *service_port(const struct openstack *os, const char *service)
     json_t *one;
     json_array_foreach(os->lists[OPENSTACK_SERVICES], i, one)
     {
-        if (strcmp(openstack_text(one, "id"), service) == 0)
-            return openstack_text(one, "port_id");
+        if (strcmp(mirror_text(one, "id"), service) == 0)
+            return mirror_text(one, "port_id");
     }
     return "";
 }
@@ -191,15 +191,15 @@ static json_t *is_of(const struct openstack *os, enum openstack_list list, const
     char address[ADDR_TEXT_MAX + 1];
     switch (list) {
     case OPENSTACK_SERVICES:
-        return json_pack("{s:s}", "port_id", openstack_text(one, "port_id"));
+        return json_pack("{s:s}", "port_id", mirror_text(one, "port_id"));
     case OPENSTACK_FLOWS:
-        return json_pack("{s:s, s:s, s:s, s:i}", "source_port", openstack_text(one, "source_port"),
-                         "to_port", service_port(os, openstack_text(one, "tap_service_id")),
-                         "direction", openstack_text(one, "direction"), "flows", 1);
+        return json_pack("{s:s, s:s, s:s, s:i}", "source_port", mirror_text(one, "source_port"),
+                         "to_port", service_port(os, mirror_text(one, "tap_service_id")),
+                         "direction", mirror_text(one, "direction"), "flows", 1);
     case OPENSTACK_MIRRORS:
-        put_address(openstack_text(one, "remote_ip"), address);
-        return json_pack("{s:s, s:s, s:s, s:o}", "port_id", openstack_text(one, "port_id"),
-                         "remote_ip", address, "mirror_type", openstack_text(one, "mirror_type"),
+        put_address(mirror_text(one, "remote_ip"), address);
+        return json_pack("{s:s, s:s, s:s, s:o}", "port_id", mirror_text(one, "port_id"),
+                         "remote_ip", address, "mirror_type", mirror_text(one, "mirror_type"),
                          "directions", openstack_directions(one));
     case OPENSTACK_PORTS:
         return json_pack("{s:b}", "port_security_enabled",
@@ -212,9 +212,9 @@ static json_t *is_of(const struct openstack *os, enum openstack_list list, const
 
 static const char *key_of(enum openstack_list list, const json_t *one)
 {
-    return openstack_text(one, list == OPENSTACK_FLOWS   ? "source_port"
-                               : list == OPENSTACK_PORTS ? "id"
-                                                         : "port_id");
+    return mirror_text(one, list == OPENSTACK_FLOWS   ? "source_port"
+                            : list == OPENSTACK_PORTS ? "id"
+                                                      : "port_id");
 }
 
 static void add(const struct openstack *os, enum openstack_list list, const json_t *one,
@@ -228,12 +228,11 @@ static void add(const struct openstack *os, enum openstack_list list, const json
     if (first && list == OPENSTACK_FLOWS)
         (void)json_object_set_new(first->is, "flows", json_integer(2));
     if (first)
-        (void)snprintf(key, sizeof key, "%.80s#%.60s", key_of(list, one),
-                       openstack_text(one, "id"));
+        (void)snprintf(key, sizeof key, "%.80s#%.60s", key_of(list, one), mirror_text(one, "id"));
     struct mirror_object *object = mirror_set_add(out, lists[list].kind, key, is_of(os, list, one));
     if (object)
-        object->also = json_pack("{s:s, s:s}", "id", openstack_text(one, "id"), "status",
-                                 openstack_text(one, "status"));
+        object->also = json_pack("{s:s, s:s}", "id", mirror_text(one, "id"), "status",
+                                 mirror_text(one, "status"));
 }
 
 int openstack_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
@@ -251,9 +250,9 @@ int openstack_find(struct mirror_job *job, struct mirror_set *out, struct err *e
                                                     : openstack_is_ours(one, job->name);
             /* What is being deleted is gone as soon as the agent says so; of a port that is gone it
              * never does, and who deletes it once more is rid of it. */
-            bool is_going = strcmp(openstack_text(one, "status"), "PENDING_DELETE") == 0;
+            bool is_going = strcmp(mirror_text(one, "status"), "PENDING_DELETE") == 0;
             if (ours && (!is_going || (order[k] == OPENSTACK_FLOWS &&
-                                       !openstack_port(os, openstack_text(one, "source_port")))))
+                                       !openstack_port(os, mirror_text(one, "source_port")))))
                 add(os, order[k], one, out);
         }
     }
@@ -304,7 +303,7 @@ int openstack_names(struct mirror_job *job, char (**out)[MIRROR_NAME_MAX], size_
         {
             const char *tag = list == OPENSTACK_PORTS ? tag_of(one, OPENSTACK_TAG, NULL) : NULL;
             if (result == 0 && list != OPENSTACK_PORTS)
-                result = add_name(&names, openstack_text(one, "description"), OPENSTACK_MARK, err);
+                result = add_name(&names, mirror_text(one, "description"), OPENSTACK_MARK, err);
             else if (result == 0 && tag)
                 result = add_name(&names, tag, OPENSTACK_TAG, err);
         }

@@ -16,7 +16,7 @@
 
 static const char *id_of(const struct mirror_object *object)
 {
-    return openstack_text(object->also, "id");
+    return mirror_text(object->also, "id");
 }
 
 /* "cloudspan-NAME-PORT": no two of ours are called the same. */
@@ -60,7 +60,7 @@ static int wait_gone(struct openstack *os, enum openstack_list list, const char 
 
 static bool is_pending(const json_t *one)
 {
-    return strcmp(openstack_text(one, "status"), "PENDING_DELETE") == 0;
+    return strcmp(mirror_text(one, "status"), "PENDING_DELETE") == 0;
 }
 
 static bool is_going(const struct openstack *os, const json_t *one)
@@ -72,7 +72,7 @@ static bool is_going(const struct openstack *os, const json_t *one)
 /* Nobody confirms that the flow of a port that is gone is gone: its agent does not know it. */
 static bool is_going_flow(const struct openstack *os, const json_t *one)
 {
-    return is_pending(one) && openstack_port(os, openstack_text(one, "source_port")) != NULL;
+    return is_pending(one) && openstack_port(os, mirror_text(one, "source_port")) != NULL;
 }
 
 static bool is_any(const struct openstack *os, const json_t *one)
@@ -188,10 +188,10 @@ static int find_service(struct mirror_job *job, const char *port, struct err *er
         neutron_all(&os->neutron, openstack_collection(OPENSTACK_SERVICES), query, &list, err);
     json_array_foreach(list, i, one)
     {
-        if (ours || is_pending(one) || strcmp(openstack_text(one, "port_id"), port) != 0)
+        if (ours || is_pending(one) || strcmp(mirror_text(one, "port_id"), port) != 0)
             continue;
         ours = openstack_is_ours(one, job->name);
-        (void)snprintf(os->service, sizeof os->service, "%s", openstack_text(one, "id"));
+        (void)snprintf(os->service, sizeof os->service, "%s", mirror_text(one, "id"));
     }
     json_decref(list);
     (void)snprintf(os->service_port, sizeof os->service_port, "%s", port);
@@ -207,7 +207,7 @@ static bool has_pending(const struct openstack *os, const char *port)
     json_t *one;
     json_array_foreach(os->lists[OPENSTACK_FLOWS], i, one)
     {
-        if (is_pending(one) && strcmp(openstack_text(one, "source_port"), port) == 0)
+        if (is_pending(one) && strcmp(mirror_text(one, "source_port"), port) == 0)
             return true;
     }
     return os->is_deleting;
@@ -233,7 +233,7 @@ static int make_service(struct mirror_job *job, const char *port, struct err *er
 static int make_flow(struct mirror_job *job, const struct mirror_object *want, struct err *err)
 {
     struct openstack *os = job->state;
-    const char *port = openstack_text(want->is, "source_port");
+    const char *port = mirror_text(want->is, "source_port");
     char query[160];
     int result = 0;
     (void)snprintf(query, sizeof query, "source_port=%.80s", port);
@@ -242,14 +242,14 @@ static int make_flow(struct mirror_job *job, const struct mirror_object *want, s
         result = wait_gone(os, OPENSTACK_FLOWS, query, is_going_flow,
                            "the tap flow that the port had", err);
     if (result == 0)
-        result = find_service(job, openstack_text(want->is, "to_port"), err);
+        result = find_service(job, mirror_text(want->is, "to_port"), err);
     if (result < 0)
         return result;
     return neutron_put(&os->neutron, openstack_collection(OPENSTACK_FLOWS), "tap_flow", NULL,
                        json_pack("{s:o, s:o, s:s, s:s, s:s}", "name", name_of(job, port),
                                  "description", mark_of(job, port), "source_port", port,
                                  "tap_service_id", os->service, "direction",
-                                 openstack_text(want->is, "direction")),
+                                 mirror_text(want->is, "direction")),
                        NULL, NULL, err);
 }
 
@@ -314,20 +314,20 @@ static void note_ids(struct openstack *os, const char *port, const json_t *direc
 static int make_mirror(struct mirror_job *job, const struct mirror_object *want, struct err *err)
 {
     struct openstack *os = job->state;
-    const char *port = openstack_text(want->is, "port_id");
-    bool erspan = strcmp(openstack_text(want->is, "mirror_type"), "gre") != 0;
+    const char *port = mirror_text(want->is, "port_id");
+    bool erspan = strcmp(mirror_text(want->is, "mirror_type"), "gre") != 0;
     uint32_t max = mirror_wrap_max_id(erspan ? MIRROR_ERSPAN2 : MIRROR_GRE), next = 0;
     json_t *directions = json_deep_copy(json_object_get(want->is, "directions"));
     int result = -EEXIST;
     for (int i = 0; result == -EEXIST && i < CONFLICTS_MAX; i++) {
         struct cloud_refusal refusal = {0};
-        result = neutron_put(
-            &os->neutron, openstack_collection(OPENSTACK_MIRRORS), "tap_mirror", NULL,
-            json_pack("{s:o, s:o, s:s, s:s, s:s, s:O}", "name", name_of(job, port), "description",
-                      mark_of(job, port), "port_id", port, "remote_ip",
-                      openstack_text(want->is, "remote_ip"), "mirror_type",
-                      openstack_text(want->is, "mirror_type"), "directions", directions),
-            NULL, &refusal, err);
+        result =
+            neutron_put(&os->neutron, openstack_collection(OPENSTACK_MIRRORS), "tap_mirror", NULL,
+                        json_pack("{s:o, s:o, s:s, s:s, s:s, s:O}", "name", name_of(job, port),
+                                  "description", mark_of(job, port), "port_id", port, "remote_ip",
+                                  mirror_text(want->is, "remote_ip"), "mirror_type",
+                                  mirror_text(want->is, "mirror_type"), "directions", directions),
+                        NULL, &refusal, err);
         if (result != -EEXIST || strcmp(refusal.code, "TapMirrorTunnelConflict") != 0)
             break;
         next_ids(os, refusal.message, max, directions, &next);
@@ -377,7 +377,7 @@ static int check_alone(struct mirror_job *job, const char *service, struct err *
     json_array_foreach(list, i, one)
     {
         n += !openstack_is_ours(one, job->name) &&
-             strcmp(openstack_text(one, "tap_service_id"), service) == 0;
+             strcmp(mirror_text(one, "tap_service_id"), service) == 0;
     }
     json_decref(list);
     if (result == 0 && n > 0)
@@ -401,9 +401,9 @@ static int wait_begun(struct openstack *os, enum openstack_list list, const char
         if (result < 0)
             return result;
         const json_t *one = json_array_get(all, 0);
-        const char *port = openstack_text(one, list == OPENSTACK_FLOWS ? "source_port" : "port_id");
-        bool waits = strcmp(openstack_text(one, "status"), "DOWN") == 0 &&
-                     openstack_port(os, port) && !openstack_is_down(os, port);
+        const char *port = mirror_text(one, list == OPENSTACK_FLOWS ? "source_port" : "port_id");
+        bool waits = strcmp(mirror_text(one, "status"), "DOWN") == 0 && openstack_port(os, port) &&
+                     !openstack_is_down(os, port);
         json_decref(all);
         if (!waits || os->begun_ms >= BEGUN_MS)
             return 0;
@@ -449,8 +449,8 @@ static int find_id(struct mirror_job *job, const struct mirror_object *have, cha
     json_array_foreach(all, i, one)
     {
         if (!out[0] && openstack_is_ours(one, job->name) && !is_pending(one) &&
-            strcmp(openstack_text(one, name), have->key) == 0)
-            (void)snprintf(out, 64, "%s", openstack_text(one, "id"));
+            strcmp(mirror_text(one, name), have->key) == 0)
+            (void)snprintf(out, 64, "%s", mirror_text(one, "id"));
     }
     json_decref(all);
     return result;
@@ -503,8 +503,8 @@ static size_t count_waiting(const struct mirror_job *job, size_t *out_n, char fi
         json_t *one;
         json_array_foreach(os->lists[with_status[k]], i, one)
         {
-            const char *status = openstack_text(one, "status");
-            const char *port = openstack_text(one, k == 0 ? "port_id" : "source_port");
+            const char *status = mirror_text(one, "status");
+            const char *port = mirror_text(one, k == 0 ? "port_id" : "source_port");
             if (!openstack_is_ours(one, job->name) || is_pending(one))
                 continue;
             *out_n += k;

@@ -16,7 +16,7 @@ static json_t *by_id(const json_t *list)
     size_t i;
     json_array_foreach((json_t *)(uintptr_t)list, i, one)
     {
-        const char *id = openstack_text(one, "id");
+        const char *id = mirror_text(one, "id");
         if (map && *id)
             (void)json_object_set(map, id, one); /* one that lacks has no name, no more */
     }
@@ -87,12 +87,12 @@ static void put_tags(const json_t *server, const json_t *port, json_t *tags)
 /* Of what no machine of a user sends and receives. */
 static void judge(const json_t *port, struct cloud_nic *nic)
 {
-    const char *owner = openstack_text(port, "device_owner");
-    const char *vif = openstack_text(port, "binding:vif_type");
+    const char *owner = mirror_text(port, "device_owner");
+    const char *vif = mirror_text(port, "binding:vif_type");
     if (starts(owner, "network:") || starts(owner, "neutron:")) {
         nic->fate = CLOUD_UNFIT;
         (void)snprintf(nic->why, sizeof nic->why, "a port of the network itself (%.100s)", owner);
-    } else if (!*owner && !*nic->machine && !*openstack_text(port, "binding:host_id")) {
+    } else if (!*owner && !*nic->machine && !*mirror_text(port, "binding:host_id")) {
         nic->fate = CLOUD_UNFIT;
         (void)snprintf(nic->why, sizeof nic->why, "no machine uses this port");
     } else if (strcmp(vif, "binding_failed") == 0) {
@@ -104,10 +104,10 @@ static void judge(const json_t *port, struct cloud_nic *nic)
 
 static const char *name_of(const json_t *server, const json_t *port)
 {
-    const char *name = openstack_text(server, "name");
+    const char *name = mirror_text(server, "name");
     if (!*name)
-        name = openstack_text(port, "dns_name");
-    return *name ? name : openstack_text(port, "name");
+        name = mirror_text(port, "dns_name");
+    return *name ? name : mirror_text(port, "name");
 }
 
 struct maps {
@@ -116,31 +116,31 @@ struct maps {
 
 static void add_port(struct cloud_inventory *out, const struct maps *maps, json_t *port)
 {
-    const char *device = openstack_text(port, "device_id");
+    const char *device = mirror_text(port, "device_id");
     const json_t *server = json_object_get(maps->servers, device);
-    struct cloud_nic *nic = cloud_inventory_add(out, openstack_text(port, "id"));
+    struct cloud_nic *nic = cloud_inventory_add(out, mirror_text(port, "id"));
     size_t i;
     json_t *ip;
     if (!nic)
         return;
     cloud_nic_text(out, &nic->machine, device);
     cloud_nic_text(out, &nic->name, name_of(server, port));
-    cloud_nic_text(out, &nic->network, openstack_text(port, "network_id"));
-    cloud_nic_text(out, &nic->zone, openstack_text(server, "OS-EXT-AZ:availability_zone"));
+    cloud_nic_text(out, &nic->network, mirror_text(port, "network_id"));
+    cloud_nic_text(out, &nic->zone, mirror_text(server, "OS-EXT-AZ:availability_zone"));
     cloud_nic_text(out, &nic->type,
-                   openstack_text(json_object_get(server, "flavor"), "original_name"));
-    (void)snprintf(nic->mac, sizeof nic->mac, "%s", openstack_text(port, "mac_address"));
+                   mirror_text(json_object_get(server, "flavor"), "original_name"));
+    (void)snprintf(nic->mac, sizeof nic->mac, "%s", mirror_text(port, "mac_address"));
     for (char *at = nic->mac; *at; at++)
         *at = *at >= 'A' && *at <= 'Z' ? (char)(*at + 32) : *at;
     json_array_foreach(json_object_get(port, "fixed_ips"), i, ip)
     {
-        cloud_nic_address(nic, openstack_text(ip, "ip_address"));
+        cloud_nic_address(nic, mirror_text(ip, "ip_address"));
         if (i > 0)
             continue;
-        const char *subnet = openstack_text(ip, "subnet_id");
+        const char *subnet = mirror_text(ip, "subnet_id");
         cloud_nic_text(out, &nic->subnet, subnet);
         cloud_nic_text(out, &nic->subnet_name,
-                       openstack_text(json_object_get(maps->subnets, subnet), "name"));
+                       mirror_text(json_object_get(maps->subnets, subnet), "name"));
     }
     put_tags(server, port, nic->tags);
     if (*device) {

@@ -13,30 +13,29 @@
 void openstack_describe(const struct mirror_object *object, struct text *out)
 {
     const json_t *is = object->is;
-    const char *direction = openstack_text(is, "direction");
+    const char *direction = mirror_text(is, "direction");
     switch (openstack_list_of(object->kind)) {
     case OPENSTACK_PORTS:
         text_format(out, "port security of port %s switched off", object->key);
         break;
     case OPENSTACK_SERVICES:
-        text_format(out, "tap service at port %s", openstack_text(is, "port_id"));
+        text_format(out, "tap service at port %s", mirror_text(is, "port_id"));
         break;
     case OPENSTACK_FLOWS:
-        text_format(out, "tap flow from port %s%s%s to port %s", openstack_text(is, "source_port"),
+        text_format(out, "tap flow from port %s%s%s to port %s", mirror_text(is, "source_port"),
                     strcmp(direction, "BOTH") == 0 ? "" : ", ",
                     strcmp(direction, "BOTH") == 0 ? ""
                     : strcmp(direction, "IN") == 0 ? "what it receives,"
                                                    : "what it sends,",
-                    openstack_text(is, "to_port"));
+                    mirror_text(is, "to_port"));
         break;
     case OPENSTACK_MIRRORS: {
         const json_t *ids = json_object_get(is, "directions");
         const char *name;
         json_t *id;
-        text_format(out, "tap mirror of port %s by %s to %s", openstack_text(is, "port_id"),
-                    strcmp(openstack_text(is, "mirror_type"), "gre") == 0 ? "GRE"
-                                                                          : "ERSPAN type II",
-                    openstack_text(is, "remote_ip"));
+        text_format(out, "tap mirror of port %s by %s to %s", mirror_text(is, "port_id"),
+                    strcmp(mirror_text(is, "mirror_type"), "gre") == 0 ? "GRE" : "ERSPAN type II",
+                    mirror_text(is, "remote_ip"));
         json_object_foreach((json_t *)(uintptr_t)ids, name, id)
             text_format(out, ", %s %" JSON_INTEGER_FORMAT, name, json_integer_value(id));
         break;
@@ -85,7 +84,7 @@ static void put_service(const struct mirror_job *job, const char *port, struct t
     bool ours = false;
     const json_t *service = os ? openstack_service_at(os, port, job->name, &ours) : NULL;
     if (service && !ours)
-        put_option("--tap-service", openstack_text(service, "id"), out);
+        put_option("--tap-service", mirror_text(service, "id"), out);
     else
         text_format(out, " --tap-service cloudspan-%s-%s", job->name, port);
 }
@@ -114,12 +113,12 @@ void openstack_command(const struct mirror_job *job, const struct mirror_object 
     text_format(out, " --description '" OPENSTACK_MARK "%s key=%s'", job->name, object->key);
     text_format(out, " --port %s", object->key);
     if (list == OPENSTACK_FLOWS) {
-        put_service(job, openstack_text(is, "to_port"), out);
-        text_format(out, " --direction %s", openstack_text(is, "direction"));
+        put_service(job, mirror_text(is, "to_port"), out);
+        text_format(out, " --direction %s", mirror_text(is, "direction"));
     } else if (list == OPENSTACK_MIRRORS) {
         char *ids = json_dumps(json_object_get(is, "directions"), JSON_COMPACT | JSON_SORT_KEYS);
         text_format(out, " --directions '%s' --remote-ip %s --mirror-type %s", ids ? ids : "",
-                    openstack_text(is, "remote_ip"), openstack_text(is, "mirror_type"));
+                    mirror_text(is, "remote_ip"), mirror_text(is, "mirror_type"));
         free(ids);
     }
     text_put(out, "\n");
@@ -135,7 +134,7 @@ struct known {
 static bool is_mirrored(const struct cloud_nic *nic, char why[200], void *with)
 {
     const struct known *known = with;
-    const char *status = openstack_text(known->by_port, nic->id);
+    const char *status = mirror_text(known->by_port, nic->id);
     /* Of a machine that is off there is nothing to copy, and its agent waits until it runs. */
     if (strcmp(status, "ACTIVE") == 0 || (*status && openstack_is_down(known->os, nic->id)))
         return true;
@@ -151,10 +150,10 @@ static json_t *statuses(const struct mirror_set *found)
         const struct mirror_object *object = &found->at[i];
         enum openstack_list list = openstack_list_of(object->kind);
         if (list == OPENSTACK_FLOWS)
-            (void)json_object_set_new(map, openstack_text(object->is, "source_port"),
-                                      json_string(openstack_text(object->also, "status")));
+            (void)json_object_set_new(map, mirror_text(object->is, "source_port"),
+                                      json_string(mirror_text(object->also, "status")));
         else if (list == OPENSTACK_MIRRORS) /* they have none */
-            (void)json_object_set_new(map, openstack_text(object->is, "port_id"),
+            (void)json_object_set_new(map, mirror_text(object->is, "port_id"),
                                       json_string("ACTIVE"));
     }
     return map;
@@ -191,7 +190,7 @@ int openstack_measure(struct mirror_job *job, const struct mirror_set *found,
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < found->n; i++) {
         const struct mirror_object *object = &found->at[i];
-        const char *status = openstack_text(object->also, "status");
+        const char *status = mirror_text(object->also, "status");
         enum openstack_list list = openstack_list_of(object->kind);
         if (list != OPENSTACK_SERVICES && list != OPENSTACK_FLOWS)
             continue;
@@ -201,10 +200,10 @@ int openstack_measure(struct mirror_job *job, const struct mirror_set *found,
         (void)snprintf(one->what, sizeof one->what, "%s %.48s",
                        list == OPENSTACK_SERVICES ? "service at" : "flow of",
                        list == OPENSTACK_SERVICES
-                           ? openstack_text(object->is, "port_id")
-                           : label_of(os, openstack_text(object->is, "source_port")));
+                           ? mirror_text(object->is, "port_id")
+                           : label_of(os, mirror_text(object->is, "source_port")));
         bool is_off = openstack_is_down(
-            os, openstack_text(object->is, list == OPENSTACK_SERVICES ? "port_id" : "source_port"));
+            os, mirror_text(object->is, list == OPENSTACK_SERVICES ? "port_id" : "source_port"));
         if (strcmp(status, "ACTIVE") != 0 && (list == OPENSTACK_SERVICES || !is_off))
             (void)snprintf(one->trouble, sizeof one->trouble,
                            "it is %.40s: the agent of the port's host did not set it up (is the "
@@ -223,8 +222,8 @@ static void put_collector(const struct openstack *os, char out[48])
     char interface[16], addresses[1][48] = {""};
     struct addr own;
     const json_t *ip = json_array_get(json_object_get(os->target, "fixed_ips"), 0);
-    bool local = openstack_local(openstack_text(os->target, "mac_address"), interface);
-    (void)snprintf(out, 48, "%s", ip ? openstack_text(ip, "ip_address") : "any");
+    bool local = openstack_local(mirror_text(os->target, "mac_address"), interface);
+    (void)snprintf(out, 48, "%s", ip ? mirror_text(ip, "ip_address") : "any");
     if (local && linux_addresses_of(interface, addresses, 1) > 0)
         (void)snprintf(out, 48, "%s", addresses[0]);
     else if (local && linux_own_addresses(&own, 1) > 0) /* the interface has none: any of ours */

@@ -55,7 +55,7 @@ static bool has_service(const struct openstack *os, const json_t *port)
     json_t *one;
     json_array_foreach(os->lists[OPENSTACK_SERVICES], i, one)
     {
-        if (strcmp(openstack_text(one, "port_id"), openstack_text(port, "id")) == 0)
+        if (strcmp(mirror_text(one, "port_id"), mirror_text(port, "id")) == 0)
             return true;
     }
     return false;
@@ -69,12 +69,11 @@ static int find_self(struct openstack *os, struct err *err)
     char list[200] = "", interface[16];
     json_array_foreach(os->lists[OPENSTACK_PORTS], i, port)
     {
-        if (!openstack_local(openstack_text(port, "mac_address"), interface))
+        if (!openstack_local(mirror_text(port, "mac_address"), interface))
             continue;
-        int wrote = len < sizeof list
-                        ? snprintf(list + len, sizeof list - len, "%sport:%s (%s)", n ? ", " : "",
-                                   openstack_text(port, "id"), interface)
-                        : 0;
+        int wrote = len < sizeof list ? snprintf(list + len, sizeof list - len, "%sport:%s (%s)",
+                                                 n ? ", " : "", mirror_text(port, "id"), interface)
+                                      : 0;
         len += wrote > 0 ? (size_t)wrote : 0;
         found = port;
         n++;
@@ -111,7 +110,7 @@ static int no_port(struct openstack *os, const char *wanted, struct err *err)
         int result = err_set(err, -EACCES,
                              "--to: the port %s is of the project %.64s, and TaaS wants the "
                              "collector's port in the project of the machines (%s)",
-                             wanted, openstack_text(json_array_get(port, 0), "project_id"),
+                             wanted, mirror_text(json_array_get(port, 0), "project_id"),
                              keystone_project(os->keystone));
         json_decref(port);
         return result;
@@ -130,11 +129,11 @@ int openstack_find_target(struct openstack *os, const struct openstack_wish *wis
         return find_self(os, err);
     json_array_foreach(os->lists[OPENSTACK_PORTS], i, port)
     {
-        if (strcmp(openstack_text(port, "id"), wish->port) == 0) {
+        if (strcmp(mirror_text(port, "id"), wish->port) == 0) {
             set_target(os, port);
             return 0;
         }
-        if (strcmp(openstack_text(port, "name"), wish->port) == 0) {
+        if (strcmp(mirror_text(port, "name"), wish->port) == 0) {
             found = port;
             n++;
         }
@@ -150,7 +149,7 @@ int openstack_find_target(struct openstack *os, const struct openstack_wish *wis
 
 bool openstack_is_down(const struct openstack *os, const char *port)
 {
-    return strcmp(openstack_text(openstack_port(os, port), "status"), "DOWN") == 0;
+    return strcmp(mirror_text(openstack_port(os, port), "status"), "DOWN") == 0;
 }
 
 /* ---- ids ---- */
@@ -233,7 +232,7 @@ static bool read_ids(const struct mirror_job *job, const struct cloud_ids *range
         json_t *directions = openstack_directions(one), *id;
         const char *name;
         if (openstack_is_ours(one, job->name))
-            keep(openstack_text(one, "port_id"), directions, range->min, range->max, kept);
+            keep(mirror_text(one, "port_id"), directions, range->min, range->max, kept);
         else
             json_object_foreach(directions, name, id) taken->at[taken->n++] =
                 (uint32_t)json_integer_value(id);

@@ -20,7 +20,7 @@ static void put_floating(struct openstack *os, const char *address, char out[64]
     if (!openstack_has(os, "router") ||
         neutron_all(&os->neutron, "floatingips", query, &list, &none) < 0)
         return;
-    (void)snprintf(out, 64, "%s", openstack_text(json_array_get(list, 0), "port_id"));
+    (void)snprintf(out, 64, "%s", mirror_text(json_array_get(list, 0), "port_id"));
     json_decref(list);
 }
 
@@ -40,7 +40,7 @@ static void mark_own(struct openstack *os, const struct openstack_wish *wish)
     char address[ADDR_TEXT_MAX + 1], port[64], machine[64] = "";
     address[addr_format(&wish->to.addr, address)] = '\0';
     if (os->target)
-        (void)snprintf(port, sizeof port, "%s", openstack_text(os->target, "id"));
+        (void)snprintf(port, sizeof port, "%s", mirror_text(os->target, "id"));
     else
         put_floating(os, address, port);
     for (size_t i = 0; i < os->inventory.n; i++) {
@@ -67,8 +67,8 @@ static json_t *flows_by_port(const struct openstack *os, const char *mirror, boo
     json_array_foreach(os->lists[OPENSTACK_FLOWS], i, one)
     {
         if (map && openstack_is_ours(one, mirror) == ours &&
-            strcmp(openstack_text(one, "status"), "PENDING_DELETE") != 0)
-            (void)json_object_set(map, openstack_text(one, "source_port"), one);
+            strcmp(mirror_text(one, "status"), "PENDING_DELETE") != 0)
+            (void)json_object_set(map, mirror_text(one, "source_port"), one);
     }
     return map;
 }
@@ -88,15 +88,15 @@ static void mark_taken(struct openstack *os, const char *mirror, struct text *re
             text_format(remarks,
                         "the port %s of %s also has the tap flow %s (%.60s), not of this mirror: "
                         "the cloud copies for one of the two, and for none when one is deleted\n",
-                        nic->id, cloud_nic_label(nic), openstack_text(flow, "id"),
-                        openstack_text(flow, "name"));
+                        nic->id, cloud_nic_label(nic), mirror_text(flow, "id"),
+                        mirror_text(flow, "name"));
             continue;
         }
         nic->fate = CLOUD_UNFIT;
         (void)snprintf(nic->why, sizeof nic->why,
                        "the tap flow %.40s (%.60s), not of this mirror, copies it, and a port can "
                        "have one",
-                       openstack_text(flow, "id"), openstack_text(flow, "name"));
+                       mirror_text(flow, "id"), mirror_text(flow, "name"));
     }
     json_decref(taken);
     json_decref(ours);
@@ -129,7 +129,7 @@ static size_t count_ours(const struct openstack *os, enum openstack_list list, c
     json_array_foreach(os->lists[list], i, one)
     {
         n += openstack_is_ours(one, mirror) &&
-             strcmp(openstack_text(one, "status"), "PENDING_DELETE") != 0;
+             strcmp(mirror_text(one, "status"), "PENDING_DELETE") != 0;
     }
     return n;
 }
@@ -142,7 +142,7 @@ static int want_open_port(struct openstack *os, const struct mirror_job *job,
                           struct mirror_set *out, struct text *remarks, struct err *err)
 {
     const struct openstack_wish *wish = job->wish;
-    const char *id = openstack_text(os->target, "id");
+    const char *id = mirror_text(os->target, "id");
     const json_t *enabled = json_object_get(os->target, "port_security_enabled");
     char tag[MIRROR_NAME_MAX + 16];
     (void)snprintf(tag, sizeof tag, OPENSTACK_TAG "%s", job->name);
@@ -189,7 +189,7 @@ static int want_flows(struct mirror_job *job, size_t n_wanted, struct mirror_set
 {
     const struct openstack_wish *wish = job->wish;
     struct openstack *os = job->state;
-    const char *id = openstack_text(os->target, "id");
+    const char *id = mirror_text(os->target, "id");
     bool ours;
     const json_t *service = openstack_service_at(os, id, job->name, &ours);
     if (!openstack_has(os, "taas"))
@@ -210,7 +210,7 @@ static int want_flows(struct mirror_job *job, size_t n_wanted, struct mirror_set
         text_format(remarks,
                     "the port has a tap service already, %s (%s), which is not this mirror's: it "
                     "is used, and stays when the mirror is removed\n",
-                    openstack_text(service, "id"), openstack_text(service, "name"));
+                    mirror_text(service, "id"), mirror_text(service, "name"));
     else
         mirror_object_why(
             mirror_set_add(out, OPENSTACK_SERVICE, id, json_pack("{s:s}", "port_id", id)),
@@ -353,7 +353,7 @@ int openstack_want(struct mirror_job *job, struct mirror_set *out, struct text *
                 ? "%zu port is down: nothing of it is copied until its machine runs\n"
                 : "%zu ports are down: nothing of them is copied until their machines run\n",
             n_down);
-    if (result == 0 && os->target && strcmp(openstack_text(os->target, "status"), "DOWN") == 0)
+    if (result == 0 && os->target && strcmp(mirror_text(os->target, "status"), "DOWN") == 0)
         text_put(remarks, "the collector's port is down: no copy arrives until its machine runs\n");
     return result;
 }

@@ -87,17 +87,6 @@ static int take_vlan(const char *value, struct ovs_wish *wish, struct err *err)
     return wish->vlans ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
-static int take_direction(const char *value, struct ovs_wish *wish, struct err *err)
-{
-    static const char *const names[] = {[OVS_IN] = "in", [OVS_OUT] = "out", [OVS_BOTH] = "both"};
-    for (int i = OVS_IN; i <= OVS_BOTH; i++)
-        if (strcmp(value, names[i]) == 0) {
-            wish->direction = i;
-            return 0;
-        }
-    return err_set(err, -EINVAL, "--direction: '%s' is none of in, out, both", value);
-}
-
 static int take(int row, const char *value, void *with, struct err *err)
 {
     struct ovs_wish *wish = with;
@@ -116,7 +105,7 @@ static int take(int row, const char *value, void *with, struct err *err)
         wish->all = true;
         return 0;
     case ROW_DIRECTION:
-        return take_direction(value, wish, err);
+        return mirror_option_direction(value, &wish->direction, err);
     case ROW_TO:
         wish->has_to = true;
         return mirror_parse_target(value, TARGETS, &wish->to, err);

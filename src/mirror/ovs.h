@@ -13,6 +13,7 @@
 #define MIRROR_OVS_H
 
 #include "linux/ovsdb.h"
+#include "mirror/option.h"
 #include "mirror/provider.h"
 #include "mirror/target.h"
 
@@ -24,7 +25,7 @@
 #define OVS_NAME_MAX    16 /* of ports, with the NUL: what datapaths take */
 #define OVS_MIRRORS_MAX 32 /* of a bridge */
 
-enum ovs_direction { OVS_IN = 1, OVS_OUT = 2, OVS_BOTH = OVS_IN | OVS_OUT };
+enum ovs_direction { OVS_IN = MIRROR_IN, OVS_OUT = MIRROR_OUT, OVS_BOTH = MIRROR_BOTH };
 
 struct ovs_wish {
     const char *bridge; /* borrowed of the command line, as `where` */

@@ -84,12 +84,6 @@ static int catch_up(struct ovs *ovs, struct err *err)
 
 /* ---- rows ---- */
 
-static const char *text_of(const json_t *is, const char *name)
-{
-    const char *text = json_string_value(json_object_get(is, name));
-    return text ? text : "";
-}
-
 static json_t *mark(const char *mirror)
 {
     return ovsdb_new_map(json_pack("{s:s}", OVS_MARK, mirror));
@@ -269,7 +263,7 @@ static void put_mirror(const struct ovs *ovs, struct ovsdb_transaction *t, const
 /* The columns of its port. */
 static json_t *tags_of(const json_t *is)
 {
-    const char *mode = text_of(is, "vlan_mode");
+    const char *mode = mirror_text(is, "vlan_mode");
     json_t *tag = json_object_get(is, "tag");
     return json_pack("{s:o, s:o}", "vlan_mode",
                      mode[0] ? json_string(mode) : ovsdb_new_set(json_array()), "tag",
@@ -280,7 +274,7 @@ static json_t *tags_of(const json_t *is)
 static json_t *put_tunnel(const struct ovs *ovs, struct ovsdb_transaction *t, const json_t *bridge,
                           const struct ours *ours, const char *mirror, const json_t *is)
 {
-    const char *type = text_of(is, "type"), *name = text_of(is, "output_port");
+    const char *type = mirror_text(is, "type"), *name = mirror_text(is, "output_port");
     if (!ours->tunnel) {
         add_port(t, bridge, mirror, name, tags_of(is), type, options_of(is), "tunnel");
         return ovsdb_named("tunnel");
@@ -294,12 +288,13 @@ static json_t *put_tunnel(const struct ovs *ovs, struct ovsdb_transaction *t, co
 /* Open vSwitch's own words about a tunnel that it could not make. */
 static int check_tunnel(const struct ovs *ovs, const json_t *is, struct err *err)
 {
-    const json_t *interface = ovs_by_name(ovs, OVS_INTERFACE, text_of(is, "output_port"));
+    const json_t *interface = ovs_by_name(ovs, OVS_INTERFACE, mirror_text(is, "output_port"));
     const char *error = ovsdb_text(ovs_get(interface, "error"));
     int64_t port = -1;
     if (ovsdb_number(ovs_get(interface, "ofport"), &port) && port >= 0 && !error)
         return 0;
-    return err_set(err, -EIO, "Open vSwitch cannot make the %s tunnel: %.300s", text_of(is, "type"),
+    return err_set(err, -EIO, "Open vSwitch cannot make the %s tunnel: %.300s",
+                   mirror_text(is, "type"),
                    error ? error : "it gave the port no number, and does not say why");
 }
 
@@ -338,8 +333,8 @@ static int check_there(const struct ovs *ovs, const json_t *is, struct err *err)
                 return err_set(err, -ENODEV, "the port %s is gone", name);
         }
     }
-    const char *output = text_of(is, "output_port");
-    if (output[0] && !text_of(is, "type")[0] && !ovs_by_name(ovs, OVS_PORT, output))
+    const char *output = mirror_text(is, "output_port");
+    if (output[0] && !mirror_text(is, "type")[0] && !ovs_by_name(ovs, OVS_PORT, output))
         return err_set(err, -ENODEV, "the port %s is gone", output);
     return 0;
 }
@@ -349,8 +344,8 @@ static int check_there(const struct ovs *ovs, const json_t *is, struct err *err)
 static int put(struct mirror_job *job, const json_t *is, bool strict, struct err *err)
 {
     struct ovs *ovs = job->state;
-    const char *tunnel = text_of(is, "type")[0] ? text_of(is, "output_port") : "";
-    const char *bridge_name = text_of(is, "bridge");
+    const char *tunnel = mirror_text(is, "type")[0] ? mirror_text(is, "output_port") : "";
+    const char *bridge_name = mirror_text(is, "bridge");
     struct ovsdb_transaction t;
     struct ours ours = {0};
     int64_t config = 0;
@@ -368,13 +363,13 @@ static int put(struct mirror_job *job, const json_t *is, bool strict, struct err
     expect_bridge(&t, bridge);
     take_off(&t, bridge, "mirrors", ours.mirrors);
     take_off(&t, bridge, "ports", ours.others);
-    json_t *output = NULL, *names = json_pack("[s]", text_of(is, "output_port"));
+    json_t *output = NULL, *names = json_pack("[s]", mirror_text(is, "output_port"));
     if (tunnel[0])
         output = put_tunnel(ovs, &t, bridge, &ours, job->name, is);
-    else if (text_of(is, "output_port")[0])
+    else if (mirror_text(is, "output_port")[0])
         output = ports_of(ovs, &t, names);
     json_decref(names);
-    t.failed |= text_of(is, "output_port")[0] && !output;
+    t.failed |= mirror_text(is, "output_port")[0] && !output;
     put_mirror(ovs, &t, bridge, job->name, is, output);
     /* A tunnel that comes, and a port that goes, are nudges as well. */
     if ((!tunnel[0] || ours.tunnel) && json_array_size(ours.others) == 0)

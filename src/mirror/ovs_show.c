@@ -8,12 +8,6 @@
 #include "linux/interface.h"
 #include "mirror/ovs.h"
 
-static const char *text_of(const json_t *is, const char *name)
-{
-    const char *text = json_string_value(json_object_get(is, name));
-    return text ? text : "";
-}
-
 static int64_t number_of(const json_t *is, const char *name)
 {
     return json_integer_value(json_object_get(is, name));
@@ -59,22 +53,23 @@ static void describe_ports(const json_t *is, struct text *out)
 void ovs_describe(const struct mirror_object *object, struct text *out)
 {
     const json_t *is = object->is;
-    const char *type = text_of(is, "type"), *key = text_of(is, "options:key");
-    const char *output = text_of(is, "output_port"), *version = text_of(is, "options:erspan_ver");
+    const char *type = mirror_text(is, "type"), *key = mirror_text(is, "options:key");
+    const char *output = mirror_text(is, "output_port"),
+               *version = mirror_text(is, "options:erspan_ver");
     if (!json_object_get(is, "output_port")) {
-        text_format(out, "what is left of a mirror of the bridge %s", text_of(is, "bridge"));
+        text_format(out, "what is left of a mirror of the bridge %s", mirror_text(is, "bridge"));
         return;
     }
-    text_format(out, "mirror of the bridge %s: ", text_of(is, "bridge"));
+    text_format(out, "mirror of the bridge %s: ", mirror_text(is, "bridge"));
     describe_ports(is, out);
     if (type[0]) {
         bool erspan = strcmp(type, "erspan") == 0;
-        const char *port = text_of(is, "options:dst_port");
+        const char *port = mirror_text(is, "options:dst_port");
         text_format(out, "; by %s%s to %s%s%s", type,
                     !erspan                     ? ""
                     : strcmp(version, "2") == 0 ? " type III"
                                                 : " type II",
-                    text_of(is, "options:remote_ip"), port[0] ? ", port " : "", port);
+                    mirror_text(is, "options:remote_ip"), port[0] ? ", port " : "", port);
         text_format(out, "%s%s, out of %s",
                     !key[0]                    ? ""
                     : erspan                   ? ", session "
@@ -131,9 +126,9 @@ static void put_tunnel(const json_t *is, const char *mirror, struct text *out)
     const char *name;
     json_t *value;
     text_put(out, " -- add-port ");
-    text_shell(out, text_of(is, "bridge"));
-    text_format(out, " %s -- set Interface %s type=%s", text_of(is, "output_port"),
-                text_of(is, "output_port"), text_of(is, "type"));
+    text_shell(out, mirror_text(is, "bridge"));
+    text_format(out, " %s -- set Interface %s type=%s", mirror_text(is, "output_port"),
+                mirror_text(is, "output_port"), mirror_text(is, "type"));
     json_object_foreach((json_t *)(uintptr_t)is, name, value)
     {
         if (strncmp(name, "options:", 8) != 0 || !json_is_string(value))
@@ -147,9 +142,9 @@ static void put_tunnel(const json_t *is, const char *mirror, struct text *out)
         text_shell(out, both);
     }
     text_format(out, " external_ids:" OVS_MARK "=%s -- set Port %s external_ids:" OVS_MARK "=%s",
-                mirror, text_of(is, "output_port"), mirror);
-    if (text_of(is, "vlan_mode")[0])
-        text_format(out, " vlan_mode=%s tag=%" PRId64, text_of(is, "vlan_mode"),
+                mirror, mirror_text(is, "output_port"), mirror);
+    if (mirror_text(is, "vlan_mode")[0])
+        text_format(out, " vlan_mode=%s tag=%" PRId64, mirror_text(is, "vlan_mode"),
                     number_of(is, "tag"));
 }
 
@@ -161,12 +156,12 @@ static void put_make(const struct mirror_job *job, const json_t *is, struct text
     char name[OVS_NAME_MAX];
     ovs_put_port_name(job->name, name);
     put_vsctl(job, out);
-    if (text_of(is, "type")[0])
+    if (mirror_text(is, "type")[0])
         put_tunnel(is, job->name, out);
     put_gets(all, out);
-    if (text_of(is, "output_port")[0]) {
+    if (mirror_text(is, "output_port")[0]) {
         text_put(out, " -- --id=@out get Port ");
-        text_shell(out, text_of(is, "output_port"));
+        text_shell(out, mirror_text(is, "output_port"));
     }
     text_format(out, " -- --id=@m create Mirror name=%s external_ids:" OVS_MARK "=%s", name,
                 job->name);
@@ -178,14 +173,14 @@ static void put_make(const struct mirror_job *job, const json_t *is, struct text
         text_put(out, " select_vlan=");
         put_list(json_object_get(is, "select_vlan"), ",", out);
     }
-    if (text_of(is, "output_port")[0])
+    if (mirror_text(is, "output_port")[0])
         text_put(out, " output_port=@out");
     else
         text_format(out, " output_vlan=%" PRId64, number_of(is, "output_vlan"));
     if (number_of(is, "snaplen"))
         text_format(out, " snaplen=%" PRId64, number_of(is, "snaplen"));
     text_put(out, " -- add Bridge ");
-    text_shell(out, text_of(is, "bridge"));
+    text_shell(out, mirror_text(is, "bridge"));
     text_put(out, " mirrors @m\n");
 }
 
@@ -193,16 +188,16 @@ void ovs_command(const struct mirror_job *job, const struct mirror_object *objec
                  struct text *out)
 {
     const json_t *is = object->is;
-    bool tunnel = text_of(is, "type")[0] != '\0';
+    bool tunnel = mirror_text(is, "type")[0] != '\0';
     char name[OVS_NAME_MAX];
     ovs_put_port_name(job->name, name);
     if (unmake) {
         put_vsctl(job, out);
         text_format(out, " -- --id=@m get Mirror %s -- remove Bridge ", name);
-        text_shell(out, text_of(is, "bridge"));
+        text_shell(out, mirror_text(is, "bridge"));
         text_put(out, " mirrors @m");
         if (tunnel)
-            text_format(out, " -- del-port %s", text_of(is, "output_port"));
+            text_format(out, " -- del-port %s", mirror_text(is, "output_port"));
         text_put(out, "\n");
     } else {
         put_make(job, is, out);
@@ -213,7 +208,7 @@ void ovs_command(const struct mirror_job *job, const struct mirror_object *objec
         ovs_put_nudge_name(job->name, nudge);
         put_vsctl(job, out);
         text_put(out, " add-port ");
-        text_shell(out, text_of(is, "bridge"));
+        text_shell(out, mirror_text(is, "bridge"));
         text_format(out, " %s -- set Interface %s type=patch options:peer=%s-none\n", nudge, nudge,
                     nudge);
         put_vsctl(job, out);

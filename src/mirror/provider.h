@@ -38,6 +38,7 @@ struct mirror_job {
     char network[64];           /* "": the collector's only one */
     void *wish;                 /* the provider's options; NULL: not known, only marks are */
     bool partial;               /* the wish only says which mirror: status, remove */
+    bool retries;               /* what the cloud refused for what it is, is tried again */
     const char *folder;         /* where the journal is; NULL: not known */
     const json_t *arguments;    /* the words of the wish, for a unit that says them again */
     struct mirror_set recorded; /* what the journal has of it */
@@ -148,6 +149,9 @@ struct mirror_provider {
      * May be NULL. */
     int (*open)(struct mirror_job *job, struct err *err);
     void (*close)(struct mirror_job *job);
+    /* Between open and close another look begins, with the same wish: all is forgotten but the
+     * connection, with its credentials. NULL: it is closed, and opened anew. */
+    int (*again)(struct mirror_job *job, struct err *err);
 
     /* What should be there, in the order it is made. Refuses what cannot work, with one sentence:
      * a method this kernel lacks, a mirror that would mirror itself. `remarks`: what the user

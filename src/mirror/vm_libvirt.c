@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/nearest.h"
+#include "base/program.h"
 #include "base/xml.h"
-#include "linux/program.h"
 #include "linux/text.h"
 #include "mirror/vm.h"
 

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "linux/program.h"
+#include "base/program.h"
 #include "linux/text.h"
 #include "mirror/vm.h"
 

@@ -103,12 +103,6 @@ int vm_sources(struct mirror_job *job, const struct mirror_set *wanted, struct m
 
 /* ---- words ---- */
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 void vm_describe(const struct mirror_object *object, struct text *out)
 {
     const char *kind = object->kind, *key = object->key;
@@ -116,11 +110,11 @@ void vm_describe(const struct mirror_object *object, struct text *out)
     if (strcmp(kind, "nic") == 0)
         text_format(out, "id %lld for the network card %s of %s",
                     (long long)json_integer_value(json_object_get(object->is, "id")),
-                    space ? space + 1 : key, text_of(object->is, "machine"));
+                    space ? space + 1 : key, mirror_text(object->is, "machine"));
     else if (strcmp(kind, "hook") == 0)
-        text_format(out, "hook of %s, %s", text_of(object->is, "of"), key);
+        text_format(out, "hook of %s, %s", mirror_text(object->is, "of"), key);
     else if (strcmp(kind, "hookscript") == 0)
-        text_format(out, "hookscript of %s: %s", key, text_of(object->is, "script"));
+        text_format(out, "hookscript of %s: %s", key, mirror_text(object->is, "script"));
     else
         host_describe(object, out);
 }

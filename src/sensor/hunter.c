@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "hunt/archive.h"
 #include "hunt/read.h"
-#include "hunt/safelist.h"
+#include "sensor/hunter_orders.h"
 
 #define SECOND        1000000000ll
 #define SAVE_EVERY    (600 * SECOND)
@@ -38,6 +38,7 @@ struct lane {
 
 struct hunter {
     struct hunter_options options;
+    struct hunter_orders orders; /* those in force; the thread's */
     struct hunt_engine *engine;
     struct hunt_archive *archive; /* in memory where no file is to be had */
     struct hunt_safelist *safelist;
@@ -48,6 +49,7 @@ struct hunter {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stops, asleep;
+    struct hunter_orders next; /* those to take */
     struct chunk *first, **last;
     size_t waiting; /* bytes */
     struct hunter_counts counts;
@@ -198,7 +200,7 @@ static void tell(struct hunter *h, struct finding *finding)
 {
     struct err err;
     bool is_told = false;
-    if ((int)finding->severity < h->options.settings->alert)
+    if ((int)finding->severity < h->orders.settings->alert)
         return;
     if (hunt_archive_tell(h->archive, finding, &is_told, &err) < 0) {
         say(h, err.text);
@@ -266,14 +268,28 @@ static int64_t judge(struct hunter *h)
     return clock_ticks() - begin;
 }
 
+static int64_t first_seen(void *with, uint64_t key)
+{
+    return hunt_archive_first_seen(with, key);
+}
+
+/* What was learned is asked for, from the first time on that there is something. */
+static void remember(struct hunter *h)
+{
+    int64_t since = hunt_archive_history(h->archive);
+    if (since != HUNT_UNSET)
+        hunt_engine_history(h->engine, since, first_seen, h->archive);
+}
+
 static void save(struct hunter *h)
 {
     struct err err;
     if (!h->options.archive)
         return;
     if (hunt_archive_learn(h->archive, h->engine, &err) < 0 ||
-        hunt_archive_save(h->archive, h->options.settings, h->engine, NULL, 0, &err) < 0)
+        hunt_archive_save(h->archive, h->orders.settings, h->engine, NULL, 0, &err) < 0)
         say(h, err.text);
+    remember(h);
 }
 
 /* Once each: what people should know. */
@@ -299,6 +315,43 @@ static void say_losses(struct hunter *h)
     }
 }
 
+/* ---- settings ---- */
+
+/* False: there are no other ones. */
+static bool change(struct hunter *h)
+{
+    struct err err;
+    pthread_mutex_lock(&h->lock);
+    struct hunter_orders next = h->next;
+    h->next = (struct hunter_orders){.lists = -1};
+    pthread_mutex_unlock(&h->lock);
+    if (!next.settings)
+        return false;
+    if (hunter_orders_take(&next, h->engine, &h->orders, &h->safelist, &err) < 0) {
+        char text[HUNTER_NOTE_MAX];
+        (void)snprintf(text, sizeof text, "hunts: %s; their settings before stay in force",
+                       err.text);
+        say(h, text);
+        hunter_orders_drop(&next);
+        return false;
+    }
+    pthread_mutex_lock(&h->lock);
+    h->n_now = 0; /* what still holds is found again */
+    pthread_mutex_unlock(&h->lock);
+    h->n_since_judged++;
+    return true;
+}
+
+void hunter_change(struct hunter *h, struct hunt_settings *settings, int lists)
+{
+    pthread_mutex_lock(&h->lock);
+    struct hunter_orders before = h->next;
+    h->next = (struct hunter_orders){settings, lists};
+    pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->lock);
+    hunter_orders_drop(&before);
+}
+
 /* ---- the thread ---- */
 
 /* Until there is something to read, or the time. False: the end. */
@@ -308,7 +361,7 @@ static bool wait_for_lines(struct hunter *h, int64_t until)
     pthread_mutex_lock(&h->lock);
     h->asleep = true;
     int result = 0;
-    while (!h->first && !h->stops && result == 0)
+    while (!h->first && !h->stops && !h->next.settings && result == 0)
         result = pthread_cond_timedwait(&h->wake, &h->lock, &at);
     h->asleep = false;
     bool goes_on = !h->stops;
@@ -327,13 +380,15 @@ static void *hunt(void *with)
     struct hunter *h = with;
     (void)setpriority(PRIO_PROCESS, 0, NICE); /* of this thread; without it, it goes as well */
     int64_t save_every = h->options.save_every ? h->options.save_every : SAVE_EVERY;
-    int64_t next_judge = later(h->options.settings->every, 0), next_save = later(save_every, 0);
+    int64_t next_judge = later(h->orders.settings->every, 0), next_save = later(save_every, 0);
     while (wait_for_lines(h, next_judge < next_save ? next_judge : next_save)) {
         read_all(h);
+        if (change(h))
+            next_judge = clock_ticks();
         if (clock_ticks() >= next_judge) {
             int64_t took = h->n_since_judged ? judge(h) : 0;
             say_losses(h);
-            next_judge = later(h->options.settings->every, took);
+            next_judge = later(h->orders.settings->every, took);
         }
         if (clock_ticks() >= next_save) {
             int64_t begin = clock_ticks();
@@ -342,6 +397,7 @@ static void *hunt(void *with)
         }
     }
     read_all(h);
+    (void)change(h);
     (void)judge(h);
     save(h);
     return NULL;
@@ -365,34 +421,24 @@ static int open_archive(struct hunter *h, struct err *err)
     return result < 0 ? result : 0;
 }
 
-static int64_t first_seen(void *with, uint64_t key)
-{
-    return hunt_archive_first_seen(with, key);
-}
-
 /* The last days of what was seen before. */
 static void load_archive(struct hunter *h)
 {
     struct err err;
-    int64_t day = clock_now() / SECOND / 86400 - (int64_t)h->options.settings->days + 1;
+    int64_t day = clock_now() / SECOND / 86400 - (int64_t)h->orders.settings->days + 1;
     if (!h->options.archive)
         return;
-    if (hunt_archive_load(h->archive, h->options.settings, day * 86400000, h->engine, &err) < 0)
+    if (hunt_archive_load(h->archive, h->orders.settings, day * 86400000, h->engine, &err) < 0)
         (void)snprintf(h->note, sizeof h->note, "hunts: %s", err.text);
-    int64_t since = hunt_archive_history(h->archive);
-    if (since != HUNT_UNSET)
-        hunt_engine_history(h->engine, since, first_seen, h->archive);
+    remember(h);
 }
 
 static int start(struct hunter *h, struct err *err)
 {
-    const struct hunt_settings *settings = h->options.settings;
     int result = open_archive(h, err);
     if (result == 0)
-        result = hunt_engine_new(settings, hunt_archive_secret(h->archive), &h->engine, err);
-    if (result == 0 && settings->n_safelists)
-        result = hunt_safelist_load((const char *const *)settings->safelists, settings->n_safelists,
-                                    &h->safelist, err);
+        result = hunter_orders_engine(&h->orders, hunt_archive_secret(h->archive), &h->engine,
+                                      &h->safelist, err);
     if (result < 0)
         return result;
     load_archive(h);
@@ -410,10 +456,16 @@ static int start(struct hunter *h, struct err *err)
 
 int hunter_start(const struct hunter_options *options, struct hunter **out, struct err *err)
 {
+    struct hunter_orders orders = {options->settings, options->lists};
     struct hunter *h = calloc(1, sizeof *h);
-    if (!h)
+    if (!h) {
+        hunter_orders_drop(&orders);
         return err_set(err, -ENOMEM, "out of memory");
+    }
     h->options = *options;
+    h->options.settings = NULL; /* the orders have them */
+    h->orders = orders;
+    h->next.lists = -1;
     h->last = &h->first;
     pthread_mutex_init(&h->lock, NULL);
     pthread_condattr_t attributes;
@@ -454,6 +506,8 @@ void hunter_free(struct hunter *h)
     hunt_engine_free(h->engine);
     hunt_archive_close(h->archive);
     hunt_safelist_free(h->safelist);
+    hunter_orders_drop(&h->orders);
+    hunter_orders_drop(&h->next);
     pthread_cond_destroy(&h->wake);
     pthread_mutex_destroy(&h->lock);
     free(h->now);

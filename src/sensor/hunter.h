@@ -13,16 +13,25 @@
 struct hunter;
 
 struct hunter_options {
-    const struct hunt_settings *settings; /* for the hunter's life */
-    struct log_set *logs;                 /* whose lines are read */
-    const char *archive;                  /* a file; NULL: nothing is kept */
-    int64_t save_every;                   /* ns; 0: ten minutes */
+    struct hunt_settings *settings; /* on the heap; taken over, also when it fails */
+    struct log_set *logs;           /* whose lines are read */
+    const char *archive;            /* a file; NULL: nothing is kept */
+    int64_t save_every;             /* ns; 0: ten minutes */
+    /* What lists_put wrote of the settings' feeds and safelists, taken over; -1: the files are
+     * read.
+     */
+    int lists;
 };
 
 /* Before the first writer of the logs is made. What is wrong with the archive is a note
  * (hunter_take_note), no failure. */
 int hunter_start(const struct hunter_options *options, struct hunter **out,
                  struct err *err) MUST_CHECK;
+
+/* Other settings, as with hunter_start; the thread takes them soon, and says in a note what is
+ * wrong with them, in which case those of before stay. All that it knows it keeps, and judges anew.
+ * What the settings say of days and memory is not looked at. */
+void hunter_change(struct hunter *hunter, struct hunt_settings *settings, int lists);
 
 /* All lines that were written are read and judged, the archive is saved, the thread ends. Findings
  * may still be taken. */

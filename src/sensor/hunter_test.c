@@ -77,18 +77,24 @@ static void put_hours(struct log_writer *writer, int64_t from, int n)
 
 struct bed {
     struct log_bed log;
-    struct hunt_settings settings;
     struct hunter *hunter;
     char archive[128];
 };
+
+static struct hunt_settings *new_settings(void)
+{
+    struct hunt_settings *settings = calloc(1, sizeof *settings);
+    assert_non_null(settings);
+    hunt_settings_init(settings);
+    return settings;
+}
 
 static void begin(struct bed *b, enum log_format format)
 {
     struct err err;
     log_bed_open(&b->log, format, extra, 1);
-    hunt_settings_init(&b->settings);
     struct hunter_options options = {
-        .settings = &b->settings, .logs = b->log.set, .archive = b->archive};
+        .settings = new_settings(), .logs = b->log.set, .archive = b->archive, .lists = -1};
     if (hunter_start(&options, &b->hunter, &err) < 0)
         fail_msg("%s", err.text);
 }
@@ -97,7 +103,6 @@ static void end(struct bed *b)
 {
     struct err err;
     hunter_free(b->hunter);
-    hunt_settings_done(&b->settings);
     log_writer_free(b->log.writer);
     assert_int_equal(log_set_close(b->log.set, &err), 0);
     log_bed_remove(&b->log);
@@ -198,12 +203,127 @@ static void test_after_the_end(void **state)
     end(&b);
 }
 
+static void add_text(char ***texts, size_t *n, const char *text)
+{
+    *texts = calloc(1, sizeof **texts);
+    assert_non_null(*texts);
+    (*texts)[0] = strdup(text);
+    *n = 1;
+}
+
+/* Judged at once when the settings are others; waits until the last judging found so many. */
+static size_t found(struct bed *b, struct finding *out, size_t want)
+{
+    size_t n = 0;
+    for (int i = 0; i < 500; i++) {
+        n = hunter_findings(b->hunter, out, 50);
+        if (n == want)
+            break;
+        (void)usleep(20000);
+    }
+    return n;
+}
+
+static void settle(struct bed *b, struct hunt_settings *settings)
+{
+    settings->every = SECOND / 50;
+    hunter_change(b->hunter, settings, -1);
+}
+
+/* Other settings while it runs: all that was seen is judged by them, nothing is forgotten, and
+ * settings that are wrong change nothing. */
+static void test_change(void **state)
+{
+    (void)state;
+    struct finding *findings = calloc(50, sizeof *findings);
+    struct hunter_counts counts;
+    char note[HUNTER_NOTE_MAX] = "", safe[64], feed[64];
+    struct bed b = {.archive = ""};
+    (void)snprintf(b.archive, sizeof b.archive, "/tmp/hunter_change.%d.db", (int)getpid());
+    (void)snprintf(safe, sizeof safe, "/tmp/hunter_change.%d.safe", (int)getpid());
+    (void)snprintf(feed, sizeof feed, "/tmp/hunter_change.%d.feed", (int)getpid());
+    (void)unlink(b.archive);
+    assert_non_null(findings);
+    begin(&b, LOG_FORMAT_TSV);
+    put_hours(b.log.writer, clock_now() / SECOND * SECOND - 7200 * SECOND, 60);
+    log_writer_flush(b.log.writer);
+    settle(&b, new_settings());
+    assert_int_equal(found(&b, findings, 1), 1);
+    assert_string_equal(findings[0].hunt->name, "beacon");
+    uint64_t id = findings[0].id;
+
+    /* Off. */
+    struct hunt_settings *settings = new_settings();
+    add_text(&settings->off, &settings->n_off, "beacon");
+    settle(&b, settings);
+    assert_int_equal(found(&b, findings, 0), 0);
+    (void)usleep(200000); /* nor does the next judging find it */
+    assert_int_equal(found(&b, findings, 0), 0);
+
+    /* There is no such hunt: it stays off. */
+    settings = new_settings();
+    add_text(&settings->off, &settings->n_off, "nonsense");
+    settle(&b, settings);
+    for (int i = 0; i < 500 && !hunter_take_note(b.hunter, note); i++)
+        (void)usleep(20000);
+    assert_non_null(strstr(note, "nonsense"));
+    assert_non_null(strstr(note, "stay in force"));
+    assert_int_equal(found(&b, findings, 0), 0);
+
+    /* On again, but on a safelist. */
+    FILE *file = fopen(safe, "w");
+    assert_non_null(file);
+    assert_true(fputs("203.0.113.9\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    settings = new_settings();
+    add_text(&settings->safelists, &settings->n_safelists, safe);
+    settle(&b, settings);
+    for (int i = 0; i < 500; i++) {
+        hunter_count(b.hunter, &counts);
+        if (counts.n_hidden == 1)
+            break;
+        (void)usleep(20000);
+    }
+    assert_int_equal(counts.n_hidden, 1);
+    assert_int_equal(found(&b, findings, 0), 0);
+
+    /* A feed that names the other end of what was seen long before. */
+    file = fopen(feed, "w");
+    assert_non_null(file);
+    assert_true(fputs("198.51.100.7 evil\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    settings = new_settings();
+    add_text(&settings->feeds, &settings->n_feeds, feed);
+    settle(&b, settings);
+    assert_int_equal(found(&b, findings, 2), 2);
+    bool has_beacon = false, has_feed = false;
+    for (int i = 0; i < 2; i++) {
+        has_beacon |= findings[i].id == id && findings[i].n >= 60;
+        has_feed |= strcmp(findings[i].hunt->name, "intel") == 0;
+    }
+    assert_true(has_beacon && has_feed);
+    hunter_stop(b.hunter);
+    end(&b);
+
+    /* What was kept is used by the next run, which has the settings of before. */
+    begin(&b, LOG_FORMAT_TSV);
+    settle(&b, new_settings());
+    assert_int_equal(found(&b, findings, 1), 1);
+    assert_int_equal(findings[0].id, id);
+    end(&b);
+    (void)unlink(b.archive);
+    (void)unlink(safe);
+    (void)unlink(feed);
+    free(findings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found),
         cmocka_unit_test(test_no_archive),
         cmocka_unit_test(test_after_the_end),
+        cmocka_unit_test(test_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include "capture/datagrams.h"
 #include "capture/pcap_over_ip.h"
 #include "capture/rawip.h"
+#include "hunt/lists.h"
 #include "linux/interface.h"
 #include "linux/port_owner.h"
 #include "tunnel/tunnel.h"
@@ -339,6 +340,25 @@ static int serve_records(void *with, const void *request, int *fds, size_t *n_fd
     return result < 0 ? result : hand_on(s, config, fds, n_fds, err);
 }
 
+static int serve_lists(void *with, const void *request, int *fds, size_t *n_fds, void *reply,
+                       struct err *err)
+{
+    (void)request;
+    (void)reply;
+    const struct services *s = with;
+    int fd = memfd_create("lists", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, -errno, "cannot hand feeds on: %s", strerror(errno));
+    int result = lists_put(fd, &s->config->hunts.common, err);
+    if (result < 0) {
+        close(fd);
+        return result;
+    }
+    fds[0] = fd;
+    *n_fds = 1;
+    return 0;
+}
+
 const struct parent_service services_table[SERVICES_N] = {
     [SERVICE_LISTEN] = {"listener", sizeof(struct services_listen),
                         sizeof(struct services_listened), serve_listen},
@@ -346,6 +366,7 @@ const struct parent_service services_table[SERVICES_N] = {
     [SERVICE_CONFIG] = {"configuration", 0, 0, serve_config},
     [SERVICE_LOOK] = {"look at records", 0, sizeof(struct services_look), serve_look},
     [SERVICE_RECORDS] = {"records", 0, 0, serve_records},
+    [SERVICE_LISTS] = {"lists", 0, 0, serve_lists},
 };
 
 /* ---- the packet process ---- */
@@ -415,4 +436,17 @@ bool services_records_changed(struct parent *parent)
     return parent_ask(parent, SERVICE_LOOK, NULL, 0, NULL, &n_fds, &look, sizeof look, &none) ==
                0 &&
            look.is_changed;
+}
+
+int services_lists(struct parent *parent, int *out_fd, struct err *err)
+{
+    int fd = -1;
+    size_t n_fds = 1;
+    int result = parent_ask(parent, SERVICE_LISTS, NULL, 0, &fd, &n_fds, NULL, 0, err);
+    if (result < 0)
+        return result;
+    if (n_fds != 1)
+        return err_set(err, -EPROTO, "the parent sent no feeds");
+    *out_fd = fd;
+    return 0;
 }

@@ -15,6 +15,7 @@ enum services_kind {
     SERVICE_CONFIG,
     SERVICE_LOOK,    /* whether the records of mirrors are other ones */
     SERVICE_RECORDS, /* the configuration with what they say now */
+    SERVICE_LISTS,   /* what the hunts' feeds and safelists hold */
     SERVICES_N
 };
 
@@ -88,5 +89,7 @@ int services_config(struct parent *parent, struct config **out, struct err *err)
 /* The same, of records alone. What can't be taken is no more changed until it changes again. */
 int services_records(struct parent *parent, struct config **out, struct err *err) MUST_CHECK;
 bool services_records_changed(struct parent *parent);
+/* A descriptor for lists_take: the feeds and safelists of the configuration that the parent has. */
+int services_lists(struct parent *parent, int *out_fd, struct err *err) MUST_CHECK;
 
 #endif

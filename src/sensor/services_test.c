@@ -7,6 +7,7 @@
 
 #include "base/state_bed.h"
 
+#include "hunt/lists.h"
 #include "sensor/services.h"
 
 /* ---- the list ---- */
@@ -269,12 +270,90 @@ static void records(void **state)
     bed_close(&b);
 }
 
+static void write_file(const char *folder, const char *name, const char *text)
+{
+    char path[200];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Feeds and safelists of the configuration, and no other files: the packet process names none. */
+static void lists(void **state)
+{
+    (void)state;
+    struct bed b;
+    int fds[PARENT_MAX_FDS];
+    size_t n_fds;
+    struct err err;
+    struct feeds *feeds = NULL;
+    struct hunt_safelist *safelist = NULL;
+    char folder[64] = "/tmp/services-XXXXXX", yaml[400];
+    assert_non_null(mkdtemp(folder));
+    write_file(folder, "a.txt", "192.0.2.1 first\n");
+    write_file(folder, "b.csv", "evil.example,second\n");
+    write_file(folder, "c.conf", "192.0.2.3\n");
+    write_file(folder, "safe", "10.0.0.1\n");
+    (void)snprintf(yaml, sizeof yaml, "hunts: {feeds: [%s], safelists: [%s/safe]}\n", folder,
+                   folder);
+    bed_open(&b, yaml);
+    assert_int_equal(services_table[SERVICE_LISTS].request_size, 0);
+    assert_int_equal(ask(&b, SERVICE_LISTS, NULL, fds, &n_fds, NULL), 0);
+    assert_int_equal(n_fds, 1);
+    if (lists_take(fds[0], 7, &feeds, &safelist, &err) < 0)
+        fail_msg("%s", err.text);
+    struct addr addr;
+    assert_true(addr_parse("192.0.2.1", &addr));
+    assert_string_equal(feeds_of_addr(feeds, &addr), "a.txt: first");
+    assert_string_equal(feeds_of_name(feeds, str_c("www.evil.example")), "b.csv: second");
+    assert_true(addr_parse("192.0.2.3", &addr));
+    assert_null(feeds_of_addr(feeds, &addr));
+    struct finding finding = {.has_src = true};
+    assert_true(addr_parse("10.0.0.1", &finding.src.addr));
+    const char *hides = hunt_safelist_hides(safelist, &finding);
+    assert_non_null(hides);
+    assert_non_null(strstr(hides, "/safe:1: 10.0.0.1"));
+    feeds_free(feeds);
+    hunt_safelist_free(safelist);
+
+    /* Cut at each place but between two lists, it is refused, and leaves nothing. */
+    struct stat st;
+    unsigned n_good = 0;
+    assert_int_equal(fstat(fds[0], &st), 0);
+    for (off_t size = st.st_size - 1; size >= 0; size--) {
+        assert_int_equal(ftruncate(fds[0], size), 0);
+        feeds = NULL;
+        safelist = NULL;
+        if (lists_take(fds[0], 7, &feeds, &safelist, &err) == 0)
+            n_good++;
+        feeds_free(feeds);
+        hunt_safelist_free(safelist);
+    }
+    assert_int_equal(n_good, 3);
+    close(fds[0]);
+
+    (void)snprintf(yaml, sizeof yaml, "%s/safe", folder);
+    assert_int_equal(unlink(yaml), 0);
+    assert_int_equal(ask(&b, SERVICE_LISTS, NULL, fds, &n_fds, NULL), -ENOENT);
+    assert_int_equal(n_fds, 0);
+    assert_int_equal(mkfifo(yaml, 0600), 0); /* nobody ever writes into it */
+    assert_int_equal(ask(&b, SERVICE_LISTS, NULL, fds, &n_fds, NULL), -EINVAL);
+    assert_int_equal(bed_remove_tree(folder), 0);
+    bed_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),           cmocka_unit_test(too_many),
-        cmocka_unit_test(dishonest_requests), cmocka_unit_test(host),
-        cmocka_unit_test(read_again),         cmocka_unit_test(records),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(too_many),
+        cmocka_unit_test(dishonest_requests),
+        cmocka_unit_test(host),
+        cmocka_unit_test(read_again),
+        cmocka_unit_test(records),
+        cmocka_unit_test(lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,33 @@ void watch_say(struct watch *w, enum note_level level, const char *format, ...)
         w->options.screen->say(w->options.screen->with, level, text);
 }
 
+/* ---- canaries ---- */
+
+static struct canary_options canary_options_of(const struct config *config)
+{
+    struct canary_options options = {.max_machine = MACHINES_MAX};
+    for (size_t i = 0; i < config->canary.n_from && i < CANARY_MAX_FROM; i++)
+        options.from[options.n_from++] = config->canary.from[i].addr;
+    for (size_t i = 0; i < config->canary.n_ports; i++) {
+        uint16_t port = (uint16_t)config->canary.ports[i];
+        if (!options.port_low || port < options.port_low)
+            options.port_low = port;
+        if (port > options.port_high)
+            options.port_high = port;
+    }
+    return options;
+}
+
+/* Made when it is wanted for the first time. It stays where canaries are wanted no more: the rules
+ * then send none, and those that are out are still known when they come back. */
+static bool want_canary(struct watch *w, const struct config *config)
+{
+    struct canary_options options = canary_options_of(config);
+    if (config->canary.enabled && !w->canary)
+        w->canary = canary_new(&options);
+    return w->canary || !config->canary.enabled;
+}
+
 /* ---- rules ---- */
 
 static void input_says(void *with, bool is_warning, const char *text)
@@ -115,9 +142,14 @@ bool watch_take_config(struct watch *w, struct config *config)
         config_free(config);
         return false;
     }
+    if (!want_canary(w, config))
+        watch_say(w, NOTE_ERROR, "out of memory: no canaries are sent");
     inputs_set(w->inputs, &list); /* copies the listeners, but not their texts */
     bool ok = renew_rules(w, config);
     if (ok) {
+        struct canary_options options = canary_options_of(config);
+        if (w->canary)
+            canary_change(w->canary, &options);
         services_list_done(&w->list);
         w->list = list;
     } else {
@@ -134,6 +166,7 @@ bool watch_take_config(struct watch *w, struct config *config)
 static void reload(struct watch *w)
 {
     struct config *config = NULL;
+    struct hunt_settings before = w->config->hunts.common; /* of its numbers alone */
     struct err err;
     notify_reloading(w->options.notify);
     int result = services_config(w->options.parent, &config, &err);
@@ -145,6 +178,7 @@ static void reload(struct watch *w)
     }
     watch_say(w, NOTE_INFO, "the configuration was read again: %zu machines, %zu listeners",
               w->config->n_sources, w->list.n_inputs);
+    watch_change_hunts(w, &before);
     notify_ready(w->options.notify, "receiving");
 }
 
@@ -327,21 +361,6 @@ static int start_workers(struct watch *w, struct err *err)
     return result;
 }
 
-static struct canary *make_canary(const struct config *config)
-{
-    struct canary_options options = {.max_machine = MACHINES_MAX};
-    for (size_t i = 0; i < config->canary.n_from && i < CANARY_MAX_FROM; i++)
-        options.from[options.n_from++] = config->canary.from[i].addr;
-    for (size_t i = 0; i < config->canary.n_ports; i++) {
-        uint16_t port = (uint16_t)config->canary.ports[i];
-        if (!options.port_low || port < options.port_low)
-            options.port_low = port;
-        if (port > options.port_high)
-            options.port_high = port;
-    }
-    return canary_new(&options);
-}
-
 static int start(struct watch *w, struct err *err)
 {
     int result = services_list_init(&w->list, w->config, w->host.interface, err);
@@ -354,8 +373,7 @@ static int start(struct watch *w, struct err *err)
     if (result < 0)
         return result;
     w->log = log_writer_new(w->options.logs);
-    w->canary = w->config->canary.enabled ? make_canary(w->config) : NULL;
-    if (!w->rules || !w->log || (w->config->canary.enabled && !w->canary))
+    if (!w->rules || !w->log || !want_canary(w, w->config))
         return err_set(err, -ENOMEM, "out of memory");
     result = start_workers(w, err);
     if (result < 0)

@@ -14,23 +14,63 @@
 #define TOLD_AT_ONCE 20 /* a second; the others wait */
 #define ARCHIVE_NAME ".hunts.db"
 
+/* ---- settings ---- */
+
+/* Of the configuration, on the heap, with what the parent says the lists hold. */
+static int make_settings(struct watch *w, struct hunt_settings **out, int *out_lists,
+                         struct err *err)
+{
+    struct hunt_settings *settings = calloc(1, sizeof *settings);
+    if (!settings)
+        return err_set(err, -ENOMEM, "out of memory");
+    int result = hunt_config_settings(&w->config->hunts, settings, err);
+    if (result < 0) {
+        free(settings);
+        return result;
+    }
+    if (settings->memory == 0) {
+        uint64_t half = w->config->limits.memory / 2;
+        settings->memory = half < MEMORY_MOST ? half : MEMORY_MOST;
+    }
+    *out_lists = -1;
+    if (settings->n_feeds || settings->n_safelists)
+        result = services_lists(w->options.parent, out_lists, err);
+    if (result < 0) {
+        err_wrap(err, "hunts");
+        hunt_settings_done(settings);
+        free(settings);
+        return result;
+    }
+    *out = settings;
+    return 0;
+}
+
 int watch_start_hunts(struct watch *w, struct err *err)
 {
     char archive[4096];
     if (!w->options.logs || !w->config->hunts.common.live)
         return 0;
-    int result = hunt_config_settings(&w->config->hunts, &w->hunt_settings, err);
-    if (result < 0)
-        return result;
-    w->has_hunt_settings = true;
-    if (w->hunt_settings.memory == 0) {
-        uint64_t half = w->config->limits.memory / 2;
-        w->hunt_settings.memory = half < MEMORY_MOST ? half : MEMORY_MOST;
-    }
     (void)snprintf(archive, sizeof archive, "%s/" ARCHIVE_NAME, w->options.folder);
-    struct hunter_options options = {
-        .settings = &w->hunt_settings, .logs = w->options.logs, .archive = archive};
-    return hunter_start(&options, &w->hunter, err);
+    struct hunter_options options = {.logs = w->options.logs, .archive = archive};
+    int result = make_settings(w, &options.settings, &options.lists, err);
+    return result < 0 ? result : hunter_start(&options, &w->hunter, err);
+}
+
+void watch_change_hunts(struct watch *w, const struct hunt_settings *was)
+{
+    const struct hunt_settings *is = &w->config->hunts.common;
+    struct hunt_settings *settings = NULL;
+    struct err err;
+    int lists = -1;
+    if (w->options.logs &&
+        (was->live != is->live || was->days != is->days || was->memory != is->memory))
+        watch_say(w, NOTE_WARN, "hunts: live, days and memory are taken at the next start");
+    if (!w->hunter)
+        return;
+    if (make_settings(w, &settings, &lists, &err) < 0)
+        watch_say(w, NOTE_ERROR, "%s; their settings before stay in force", err.text);
+    else
+        hunter_change(w->hunter, settings, lists);
 }
 
 /* ---- words ---- */
@@ -136,8 +176,6 @@ void watch_free_hunts(struct watch *w)
 {
     hunter_free(w->hunter);
     w->hunter = NULL;
-    if (w->has_hunt_settings)
-        hunt_settings_done(&w->hunt_settings);
 }
 
 /* ---- snapshots ---- */

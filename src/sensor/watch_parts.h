@@ -32,9 +32,7 @@ struct watch {
     struct log_writer *log; /* the control thread's own */
     struct control *control;
     struct web *web;
-    struct hunter *hunter;              /* NULL: none runs */
-    struct hunt_settings hunt_settings; /* its own, for the whole run */
-    bool has_hunt_settings;
+    struct hunter *hunter; /* NULL: none runs */
 
     /* Under the lock: what other threads than the control thread read or write. */
     pthread_mutex_t lock;
@@ -99,6 +97,8 @@ void watch_notice_about(struct watch *w, int64_t now, const char *machine, const
 
 /* watch_hunt.c: started before the workers, stopped when all they logged is written. */
 int watch_start_hunts(struct watch *w, struct err *err) MUST_CHECK;
+/* The configuration is another one: what of it hunts can't take while they run is said. */
+void watch_change_hunts(struct watch *w, const struct hunt_settings *before);
 void watch_take_hunts(struct watch *w); /* once a second: tells what is new */
 void watch_stop_hunts(struct watch *w);
 void watch_free_hunts(struct watch *w);

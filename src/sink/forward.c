@@ -356,3 +356,43 @@ int forward_open(const struct forward_options *options, struct sink **out, struc
     *out = &forward->sink;
     return 0;
 }
+
+static bool addr_of(const struct sockaddr_storage *at, struct addr *out, uint16_t *out_port)
+{
+    union {
+        struct sockaddr_storage any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } in = {.any = *at};
+    if (at->ss_family == AF_INET) {
+        *out = addr_v4((const uint8_t *)&in.v4.sin_addr);
+        *out_port = ntohs(in.v4.sin_port);
+        return true;
+    }
+    if (at->ss_family != AF_INET6)
+        return false;
+    memcpy(out->b, &in.v6.sin6_addr, sizeof out->b);
+    *out_port = ntohs(in.v6.sin6_port);
+    return true;
+}
+
+static bool is_loopback(const struct addr *addr)
+{
+    static const struct addr v6 = {.b = {[15] = 1}};
+    return addr_is_v4(addr) ? addr->b[12] == 127 : addr_eq(addr, &v6);
+}
+
+/* What goes to one of our own addresses leaves from the same one. */
+bool forward_is_own(const struct sink *sink, struct addr *out, uint16_t *out_port)
+{
+    const struct forward *forward = (const struct forward *)sink;
+    struct sockaddr_storage far, near;
+    socklen_t far_size = sizeof far, near_size = sizeof near;
+    struct addr from;
+    uint16_t port;
+    if (getpeername(forward->fds[0], (struct sockaddr *)&far, &far_size) < 0 ||
+        getsockname(forward->fds[0], (struct sockaddr *)&near, &near_size) < 0 ||
+        !addr_of(&far, out, out_port) || !addr_of(&near, &from, &port))
+        return false;
+    return is_loopback(out) || addr_eq(out, &from);
+}

@@ -10,7 +10,7 @@
  * The outer source port follows the inner connection, both directions alike, so that the other end
  * can spread connections and each stays in order. Datagrams that are too large for the way are
  * sent in fragments. The sink does not know whether the other end forwards to us: who configures
- * both has to. */
+ * both has to. Whether the other end is we, forward_is_own says. */
 #ifndef SINK_FORWARD_H
 #define SINK_FORWARD_H
 
@@ -30,6 +30,9 @@ int forward_parse(const char *text, struct forward_options *out, struct err *err
 /* Looks the name up, and makes the sockets; needs no privileges. */
 int forward_open(const struct forward_options *options, struct sink **out,
                  struct err *err) MUST_CHECK;
+
+/* Of a sink that forward_open made: whether its far end is this host, and where on it. */
+bool forward_is_own(const struct sink *sink, struct addr *out, uint16_t *out_port);
 
 /* The VNI that a packet is forwarded with. */
 uint32_t forward_vni(const struct sink_packet *packet);

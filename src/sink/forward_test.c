@@ -293,6 +293,32 @@ static void test_nobody_there(void **state)
     end(&bed);
 }
 
+static void test_own(void **state)
+{
+    static const struct {
+        const char *to;
+        bool own;
+    } cases[] = {{"vxlan:127.0.0.1:7", true},
+                 {"vxlan:127.9.9.9", true},
+                 {"geneve:0.0.0.0", true},
+                 {"vxlan:192.0.2.1", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct forward_options options;
+        struct sink *sink = NULL;
+        struct err err;
+        struct addr addr;
+        uint16_t port = 0;
+        assert_int_equal(forward_parse(cases[i].to, &options, &err), 0);
+        if (forward_open(&options, &sink, &err) < 0)
+            continue; /* there is no way to there: then there is nothing to tell */
+        if (forward_is_own(sink, &addr, &port) != cases[i].own)
+            fail_msg("%s", cases[i].to);
+        assert_int_equal(port, atoi(options.port));
+        assert_int_equal(sink_close(sink, &err), 0);
+    }
+}
+
 static void test_parse(void **state)
 {
     static const struct {
@@ -331,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_vni),   cmocka_unit_test(test_ports),
         cmocka_unit_test(test_large), cmocka_unit_test(test_more_than_a_batch),
         cmocka_unit_test(test_parse), cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,14 @@ void canary_free(struct canary *canary)
     free(canary);
 }
 
+void canary_change(struct canary *canary, const struct canary_options *options)
+{
+    memcpy(canary->options.from, options->from, sizeof canary->options.from);
+    canary->options.n_from = options->n_from;
+    canary->options.port_low = options->port_low;
+    canary->options.port_high = options->port_high;
+}
+
 struct canary_watch *canary_watch(struct canary *canary)
 {
     return canary->watch;

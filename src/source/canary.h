@@ -40,6 +40,9 @@ struct canary;
 struct canary *canary_new(const struct canary_options *options);
 void canary_free(struct canary *canary);
 
+/* Other addresses and ports for those that are sent from now on; the rest stays. */
+void canary_change(struct canary *canary, const struct canary_options *options);
+
 /* For the workers; lives as long as the canary. */
 struct canary_watch *canary_watch(struct canary *canary);
 

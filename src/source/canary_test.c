@@ -219,6 +219,35 @@ static void test_comes_back_through_the_mirror(void **state)
     }
 }
 
+/* Other ports and addresses hold for the next one; one that is out is still known. */
+static void test_change(void **state)
+{
+    struct bench *b = *state;
+    need_namespace();
+    if (b->mirror < 0) {
+        print_message("skipped: no packet socket\n");
+        skip();
+    }
+    send_to(b, "127.7.7.7");
+    struct packet before = mirrored(b, 0);
+    struct canary_options other = {.n_from = 1, .port_low = 7777, .port_high = 7777};
+    other.from[0] = make("127.0.0.3");
+    canary_change(b->canary, &other);
+    assert_true(canary_is(canary_watch(b->canary), &before, MACHINE));
+    for (int i = 1; i < 4; i++)
+        (void)mirrored(b, i); /* copies and answers of it */
+    for (unsigned n = 0; n < 5; n++) {
+        send_to(b, "127.7.7.7");
+        assert_string_equal(canary_state(b->canary, MACHINE)->from, "127.0.0.3");
+        struct packet p = mirrored(b, 0);
+        assert_int_equal(p.ip_proto, 17);
+        assert_int_equal(b->frames[0][22] << 8 | b->frames[0][23], 7777);
+        assert_true(canary_is(canary_watch(b->canary), &p, MACHINE));
+        for (int i = 1; i < 4; i++)
+            (void)mirrored(b, i);
+    }
+}
+
 static void test_alive_but_not_mirrored(void **state)
 {
     need_namespace();
@@ -401,6 +430,7 @@ int main(void)
     namespace_is_there = enter_namespace();
     const struct CMUnitTest tests[] = {
         TEST(test_comes_back_through_the_mirror),
+        TEST(test_change),
         TEST(test_alive_but_not_mirrored),
         TEST(test_alive_by_ipv6),
         TEST(test_alive_and_ignored),

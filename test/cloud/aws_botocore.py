@@ -274,7 +274,8 @@ def check_answers(client, rng):
 # ---- hosts ----
 
 SERVICES = {"ec2": "ec2", "elbv2": "elasticloadbalancing", "sts": "sts", "cloudwatch": "monitoring",
-            "cloudtrail": "cloudtrail", "sso": "portal.sso"}
+            "cloudtrail": "cloudtrail", "sso": "portal.sso",
+            "sso-oidc": "oidc"}
 
 
 def check_hosts(client):
@@ -301,7 +302,7 @@ def check_hosts(client):
                     if url is None and dual:
                         continue  # an older botocore knows fewer of them
                     if OLD and fips and region.startswith("us-gov-") and \
-                            (ours == "portal.sso" or (ours == "monitoring" and dual)):
+                            (ours in ("portal.sso", "oidc") or (ours == "monitoring" and dual)):
                         continue  # they were named otherwise
                     if (said.get("url") or "").rstrip("/") != (url or ""):
                         others.add((ours, region, fips, dual, said.get("url"), url))
@@ -319,6 +320,8 @@ LATER = "2099-01-01T00:00:00Z"
 class Giver(http.server.BaseHTTPRequestHandler):
     """STS, the portal, a container's agent and the metadata service. Whose credentials are given is
     told by the key's id."""
+    asked = []  # of SSO OIDC
+    renewed = {}
 
     def log_message(self, *_):
         pass
@@ -352,6 +355,10 @@ class Giver(http.server.BaseHTTPRequestHandler):
             self.say("", 404)
 
     def do_POST(self):
+        if self.path == "/token":
+            self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.say(json.dumps(self.renewed))
+            return
         form = dict(urllib.parse.parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
         action = form["Action"]
         role = form["RoleArn"].rpartition("/")[2]
@@ -492,6 +499,45 @@ def check_trust(client):
 def check_credentials(client, rng):
     with giver() as url:
         compare_credentials(client, rng, url)
+        compare_renewal(client, url)
+
+
+def compare_renewal(client, url):
+    """A sign-in that is about to be over is renewed, with the same request, and kept alike."""
+    path = f"{HOME}/.aws/sso/cache/{hashlib.sha1(b'corp').hexdigest()}.json"
+    with open(f"{HOME}/.aws/config", "w", encoding="utf-8") as f:
+        f.write("[profile renews]\nsso_session = corp\nsso_account_id = 123456789012\n"
+                "sso_role_name = r\n[sso-session corp]\nsso_region = us-east-1\n"
+                "sso_start_url = https://start\n")
+    now = datetime.datetime.now(datetime.timezone.utc)
+
+    def at(minutes):
+        return (now + datetime.timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    whole = {"accessToken": "token", "startUrl": "https://start", "region": "us-east-1",
+             "clientId": "id", "clientSecret": "secret", "refreshToken": "again",
+             "registrationExpiresAt": at(9999), "expiresAt": at(10)}
+    n, env = 0, {"HOME": HOME, "AWS_DEFAULT_REGION": "eu-west-1"}
+    for change in ({}, {"expiresAt": at(20)}, {"expiresAt": at(-5)}, {"registrationExpiresAt": at(-5)},
+                   {"refreshToken": None}, {"clientSecret": None}):
+        for renewed in ({"accessToken": "new", "expiresIn": 1234, "tokenType": "Bearer"},
+                        {"accessToken": "new", "expiresIn": 1234, "refreshToken": "next"}):
+            kept = {name: value for name, value in {**whole, **change}.items() if value}
+            both = []
+            for run in (lambda: theirs(env, "renews", url),
+                        lambda: client.ask(do="find", env={**env, "AWS_ENDPOINT_URL": url},
+                                           profile="renews").get("id")):
+                with open(path, "w", encoding="utf-8") as f:
+                    json.dump(kept, f)
+                Giver.asked, Giver.renewed = [], renewed
+                found = run()
+                with open(path, encoding="utf-8") as f:
+                    left = json.load(f)
+                until = datetime.datetime.fromisoformat(left.pop("expiresAt").replace("Z", "+00:00"))
+                both.append((found, Giver.asked, left, until))
+            if both[0][:3] != both[1][:3] or abs((both[0][3] - both[1][3]).total_seconds()) > 60:
+                fail("another renewal", botocore=both[0], ours=both[1], change=change)
+            n += 1
+    print(f"renewals: {n} alike")
 
 
 def compare_credentials(client, rng, url):

@@ -39,6 +39,7 @@ class Azure(Standin):
         super().__init__()
         self.mark = mark
         self.things = {}       # id in lower case: the thing
+        self.scale_nics = {}   # id of a scale set in lower case: interfaces of its machines
         self.events = []       # the Activity Log
         self.operations = {}   # number: [polls that are left, what is done then, outcome]
         self.n_operations = 0
@@ -101,6 +102,38 @@ class Azure(Standin):
             more["virtualMachine"] = {"id": machine}
         return self.add(own, location=location, tags=tags, ipConfigurations=configurations,
                         macAddress=mac, primary=primary, tapConfigurations=[], **more)
+
+    def scale_set(self, group, name, vnet, addresses, mode="Uniform", tags=None):
+        """One of this many machines, whose interfaces have one name."""
+        own = self.add(f"{self.group(group)}/Microsoft.Compute/virtualMachineScaleSets/{name}",
+                       tags=tags, orchestrationMode=mode, uniqueId=f"set-{name}")
+        self.scale_nics[own.lower()] = [{
+            "name": "nic", "id": f"{own}/virtualMachines/{i}/networkInterfaces/nic",
+            "etag": self.new_etag(), "properties": {
+                "provisioningState": "Succeeded", "macAddress": f"00-0D-3A-00-09-0{i}",
+                "primary": True, "virtualMachine": {"id": f"{own}/virtualMachines/{i}"},
+                "ipConfigurations": [{
+                    "name": "ip", "id": f"{own}/virtualMachines/{i}/networkInterfaces/nic/"
+                    "ipConfigurations/ip", "properties": {
+                        "privateIPAddress": address, "primary": True,
+                        "privateIPAddressVersion": "IPv4",
+                        "subnet": {"id": f"{vnet}/subnets/default"}}}]}}
+            for i, address in enumerate(addresses)]
+        return own
+
+    def list_scale_nics(self, call):
+        """They are read by this version only, and there is nothing else to be done with them."""
+        rows = self.scale_nics.get(call.path.lower().rpartition("/")[0])
+        if rows is None:
+            raise Refusal(404, error("ResourceNotFound", call.path))
+        if call.method != "GET" or call.query["api-version"] != "2018-10-01":
+            self.violations.append(f"{call.method} {call.path} {call.query}")
+        begin = int(call.query.get("$skipToken", 0))
+        answer = {"value": rows[begin:begin + self.page]}
+        if begin + self.page < len(rows):
+            answer["nextLink"] = (f"{self.url}{call.path}?api-version={call.query['api-version']}"
+                                  f"&%24skipToken={begin + self.page}")
+        return 200, answer, {}
 
     def balancer(self, group, name, vnet, sku="Standard", floating=False):
         """Gives its id; front end "f", pool "p"."""
@@ -167,7 +200,7 @@ class Azure(Standin):
         if not self.is_authorized(call):
             raise Refusal(401, error("ExpiredAuthenticationToken",
                                      "The access token expiry UTC time is earlier than now."),
-                          {"WWW-Authenticate": 'Bearer authorization_uri="…"'})
+                          {"WWW-Authenticate": f'Bearer authorization_uri="{self.url}/{TENANT}"'})
         self.take_fault(call)
         if "api-version" not in call.query:
             self.violations.append(f"{call.method} {call.path}: no api-version")
@@ -184,6 +217,8 @@ class Azure(Standin):
             raise Refusal(404, error("SubscriptionNotFound", "The subscription could not be found."))
         if not ID.match(call.path):
             return self.list_type(call)
+        if re.search(r"/virtualMachineScaleSets/[^/]+/networkInterfaces$", call.path, re.I):
+            return self.list_scale_nics(call)
         if call.method == "GET":
             return self.answer_get(call)
         self.must_be_ours(call)

@@ -353,6 +353,9 @@ class Google(Standin):
         if verb == "addPacketMirroringRule":
             self.must_have(call, RULE_SHAPE)
             rule = copy.deepcopy(call.body)
+            match = rule["match"]
+            if len({":" in one for one in match["srcIpRanges"] + match["destIpRanges"]}) != 1:
+                self.refuse(400, "invalid", "A rule has IPv4 or IPv6 ranges, not both")
             if any(one["priority"] == rule["priority"] for one in rules):
                 self.refuse(400, "invalid", "Same priorities for two rules")
             self.must_be_there(rule["securityProfileGroup"].replace(

@@ -281,6 +281,27 @@ def test_rita(r):
     check(out.splitlines()[0].split()[:3] == ["Severity", "Source", "Destination"], out)
     r.refused("--scores rita", "--scores", "rita", "--json", "logs", code=2)
 
+    def fits(words):
+        out, _ = r.run("--no-state", "--scores", "rita", "--csv", "--filter", words, "logs")
+        return list(csv.DictReader(io.StringIO(out)))
+    for words, wanted in (
+            ("fqdn:updates.evil.example", lambda row: row["FQDN"] == "updates.evil.example"),
+            ("-fqdn:*.evil.example", lambda row: not row["FQDN"].endswith("evil.example")),
+            ("src:10.0.0.5", lambda row: row["Source IP"] == "10.0.0.5"),
+            ("beacon:>90", lambda row: float(row["Beacon Score"]) > .9),
+            ("beacon:0 duration:>1h", lambda row: float(row["Beacon Score"]) == 0 and
+             float(row["Total Duration"]) > 3600),
+            ("count:>=100", lambda row: int(row["Connection Count"]) >= 100),
+            ("severity:>=high", lambda row: row["Severity"] in ("High", "Critical")),
+            ("threat_intel:true", lambda row: False),
+            ("port:443", lambda row: "443:tcp" in row["Port:Proto:Service"])):
+        check(fits(words) == [row for row in rows if wanted(row)], f"rita, --filter {words}")
+    counts = [int(row["Connection Count"]) for row in fits("sort:count-asc")]
+    check(counts == sorted(counts) and len(counts) == len(rows), counts)
+    for words, said in (("hunt:beacon", "'hunt:'"), ("src:10.0.0.5 -machine:web-1", "'machine:'"),
+                        ("sort:period", "'sort:period'")):
+        r.refused(f"no column for {said}", "--scores", "rita", "--filter", words, "logs", code=2)
+
 
 # ---- what is shown of it ----
 
@@ -411,6 +432,11 @@ def test_since(r):
         return {f["src"] for f in r.objects("--filter", "hunt:beacon", *args, "logs")}
     check(kept("--since", "2026-11-20T12:00") == {"10.0.0.6"}, "a time, and an archive")
     check(kept() == {"10.0.0.5", "10.0.0.6"}, "what was before it is lost")
+    # Of a time after the last record nothing is told, and that there is none.
+    for args in (("--no-state",), ()):
+        out, err = r.run(*args, "--since", "2026-12-24", "logs")
+        check(out == "Nothing was found.\n", out)
+        check("no record is as new as what is judged" in err, err)
 
 
 def test_exit_code(r):
@@ -558,9 +584,10 @@ def test_interrupt(r):
           "another result after it")
 
 
-def main():
+def main(tests=None):
     program = sys.argv[1]
-    tests = {name[5:]: test for name, test in globals().items() if name.startswith("test_")}
+    tests = {name[5:]: test for name, test in (tests or globals()).items()
+             if name.startswith("test_")}
     names = sys.argv[2:] or list(tests)
     failed = 0
     for name in names:

@@ -79,27 +79,52 @@ def apply(lab):
 
 @scenario("aws-unfit")
 def unfit(lab):
-    """Types that AWS does not mirror are tried, and what it answers is said; all others are mirrored."""
+    """Types that AWS does not mirror are tried once, and what it answers is said; all others are
+    mirrored. They are tried again when the type is another one, or on request."""
     def with_old(cloud):
         vpc = aws_lab.world(cloud)
         cloud.instance(cloud.all("subnet")[0].id, "old", "t2.micro")
-        cloud.instance(cloud.all("subnet")[0].id, "new", "m7g.large")
+        cloud.instance(cloud.all("subnet")[0].id, "new", "m8g.large")
         return vpc
     aws = Aws(lab, with_old)
     said = aws.plan().out
-    must("t2.micro" in said or "m7g.large" in said, f"the types are not named:\n{said}")
-    for _ in range(2):
-        answer = aws.call("apply").must(PARTIAL)
+    must("t2.micro" in said and "m8g.large" in said, f"the types are not named:\n{said}")
+
+    whole = ["web-1", "web-2", "web-2/1", "db-1"]
+
+    def refuse(*options):
+        answer = aws.call("apply", *options).must(PARTIAL)
         must("NetworkInterfaceNotSupported" in answer.out + answer.err, answer.said())
-        aws.must_be_whole()
-    answer = aws.status()
-    must(answer.rows("status")[0]["state"] == "PARTIAL", answer.said())
-    covered = {machine: (mirrored, reason) for (machine, _), (mirrored, _, reason)
+        aws.must_mirror(*whole)
+    refuse()
+    said = aws.call("plan", "--detailed-exitcode").must(DONE).out
+    must("NetworkInterfaceNotSupported" in said and "m8g.large" in said, f"not said any more:\n{said}")
+    answer = aws.status().must(DONE)
+    covered = {machine: (mirrored, wanted, reason) for (machine, _), (mirrored, wanted, reason)
                in aws.coverage(answer).items()}
-    must(not covered["old"][0] and ("supported instance" in covered["old"][1] or
-                                    "t2.micro" in covered["old"][1]), covered)
-    aws.wish += ["--exclude", "Name=old or Name=new"]
+    must(not any(covered["old"][:2]) and "t2.micro" in covered["old"][2], covered)
+    must(not any(covered["new"][:2]) and "m8g.large" in covered["new"][2] and
+         "NetworkInterfaceNotSupported" in covered["new"][2], covered)
+    aws.call("follow", "--once").must(DONE)
+    # A further machine changes nothing about it; being asked does.
+    with aws.cloud.lock:
+        three = aws.cloud.instance(aws.machine("web-1").subnet, "web-3")
+    aws.apply()
+    whole.append("web-3")
+    aws.call("plan", "--detailed-exitcode").must(DONE)
+    refuse("--retry")
+    aws.call("plan", "--detailed-exitcode").must(DONE)
+    aws.call("plan", "--detailed-exitcode", "--retry").must(CHANGES)
+    with aws.cloud.lock:
+        aws.machine("new").type = "m6i.large"
+    aws.call("plan", "--detailed-exitcode").must(CHANGES)
+    aws.apply()
+    aws.must_mirror(*whole, "new")
     aws.must_have_nothing_to_do()
+    with aws.cloud.lock:
+        aws.machine("new").type = "m8g.large"
+        for one in (three, *aws.cloud.interfaces_of(three.id)):
+            aws.before[one.id] = aws.cloud.state()[one.id]
     aws.remove()
     aws.must_be_as_before()
     aws.judge()
@@ -232,6 +257,19 @@ def limits(lab):
     for session in sessions.values():
         by_target.setdefault(session.target, []).append(session)
     must(len(by_target) == 3 and all(len(rows) <= 10 for rows in by_target.values()), by_target)
+    # Each collector gets to know which machines are packed to it.
+    folder = os.path.join(aws.state, "sources")
+    text = open(os.path.join(folder, os.listdir(folder)[0]), encoding="utf-8").read()
+    first = re.search(r'^collector: "(.*)"$', text, re.M)[1]
+    recorded = {}
+    for source in text.split("  - name: ")[1:]:
+        collector = re.search(r'^    collector: "(.*)"$', source, re.M)
+        for vni in re.findall(r"vxlan:(\d+)@", source):
+            recorded[int(vni)] = collector[1] if collector else first
+    targets = {target.id: aws.cloud.things[target.interface].addresses[0]
+               for target in aws.cloud.all(TARGET)}
+    must(recorded == {session.vni: targets[session.target] for session in sessions.values()},
+         f"{recorded}\n{text}")
     aws.must_have_nothing_to_do()
     aws.remove()
     aws.must_be_as_before()

@@ -66,7 +66,8 @@ def faults(lab):
         elif status in (401, 403):
             must("IAM action" not in said, f"no right lacks:\n{answer.said()}")
         aws.cloud.faults.remove(fault)
-        converge(aws, f"{action}: {code}")
+        # That of an interface for what it is is believed, until somebody asks.
+        converge(aws, f"{action}: {code}", *["--retry"] * code.endswith("NotSupported"))
     # A rule that is said to be there may be ours, made by a call whose answer was lost: no failure,
     # but the next apply looks again.
     aws = Aws(lab)
@@ -98,10 +99,10 @@ def faults(lab):
         aws.judge(quiet=True)
 
 
-def converge(aws, what):
+def converge(aws, what, *options):
     """Apply, and all is there once; apply again, and nothing is to do; remove, and nothing is left."""
     try:
-        aws.apply()
+        aws.apply(*options)
         aws.must_be_whole()
         aws.must_have_nothing_to_do()
         aws.remove()

@@ -1,11 +1,12 @@
-"""`cloudspan mirror … aws`: credentials from each place that AWS's own tools know, and what CloudWatch
-counts."""
+"""`cloudspan mirror … aws`: credentials from each place that AWS's own tools know, what CloudWatch
+counts, and tags that are gone."""
 import os
 import time
 
-from aws_lab import PARTIAL, Aws
+import aws_lab
+from aws_lab import FILTER, PARTIAL, SESSION, TARGET, Aws
 from lab import Failed
-from mirror_command import DONE, KILLED
+from mirror_command import DONE, KILLED, UNHEALTHY
 from scenario import scenario
 from scenarios_aws import must
 
@@ -143,3 +144,49 @@ def target_kill(lab):
             aws.call("target", "delete", eni.id, "--yes").must(DONE, PARTIAL)
             aws.must_be_as_before()
             aws.judge(quiet=True)
+
+
+@scenario("aws-stripped")
+def stripped(lab):
+    """Somebody takes the tags away: what is ours is known by the journal, and gets them again; no
+    second one is made, and all of it goes."""
+    def closed(cloud):
+        vpc = aws_lab.world(cloud)
+        for rule in cloud.all("security-group-rule"):
+            if rule.first == 4789:
+                cloud.drop(rule)
+        return vpc
+    aws = Aws(lab, closed)
+    aws.cloud.permitted |= {group.id for group in aws.cloud.all("security-group")}
+    aws.wish += ["--open-security-group", "--allow-canary=20000-20010"]
+    aws.apply()
+    aws.must_have_nothing_to_do()
+    tags = {name: dict(aws.cloud.things[name].tags) for name in aws.ours()
+            if aws.cloud.things[name].tags}
+    must({aws.cloud.things[name].kind for name in tags} ==
+         {SESSION, TARGET, FILTER, "security-group-rule"}, tags)
+
+    def strip():
+        with aws.cloud.lock:
+            for name in tags:
+                aws.cloud.things[name].tags.clear()
+    strip()
+    answer = aws.status().must(UNHEALTHY)
+    must(not any(row["action"] == "make" for row in answer.rows("step")), answer.said())
+    aws.apply()
+    aws.must_be_whole()
+    now = {name: dict(aws.cloud.things[name].tags) for name in tags}
+    must(now == tags, f"{now}\nnot {tags}")
+    aws.must_have_nothing_to_do()
+    # One that somebody gave to another mirror is not ours any more, whatever the journal says.
+    session = aws.sessions()["web-1", 0]
+    with aws.cloud.lock:
+        session.tags["cloudspan:mirror"] = "theirs"
+    answer = aws.plan("--json")
+    must({row["action"] for row in answer.rows("step")} <= {"keep", "make"}, answer.said())
+    with aws.cloud.lock:
+        session.tags.update(tags[session.id])
+    strip()
+    aws.remove()
+    aws.must_be_as_before()
+    aws.judge()

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from azure_standin import CLIENT, NETWORK, SECRET, SUBSCRIPTION, TENANT, Azure
-from lab import Failed, need
+from lab import Failed, need, wait_until
 from rest_bench import CHANGES, FAILED, LACKING, MISUSED, UNHEALTHY, Bench, same
 from scenario import scenario
 
@@ -165,6 +165,84 @@ def azure_balancer(lab):
     same("after remove", before, cloud.state())
     bench.wish[bench.wish.index("--to") + 1] = f"lb:{good}/frontendIPConfigurations/none"
     bench.must_say(bench.plan(codes=(FAILED,)), "has no front end")
+
+
+@scenario("azure-follow")
+def azure_follow(lab):
+    """`follow` keeps its connection and token from round to round; new ones come when it is refused,
+    when a round fails, and when the mirror is applied with other words."""
+    bench, cloud, _ = begin(lab)
+    before = cloud.state()
+    main = f"{cloud.group('net')}/Microsoft.Network/virtualNetworks/main"
+    bench.apply()
+    process = lab.start("follow", *bench.words("follow", "--name", "main", "--interval", "1"),
+                        env=bench.environment)
+
+    def rounds(n):
+        """So many more looks begin after this one."""
+        cloud.count_from_now()
+        wait_until(lambda: process.must_run() and
+                   sum(call.path.endswith("/virtualNetworkTaps") for call in list(cloud.calls)) > n,
+                   lambda: f"no rounds:\n{process.said()}{process.printed()}", every=0.1)
+    tokens = cloud.n_tokens
+    rounds(3)
+    same("tokens of some rounds", tokens + 1, cloud.n_tokens)
+    cloud.withdraw_tokens()
+    rounds(2)
+    same("tokens when one was withdrawn", tokens + 2, cloud.n_tokens)
+    cloud.nic("RG1", "web-3-nic", main, "10.0.0.33", cloud.machine("RG1", "web-3"))
+    wait_until(lambda: process.must_run() and "web-3-nic" in cloud.configs(),
+               lambda: f"web-3 is not mirrored:\n{process.said()}", every=0.1)
+    same("tokens when something is made", tokens + 2, cloud.n_tokens)
+    if "tried again" in process.said():
+        raise Failed(f"a trouble: {process.said()}")
+    cloud.fault(403, "AuthorizationFailed", when=lambda call: call.path.endswith("/virtualNetworkTaps"))
+    wait_until(lambda: process.must_run() and "it works again" in process.said(),
+               lambda: f"it does not go on:\n{process.said()}", every=0.1)
+    same("tokens after a failure", tokens + 3, cloud.n_tokens)
+    bench.wish += ["--exclude", "role=db"]
+    bench.apply()
+    same("tokens of follow and of apply", tokens + 4, cloud.n_tokens)
+    rounds(2)
+    same("tokens when there are other words", tokens + 5, cloud.n_tokens)
+    same("configurations", {"web-1-nic", "web-2-nic", "web-3-nic"}, set(cloud.configs()))
+    if process.stop() != 0:
+        raise Failed(f"follow ended with an error: {process.said()}")
+    bench.remove()
+    for name in ("Network/networkInterfaces/web-3-nic", "Compute/virtualMachines/web-3"):
+        del cloud.things[f"{cloud.group('RG1')}/Microsoft.{name}".lower()]
+    same("after remove", before, cloud.state())
+
+
+@scenario("azure-scale-set")
+def azure_scale_set(lab):
+    """Machines of a uniform scale set are named as such that can't be mirrored; those of a flexible
+    one are machines like others."""
+    bench, cloud, _ = begin(lab)
+    main = f"{cloud.group('net')}/Microsoft.Network/virtualNetworks/main"
+    cloud.scale_set("RG1", "pool", main, [f"10.0.0.{60 + i}" for i in range(5)], tags={"env": "prod"})
+    cloud.scale_set("RG2", "far-pool", main.replace("/main", "/far"), ["10.1.0.60"])
+    flexible = cloud.scale_set("RG1", "flex", main, [], mode="Flexible")
+    cloud.nic("RG1", "flex_1-nic", main, "10.0.0.70", cloud.machine("RG1", "flex_1"),
+              mac="00-0D-3A-00-08-01", virtualMachineScaleSet={"id": flexible})
+    before = cloud.state()
+    bench.must_say(bench.plan(), "uniform scale set", "5 interfaces", "pool_0")
+    bench.apply()
+    same("configurations", {**WANTED, "flex_1-nic": ["cloudspan-main"]}, cloud.configs())
+    bench.must_have_nothing_to_do()
+    rows = {row["machine"]: row for row in bench.status()["coverage"]}
+    same("machines", {f"pool_{i}" for i in range(5)},
+         {name for name in rows if "pool" in name})
+    same("one of them", (False, False, "10.0.0.62"),
+         tuple(rows["pool_2"][name] for name in ("mirrored", "wanted", "address")))
+    if "uniform scale set" not in rows["pool_2"]["reason"]:
+        raise Failed(f"{rows['pool_2']}")
+    bench.remove()
+    same("after remove", before, cloud.state())
+    bench.wish += ["--exclude", "env=prod"]
+    cloud.may_not_list = {"microsoft.compute/virtualmachinescalesets"}
+    bench.must_say(bench.plan("--tag", "env=prod or not env=prod"),
+                   "virtualMachineScaleSets may not be listed")
 
 
 @scenario("azure-kill")

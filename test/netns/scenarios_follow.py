@@ -197,7 +197,8 @@ def mirror_follow_doubt(lab):
     must("looked at once more" in answer.out and len(aws.sessions()) == 3, answer.said())
     # What the cloud refuses is told, and the others are mirrored; for a while it is not tried again.
     turn("web")
-    fault = aws.cloud.fault("CreateTrafficMirrorSession", "NetworkInterfaceNotSupported", times=2)
+    fault = aws.cloud.fault("CreateTrafficMirrorSession",
+                            "TrafficMirrorSourcesPerTargetLimitExceeded", times=2)
     answer = aws.call("follow", "--once", "--json").must(3)
     must(len(aws.sessions()) == 8 and len(answer.rows("lack")) == 2, answer.said())
     fault.first, fault.times = fault.seen + 1, 1000

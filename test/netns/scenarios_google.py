@@ -307,15 +307,40 @@ def google_nsi_life(lab):
     bench.must_have_nothing_to_do()
     bench.status()
     cloud.numbers = False
+
+    def rules():
+        return [(rule["priority"], rule["direction"], rule["match"]["srcIpRanges"],
+                 rule["match"]["destIpRanges"])
+                for rule in cloud.things[OURS[2]]["packetMirroringRules"]]
+    # IPv6 has rules of its own: when a machine has such an address, or when it is asked for.
+    all4, all6 = ["0.0.0.0/0"], ["::/0"]
+    four = [(1000, "INGRESS", all4, all4), (1001, "EGRESS", all4, all4)]
+    same("rules of IPv4", four, rules())
+    six = cloud.instance("web-6", f"projects/{PROJECT}/regions/{REGION}/subnetworks/sub-a",
+                         "10.0.0.66", ipv6="fd20:1::66")
+    bench.apply()
+    same("rules of both", four + [(1002, "INGRESS", all6, all6), (1003, "EGRESS", all6, all6)],
+         rules())
+    bench.must_have_nothing_to_do()
+    usual = list(bench.wish)
+    bench.wish += ["--cidr", "fd20:1::/64", "--cidr", "10.0.0.0/24"]
+    bench.apply()
+    same("prefixes", [(1000, "INGRESS", all4, ["10.0.0.0/24"]), (1001, "EGRESS", ["10.0.0.0/24"], all4),
+                      (1002, "INGRESS", all6, ["fd20:1::/64"]),
+                      (1003, "EGRESS", ["fd20:1::/64"], all6)], rules())
+    bench.must_have_nothing_to_do()
+    bench.wish = usual + ["--cidr", "10.0.0.0/24"]
+    bench.must_say(bench.plan(), "no --cidr is of IPv6")
+    bench.wish = usual
+    del cloud.things[six]
+    bench.apply()
+    same("rules of IPv4 again", four, rules())
     bench.wish += ["--to", f"{REGION}-b:geneve-b", "--cidr", "10.0.0.0/24"]
     bench.apply()
     same("another zone", sorted(OURS + [deployment, deployment.replace(ZONE, REGION + "-b")]),
          made(cloud, before))
-    rules = cloud.things[OURS[2]]["packetMirroringRules"]
-    same("rules", [(1000, "INGRESS", ["0.0.0.0/0"], ["10.0.0.0/24"]),
-                   (1001, "EGRESS", ["10.0.0.0/24"], ["0.0.0.0/0"])],
-         [(rule["priority"], rule["direction"], rule["match"]["srcIpRanges"],
-           rule["match"]["destIpRanges"]) for rule in rules])
+    same("rules", [(1000, "INGRESS", all4, ["10.0.0.0/24"]),
+                   (1001, "EGRESS", ["10.0.0.0/24"], all4)], rules())
     bench.must_have_nothing_to_do()
     rows = bench.status()["coverage"]
     same("coverage", {"web-1": True, "web-2": True, "web-b": True, "db-1": False, "col": False},

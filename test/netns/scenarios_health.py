@@ -12,7 +12,9 @@ from lan import COLLECTOR, DB, WEB, Lan
 from scenario import scenario
 
 ALIVE = ("ok", "quiet")
-BUSY = 20  # s: a busy one's silence is told within 10, as the unit test of health has it to the second
+# Seconds until a busy one's silence is told: 10, as the unit test of health has it, and what a
+# collector takes longer that shares its processors with other tests.
+BUSY = 20
 BAD = {"SILENT", "MUTED", "ONE-SIDED", "TRUNCATED", "DROPPING"}
 
 
@@ -104,8 +106,7 @@ def silent_idle_defaults(lab):
 
 @scenario("silent-busy")
 def silent_busy(lab):
-    """root takes the mirror of a busy machine away: SILENT within ten seconds, with the defaults (to
-    which the collector's own delays come here, where it shares its processors)."""
+    """root takes the mirror of a busy machine away: SILENT at once, with the defaults."""
     silent(lab, "{}", busy=True, limit=BUSY)
 
 

@@ -166,6 +166,11 @@ def forward(lab):
     lab.cable(net.col, "eth1", far, "eth0")
     net.col.address("eth1", "10.11.0.1/24")
     far.address("eth0", "10.11.0.2/24")
+    for own in ("10.11.0.1", "127.0.0.1", "0.0.0.0"):  # to itself: refused
+        said = net.col.run(lab.cloudspan, "watch", "-l", "vxlan", "-d", lab.folder("loop"),
+                           "--forward", f"vxlan:{own}", "--duration", "1", check=False)
+        if "this watch itself" not in said:
+            raise Failed(f"--forward to {own}: {said}")
     second = Watch(lab, far, "-l", "vxlan", name="second")
     first = Watch(lab, net.col, "-l", "vxlan", "--forward", "vxlan:10.11.0.2", name="first")
     beside = Capture(lab, net.col, "eth0")

@@ -1,14 +1,14 @@
 /* Other people's programs, run with a list of arguments: no shell is asked, and what they print is
  * bounded, as is the time they take. */
-#ifndef LINUX_PROGRAM_H
-#define LINUX_PROGRAM_H
+#ifndef BASE_PROGRAM_H
+#define BASE_PROGRAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
 
-#define PROGRAM_ARGUMENTS_MAX 30
+#define PROGRAM_ARGUMENTS_MAX 64
 
 struct program {
     const char *name;             /* "nft": looked for in PATH, then in /usr/sbin and /sbin */
@@ -18,6 +18,10 @@ struct program {
     size_t in_size;
     size_t out_max;   /* bytes that it may print; 0: 16 MiB */
     unsigned seconds; /* that it may take; 0: 30 */
+    bool is_users;    /* the user's own: looked for in PATH alone, and run with all of the
+                       * environment; others have a plain one */
+    bool is_secret;   /* what it prints: with out_max, which is taken at once, no part of it stays
+                       * in memory; that of the result the caller wipes, by program_forget */
 };
 
 struct program_result {
@@ -33,6 +37,7 @@ struct program_result {
 int program_run(const struct program *program, struct program_result *out,
                 struct err *err) MUST_CHECK;
 void program_done(struct program_result *result);
+void program_forget(struct program_result *result);
 
 /* Where it is; false: it is nowhere. */
 bool program_find(const char *name, char *out, size_t size);

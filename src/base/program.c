@@ -1,5 +1,5 @@
 /* Other people's programs: see program.h. */
-#include "linux/program.h"
+#include "base/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,7 +98,8 @@ static int spawn(const char *path, const struct program *program, const int fds[
     posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     for (int i = 0; i < 3; i++)
         posix_spawn_file_actions_adddup2(&actions, fds[i], i);
-    int result = posix_spawn(out, path, &actions, &how, arguments, environment);
+    int result = program->is_users ? posix_spawnp(out, path, &actions, &how, arguments, environ)
+                                   : posix_spawn(out, path, &actions, &how, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&how);
     return -result;
@@ -152,11 +153,26 @@ static int listen_to(const struct program *program, int out_fd, int err_fd, int6
                 polls[i].fd = -1; /* poll() passes over it */
             else
                 text_add(texts[i], bytes, (size_t)n);
+            if (program->is_secret)
+                explicit_bzero(bytes, sizeof bytes);
         }
         if (out->failed)
             return -EFBIG;
     }
     return 0;
+}
+
+/* What would grow would leave parts of it behind. */
+static void take_room(struct text *out)
+{
+    out->at = malloc(out->max + 1);
+    out->capacity = out->at ? out->max + 1 : 0;
+}
+
+static void forget(struct text *out)
+{
+    if (out->at)
+        explicit_bzero(out->at, out->capacity);
 }
 
 /* It may go on after it has closed what it prints to. */
@@ -188,6 +204,8 @@ static int run(const char *path, const struct program *program, const int fds[3]
     if (code < 0)
         return err_set(err, code, "%s: cannot be run: %s", path, strerror(-code));
     text_init(&out, program->out_max ? program->out_max : OUT_MAX);
+    if (program->is_secret)
+        take_room(&out);
     text_init(&complaint, 65536); /* what is more is not kept */
     code = listen_to(program, out_fd, err_fd, end, &out, &complaint);
     if (code == 0)
@@ -201,6 +219,8 @@ static int run(const char *path, const struct program *program, const int fds[3]
          sizeof result->complaint);
     text_done(&complaint);
     result->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (program->is_secret && (code < 0 || out.failed))
+        forget(&out);
     if (code == 0) {
         result->out = text_take(&out, &result->out_size);
         code = result->out ? 0 : -ENOMEM;
@@ -218,7 +238,9 @@ int program_run(const struct program *program, struct program_result *out, struc
     char path[PATH_SIZE];
     int printed[2] = {-1, -1}, complained[2] = {-1, -1};
     *out = (struct program_result){0};
-    if (!program_find(program->name, path, sizeof path))
+    if (program->is_users)
+        (void)snprintf(path, sizeof path, "%s", program->name);
+    else if (!program_find(program->name, path, sizeof path))
         return err_set(err, -ENOENT, "%s is not installed: apt install %s", program->name,
                        program->package);
     int in = make_input(program);
@@ -235,6 +257,13 @@ int program_run(const struct program *program, struct program_result *out, struc
     close(printed[0]);
     close(complained[0]);
     return code;
+}
+
+void program_forget(struct program_result *result)
+{
+    if (result->out)
+        explicit_bzero(result->out, result->out_size);
+    program_done(result);
 }
 
 void program_done(struct program_result *result)

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "linux/program.h"
+#include "base/program.h"
 
 static int run_script(const char *script, const void *in, size_t in_size, size_t out_max,
                       unsigned seconds, struct program_result *out, struct err *err)
@@ -119,6 +119,34 @@ static void test_signals(void **state)
     (void)signal(SIGPIPE, before);
 }
 
+/* The user's own: his environment, and no part of PATH but what he says; a name with a slash is
+ * taken as it is. */
+static void test_users(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {"-c", "echo ${HOME-none}; [ -z \"$1\" ]", NULL};
+    struct program own = {.name = "/bin/sh",
+                          .arguments = arguments,
+                          .out_max = 4096,
+                          .is_users = true,
+                          .is_secret = true};
+    struct program_result result;
+    struct err err;
+    const char *home = getenv("HOME") ? getenv("HOME") : "none";
+    assert_int_equal(program_run(&own, &result, &err), 0);
+    assert_int_equal(result.exit_code, 0);
+    assert_int_equal(result.out_size, strlen(home) + 1);
+    assert_memory_equal(result.out, home, strlen(home));
+    program_forget(&result);
+    assert_null(result.out);
+    own.out_max = 1; /* the end of the line, and no more */
+    assert_int_equal(program_run(&own, &result, &err), -EFBIG);
+    assert_null(result.out);
+    own.name = "/nonexistent/program";
+    assert_int_equal(program_run(&own, &result, &err), -ENOENT);
+    assert_string_equal(err.text, "/nonexistent/program: cannot be run: No such file or directory");
+}
+
 static void test_nowhere(void **state)
 {
     (void)state;
@@ -145,8 +173,9 @@ static void test_nowhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_results), cmocka_unit_test(test_much),    cmocka_unit_test(test_slow),
-        cmocka_unit_test(test_signals), cmocka_unit_test(test_nowhere),
+        cmocka_unit_test(test_results), cmocka_unit_test(test_much),
+        cmocka_unit_test(test_slow),    cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_users),   cmocka_unit_test(test_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
