@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import packets  # noqa: E402
 
 US, THEM, OTHER = "10.1.0.11", "203.0.113.9", "203.0.113.10"
-SECONDS = 20
+SECONDS = 60  # of waiting in vain
 
 
 class Watch:
