@@ -330,6 +330,21 @@ static const struct book_text *find_text(const struct book *book, book_name name
     return NULL;
 }
 
+void book_fetch_text(const struct book *book, book_name name, unsigned step)
+{
+    const struct book_slots *slots = &book->text_slots;
+    uint32_t tag = (uint32_t)(name >> 32);
+    if (!slots->n)
+        return;
+    if (step == 0) {
+        __builtin_prefetch(&slots->at[book_home(slots, tag)]);
+        return;
+    }
+    uint32_t i = book_seek(slots, tag);
+    if (step == 1 && i < book_end(slots) && slots->at[i].at && slots->at[i].tag == tag)
+        __builtin_prefetch(book_store_at(&book->texts, slots->at[i].at - 1));
+}
+
 book_name book_text(struct book *book, struct str text)
 {
     book_name name = book_hash(book, text);

@@ -68,6 +68,9 @@ size_t book_n(const struct book *book, const struct book_table *table);
 void book_fetch(const struct book *book, const struct book_table *table, const void *key,
                 unsigned step);
 
+/* The same for a text that will be kept, or looked for, by its hash. */
+void book_fetch_text(const struct book *book, book_name name, unsigned step);
+
 /* Keeps the text (at most 1024 bytes of it) and gives its hash (that of those bytes); 0 for an
  * empty text. The text of a hash stays where it is as long as the book lives. */
 book_name book_text(struct book *book, struct str text);

@@ -187,6 +187,21 @@ static void take(struct hunt_engine *engine, struct book *book, const struct hun
     }
 }
 
+static void fetch(struct hunt_engine *engine, struct book *book, unsigned step,
+                  const struct hunt_record *record)
+{
+    if (record->log >= HUNT_N_LOGS)
+        return;
+    pairs_fetch(engine->pairs, book, step, record);
+    struct hunt_take with = {.book = book, .scope = &engine->settings->scope};
+    for (unsigned i = 0; i < engine->n_takers[record->log]; i++) {
+        const struct taker *taker = &engine->takers[record->log][i];
+        with.settings = taker->settings;
+        if (taker->hunt->fetch)
+            taker->hunt->fetch(&with, record, step);
+    }
+}
+
 void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *records, size_t n)
 {
     struct day *day = NULL; /* of this call: a book may go between two */
@@ -210,7 +225,7 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
             days_count(day, ms);
         for (unsigned step = 0; step < 3; step++)
             if (i + (3 - step) * FETCH_AHEAD < n)
-                pairs_fetch(engine->pairs, day->book, step, record + (3 - step) * FETCH_AHEAD);
+                fetch(engine, day->book, step, record + (3 - step) * FETCH_AHEAD);
         take(engine, day->book, record);
     }
 }

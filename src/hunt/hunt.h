@@ -46,6 +46,9 @@ struct hunt {
 
     void (*take)(const struct hunt_take *take, const struct hunt_record *record); /* or NULL */
     void (*judge)(const struct hunt_judge *judge);                                /* or NULL */
+    /* Of a record that will be taken soon: book_fetch, in its steps, of what `take` will look up in a
+     * large table; or NULL. */
+    void (*fetch)(const struct hunt_take *take, const struct hunt_record *record, unsigned step);
 };
 
 #define HUNT(name) extern const struct hunt hunt_##name;

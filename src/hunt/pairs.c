@@ -30,7 +30,7 @@ struct pairs *pairs_new(const struct hunt_scope *scope, size_t memory)
     pairs->closed = large_calloc(n_lines, sizeof *pairs->closed);
     pairs->under = large_calloc(UNDER_SLOTS, sizeof *pairs->under);
     pairs->hosts = large_calloc(UNDER_SLOTS, sizeof *pairs->hosts);
-    pairs->join = join_new(memory - memory / 8, pairs_settle_one, pairs);
+    pairs->join = join_new(memory - memory / 8, pairs_settle_one, pairs_settle_fetch, pairs);
     if (pairs->closed && pairs->under && pairs->hosts && pairs->join)
         return pairs;
     pairs_free(pairs);
@@ -287,11 +287,12 @@ void pairs_forget(struct pairs *pairs, const struct book *book)
     pairs->book = NULL;
 }
 
-void pairs_fetch(const struct pairs *pairs, const struct book *book, unsigned step,
+void pairs_fetch(struct pairs *pairs, const struct book *book, unsigned step,
                  const struct hunt_record *record)
 {
     if (record->uid)
         join_fetch(pairs->join, record->uid, step);
+    pairs_fetch_name(pairs, book, step, record);
     if (record->log != HUNT_CONN || !record->has_ends)
         return;
     struct pair_key key = {.src = record->orig, .dst = record->resp};

@@ -223,7 +223,7 @@ bool pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
 
 /* Of a record that will be taken soon: has what it needs of memory on the way, in steps 0, 1, 2, a
  * few records apart. */
-void pairs_fetch(const struct pairs *pairs, const struct book *book, unsigned step,
+void pairs_fetch(struct pairs *pairs, const struct book *book, unsigned step,
                  const struct hunt_record *record);
 
 struct pairs_counts {

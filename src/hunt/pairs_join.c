@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define FORGET_BATCH 16
+
 struct join_list {
     uint32_t oldest, newest; /* index + 1 */
     uint32_t n;
@@ -12,6 +14,7 @@ struct join_list {
 
 struct join {
     join_forget_fn *forget;
+    join_fetch_fn *fetch;
     void *with;
     struct join_entry *entries;
     struct join_name *names;
@@ -27,7 +30,7 @@ struct join {
     uint64_t n_forgotten, n_forgotten_names;
 };
 
-struct join *join_new(size_t memory, join_forget_fn *forget, void *with)
+struct join *join_new(size_t memory, join_forget_fn *forget, join_fetch_fn *fetch, void *with)
 {
     /* For each entry a name or two, a quarter of a connection, and its place in the index. */
     size_t size = sizeof(struct join_entry) + 3 * sizeof(struct join_name) / 2 +
@@ -44,6 +47,7 @@ struct join *join_new(size_t memory, join_forget_fn *forget, void *with)
     if (join == NULL)
         return NULL;
     join->forget = forget;
+    join->fetch = fetch;
     join->with = with;
     join->max_entries = (uint32_t)n;
     join->max_names = (uint32_t)(n + n / 2);
@@ -153,6 +157,22 @@ static void forget(struct join *join, struct join_entry *entry)
     join->free_entry = at;
 }
 
+/* Some of the oldest joined ones at once: so what one needs of memory comes while another is worked
+ * on. Few, where there are few. */
+static void forget_joined(struct join *join)
+{
+    uint32_t oldest[FORGET_BATCH];
+    uint32_t n = 0, max = join->max_conns / 64;
+    max = max < 1 ? 1 : max < FORGET_BATCH ? max : FORGET_BATCH;
+    for (uint32_t at = join->joined.oldest; at && n < max; at = join->entries[at - 1].newer)
+        oldest[n++] = at;
+    for (unsigned step = 0; join->fetch && max > 1 && step < JOIN_FETCH_STEPS; step++)
+        for (uint32_t i = 0; i < n; i++)
+            join->fetch(join->with, &join->entries[oldest[i] - 1], step);
+    for (uint32_t i = 0; i < n; i++)
+        forget(join, &join->entries[oldest[i] - 1]);
+}
+
 static void forget_oldest(struct join *join)
 {
     bool joined = join->waiting.n == 0;
@@ -185,7 +205,7 @@ void join_set_conn(struct join *join, struct join_entry *entry, const struct con
 {
     if (!entry->conn) {
         if (join->n_free_conns == 0 && join->n_conns == join->max_conns)
-            forget(join, &join->entries[join->joined.oldest - 1]);
+            forget_joined(join);
         list_drop(join, &join->waiting, entry);
         entry->conn = join->n_free_conns ? join->free_conns[--join->n_free_conns] : ++join->n_conns;
         list_add(join, &join->joined, entry);

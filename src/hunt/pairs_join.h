@@ -51,7 +51,11 @@ struct join_entry {
 struct join;
 typedef void join_forget_fn(void *with, struct join_entry *entry);
 
-struct join *join_new(size_t memory, join_forget_fn *forget, void *with);
+/* `fetch`: of an entry that will be forgotten soon, has what `forget` needs of memory on the way, in
+ * steps from 0 on; NULL: nothing is done beforehand. */
+#define JOIN_FETCH_STEPS 4
+typedef void join_fetch_fn(void *with, const struct join_entry *entry, unsigned step);
+struct join *join_new(size_t memory, join_forget_fn *forget, join_fetch_fn *fetch, void *with);
 void join_free(struct join *join);
 struct join_entry *join_find(const struct join *join, uint64_t uid);
 void join_fetch(const struct join *join, uint64_t uid, unsigned step); /* as pairs_fetch */

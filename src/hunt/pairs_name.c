@@ -90,6 +90,60 @@ void pairs_settle_one(void *with, struct join_entry *entry)
     pairs_waits_no_more(pairs, entry);
 }
 
+/* join_fetch_fn: first the connection and its names, then where they go to. */
+void pairs_settle_fetch(void *with, const struct join_entry *entry, unsigned step)
+{
+    struct pairs *pairs = with;
+    if (!entry->conn || entry->is_settled || entry->n_names == 0)
+        return;
+    const struct conn_facts *conn = join_conn(pairs->join, entry);
+    const struct join_name *name = join_names(pairs->join, entry);
+    if (step == 0) {
+        __builtin_prefetch(conn);
+        __builtin_prefetch(name);
+        return;
+    }
+    const struct book *book = pairs_book(pairs, pairs_day(conn->ts));
+    if (!book || !name->name)
+        return;
+    struct named_key named = {.name = name->name, .src = conn->src};
+    struct same_key same = {.src = conn->src, .dst = conn->dst, .name = name->name};
+    book_fetch(book, &named_table, &named, step - 1);
+    book_fetch(book, &same_table, &same, step - 1);
+}
+
+/* Which name the record looks up. */
+static book_name name_ahead(const struct book *book, const struct hunt_record *record)
+{
+    char room[PAIRS_NAME_MAX];
+    struct str name = record->log == HUNT_DNS ? record->dns.query
+                      : record->log == HUNT_HTTP || record->log == HUNT_OPEN_HTTP
+                          ? record->http.host
+                          : record->ssl.server_name;
+    return book_hash(book, pairs_lower(name, room));
+}
+
+void pairs_fetch_name(struct pairs *pairs, const struct book *book, unsigned step,
+                      const struct hunt_record *record)
+{
+    static const uint32_t with_name = HUNT_LOG_BIT(HUNT_DNS) | HUNT_LOG_BIT(HUNT_HTTP) |
+                                      HUNT_LOG_BIT(HUNT_OPEN_HTTP) | HUNT_LOG_BIT(HUNT_SSL) |
+                                      HUNT_LOG_BIT(HUNT_OPEN_SSL) | HUNT_LOG_BIT(HUNT_QUIC);
+    if (!(with_name & HUNT_LOG_BIT(record->log)) || !record->has_ends)
+        return;
+    struct ahead_slot *slot = &pairs->ahead[(uintptr_t)record / sizeof *record % AHEAD_SLOTS];
+    if (step == 0)
+        *slot = (struct ahead_slot){record, name_ahead(book, record)};
+    if (slot->record != record || slot->name == 0)
+        return;
+    struct asked_key asked = {.name = slot->name, .src = record->orig};
+    struct named_key named = {.name = slot->name, .src = record->orig};
+    book_fetch(book, &asked_table, &asked, step);
+    book_fetch_text(book, slot->name, step);
+    if (record->log == HUNT_HTTP)
+        book_fetch(book, &named_table, &named, step);
+}
+
 void pairs_settle(struct pairs *pairs)
 {
     join_each_joined(pairs->join, pairs_settle_one, pairs);

@@ -24,6 +24,13 @@ struct seen_slot {
     uint64_t n;
 };
 
+/* The name of a record that will be taken soon, while its tables are on the way. */
+struct ahead_slot {
+    const struct hunt_record *record;
+    book_name name;
+};
+#define AHEAD_SLOTS 32
+
 struct pairs {
     const struct hunt_scope *scope;
     struct book *(*find)(void *with, int64_t day);
@@ -52,6 +59,7 @@ struct pairs {
     int64_t under_day;
     uint64_t n_taken, reset_at; /* records */
     uint32_t n_seen;            /* slots of `seen` that are used */
+    struct ahead_slot ahead[AHEAD_SLOTS];
 };
 
 uint64_t pairs_mix(uint64_t a, uint64_t b);
@@ -86,6 +94,9 @@ void pairs_open_renames(struct pairs *pairs, const struct join_entry *entry);
 void pairs_take_http(struct pairs *pairs, struct book *book, const struct hunt_record *record);
 void pairs_take_tls(struct pairs *pairs, struct book *book, const struct hunt_record *record);
 void pairs_settle_one(void *with, struct join_entry *entry); /* join_forget_fn; `with`: the pairs */
+void pairs_fetch_name(struct pairs *pairs, const struct book *book, unsigned step,
+                      const struct hunt_record *record);
+void pairs_settle_fetch(void *with, const struct join_entry *entry, unsigned step);
 void *pairs_named_at(struct pairs *pairs, struct book *book, book_name name, int32_t text_day,
                      const struct hunt_host *src, uint8_t way);
 void pairs_add_host(struct hunt_host *hosts, uint8_t *n, const struct hunt_host *host);

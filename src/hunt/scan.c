@@ -248,6 +248,22 @@ static void scan_take(const struct hunt_take *take, const struct hunt_record *re
         memcpy(source->n_keys, n_keys, sizeof(n_keys));
 }
 
+/* The port of the source, which every failed connection and most of the others look up. */
+static void scan_fetch(const struct hunt_take *take, const struct hunt_record *record,
+                       unsigned step)
+{
+    struct scan_key key;
+    if (record->log != HUNT_CONN || !record->has_ends || record->proto == HUNT_ICMP ||
+        (record->resp_port >= 1024 && !gather_is_failed(record)))
+        return;
+    memset(&key, 0, sizeof(key));
+    key.src = record->orig;
+    key.proto = record->proto;
+    key.kind = SCAN_HORIZONTAL;
+    key.port = record->resp_port;
+    book_fetch(take->book, &scan_table, &key, step);
+}
+
 /* ---- judging ---- */
 
 struct scan_item {
@@ -508,5 +524,6 @@ const struct hunt hunt_scan = {
     .settings_size = sizeof(struct scan_settings),
     .defaults = scan_defaults,
     .take = scan_take,
+    .fetch = scan_fetch,
     .judge = scan_judge,
 };
