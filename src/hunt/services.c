@@ -111,6 +111,23 @@ static const struct service services[] = {
     SERVICE("symcb.com", "certificate status (Symantec)"),
     SERVICE("ocsp.thawte.com", "certificate status (Thawte)"),
 
+    /* mail programs look every few minutes, or wait for 29 */
+    SERVICE("imap.gmail.com", "mail (Google)"),
+    SERVICE("pop.gmail.com", "mail (Google)"),
+    SERVICE("smtp.gmail.com", "mail (Google)"),
+    SERVICE("outlook.office365.com", "mail (Microsoft)"),
+    SERVICE("smtp.office365.com", "mail (Microsoft)"),
+    SERVICE("imap-mail.outlook.com", "mail (Microsoft)"),
+    SERVICE("pop-mail.outlook.com", "mail (Microsoft)"),
+    SERVICE("mail.me.com", "mail (Apple)"),
+    SERVICE("imap.mail.yahoo.com", "mail (Yahoo)"),
+    SERVICE("pop.mail.yahoo.com", "mail (Yahoo)"),
+    SERVICE("imap.gmx.net", "mail (GMX)"),
+    SERVICE("imap.gmx.com", "mail (GMX)"),
+    SERVICE("imap.web.de", "mail (WEB.DE)"),
+    SERVICE("imap.aol.com", "mail (AOL)"),
+    SERVICE("imap.fastmail.com", "mail (Fastmail)"),
+
     /* is there an Internet */
     SERVICE("msftncsi.com", "connectivity check (Windows)"),
     SERVICE("msftconnecttest.com", "connectivity check (Windows)"),
