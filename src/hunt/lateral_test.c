@@ -169,6 +169,7 @@ static void test_logins_by_shape(void **state)
     bed_judge(&bed, 86400);
     assert_int_equal(bed_count(&bed, "lateral-movement"), 1);
     assert_true(bed_is(&bed_found(&bed, "lateral-movement", 0)->src, "10.0.0.50"));
+    assert_non_null(strstr(bed_found(&bed, "lateral-movement", 0)->title, "short SSH sessions"));
     bed_end(&bed);
 }
 

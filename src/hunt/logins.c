@@ -42,8 +42,9 @@ void lateral_tell_logins(const struct lateral_walk *walk, const struct lateral_e
     /* A password that is guessed is another matter than a first connection: another id. */
     snprintf(finding.name, sizeof(finding.name), "%s logins", edge->service->name);
     double tries = by_log ? (double)value->n_auth_failed : value->shorts.most;
-    snprintf(finding.title, sizeof(finding.title), "%.0f failed %s logins", tries,
-             edge->service->name);
+    snprintf(finding.title, sizeof(finding.title),
+             by_log ? "%.0f failed %s logins" : "%.0f short %s sessions, as of tried passwords",
+             tries, edge->service->name);
     finding.score = 0.55 + 0.1 * log10(tries / 10);
     if (by_log)
         finding_because(&finding, "%.0f logins failed, as ssh.log says", tries);
@@ -62,8 +63,11 @@ void lateral_tell_logins(const struct lateral_walk *walk, const struct lateral_e
         finding.score += 0.25;
         finding_because(&finding, "and then a login succeeded");
     }
-    if (!by_log)
+    if (!by_log) {
+        finding_because(&finding, "no log says whether a login succeeded: programs that work over "
+                                  "short sessions look the same");
         finding.confidence *= 0.8;
+    }
     finding.score = fmin(0.98, fmax(0.2, finding.score));
     finding_number(&finding, "n_logins_failed", (double)value->n_auth_failed);
     finding_number(&finding, "n_logins", (double)value->n_auth_success);
