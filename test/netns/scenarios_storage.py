@@ -1,5 +1,6 @@
 """What is on the disk: rotation under load, kills at any moment, a full disk, a new configuration."""
 import contextlib
+import glob
 import os
 import signal
 import threading
@@ -137,11 +138,15 @@ def kill(lab):
 
 
 def is_alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or read
-        return False
+    """Any of its threads: the first one may be dead while another has the files open still."""
+    for path in glob.glob(f"/proc/{pid}/task/*/stat"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                if file.read().rpartition(")")[2].split()[0] not in ("Z", "X"):
+                    return True
+        except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or read
+            continue
+    return False
 
 
 def lines_of(watch, log):
