@@ -32,7 +32,8 @@ class Watch:
             self.port = free.getsockname()[1]
         self.said, self.part = [], ""
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.command = [program, "watch", "-c", str(self.config)]
+        self.command = [program, "watch", "-c", str(self.config), "--socket",
+                        str(folder / "control.sock")]
         self.process = None
         self.n_sent = 0
 
