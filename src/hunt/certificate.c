@@ -174,7 +174,7 @@ static void take_names(struct book *book, struct cert_value *value, struct str s
 
 static int64_t ms_or_unset(int64_t ns)
 {
-    return ns == HUNT_UNSET ? HUNT_UNSET : tell_ms(ns);
+    return ns == HUNT_UNSET ? HUNT_UNSET : hunt_ms(ns);
 }
 
 /* Older logs know a certificate by the file it came in, another one each time: there it is known by
@@ -222,7 +222,7 @@ static void take_cert(const struct hunt_take *take, const struct hunt_record *re
     struct cert_value *value = book_at(take->book, &cert_table, &key, NULL);
     if (!value)
         return;
-    tell_see(&value->first, &value->last, value->n, tell_ms(record->ts));
+    tell_see(&value->first, &value->last, value->n, hunt_ms(record->ts));
     if (value->n++ > 0)
         return;
     value->not_before = ms_or_unset(record->x509.not_before);
@@ -250,7 +250,7 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     struct shown_value *value = book_at(take->book, &shown_table, &key, NULL);
     if (!value)
         return;
-    tell_see(&value->first, &value->last, value->n, tell_ms(record->ts));
+    tell_see(&value->first, &value->last, value->n, hunt_ms(record->ts));
     if (value->n++ == 0) {
         char buffer[256];
         value->name = book_text(take->book, look_name(record->ssl.server_name, buffer));

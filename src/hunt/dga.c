@@ -182,7 +182,7 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     if (!value)
         return;
     value->n_queries++;
-    int64_t ms = tell_ms(record->ts);
+    int64_t ms = hunt_ms(record->ts);
     /* What exists says something only just after a burst. */
     if (!is_missing && (value->best < 6 || record->dns.rcode != 0 || record->dns.answers.len == 0 ||
                         ms - value->best_at > WINDOW_S * 1000))

@@ -338,7 +338,7 @@ static bool take_ordinary(struct tunnel_ordinary *value, const struct hunt_recor
         return false;
     if (!known)
         value->few[value->n_names++] = hash;
-    tell_see(&value->first, &value->last, value->n, tell_ms(record->ts));
+    tell_see(&value->first, &value->last, value->n, hunt_ms(record->ts));
     value->n++;
     value->up += len;
     return true;
@@ -400,7 +400,7 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     struct tunnel_value *value = value_of(take->book, &key, ordinary);
     if (!value)
         return;
-    int64_t ms = tell_ms(record->ts);
+    int64_t ms = hunt_ms(record->ts);
     tell_see(&value->first, &value->last, value->n, ms);
     value->n++;
     static const struct hunt_host nobody;

@@ -210,7 +210,7 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
         if (record->log >= HUNT_N_LOGS)
             continue;
         engine->n_records[record->log]++;
-        int64_t ms = record->ts / 1000000 - (record->ts % 1000000 < 0);
+        int64_t ms = hunt_ms(record->ts);
         int64_t of = ms / 86400000 - (ms % 86400000 < 0);
         if (!day || day->day != of || i % 1024 == 0)
             day = days_at(&engine->days, of);

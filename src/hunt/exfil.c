@@ -128,7 +128,7 @@ static void exfil_take(const struct hunt_take *take, const struct hunt_record *r
     struct exfil_value *value = book_at(take->book, &exfil_table, &key, NULL);
     if (!value)
         return;
-    int64_t ts = gather_ms(record->ts);
+    int64_t ts = hunt_ms(record->ts);
     if (value->n == 0 || ts < value->first)
         value->first = ts;
     if (value->n == 0 || ts > value->last)

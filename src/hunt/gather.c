@@ -85,12 +85,6 @@ double gather_history_days(const struct hunt_judge *judge)
     return judge->from > begin ? (double)(judge->from - begin) / (double)GATHER_MS_DAY : 0;
 }
 
-int64_t gather_ms(int64_t ns)
-{
-    int64_t ms = ns / 1000000;
-    return ns % 1000000 < 0 ? ms - 1 : ms;
-}
-
 int gather_order_host(const struct hunt_host *a, const struct hunt_host *b)
 {
     int order = addr_order(&a->addr, &b->addr);

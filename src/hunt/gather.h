@@ -29,7 +29,6 @@ struct books gather_history(const struct hunt_judge *judge);
 /* From the first day of the history to the window's begin, in days; 0: there is none. */
 double gather_history_days(const struct hunt_judge *judge);
 
-int64_t gather_ms(int64_t ns);
 int gather_order_host(const struct hunt_host *a, const struct hunt_host *b);
 /* Multicast, broadcast, and the last address of an IPv4 /24: many hosts at once, no host. */
 bool gather_is_group(const struct addr *addr);

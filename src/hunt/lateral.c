@@ -130,11 +130,6 @@ const struct book_table lateral_table = {
 
 /* ---- taking ---- */
 
-static uint64_t lateral_known(int64_t number)
-{
-    return number == HUNT_UNSET || number < 0 ? 0 : (uint64_t)number;
-}
-
 /* A login that did not lead to work: over in a minute, and little said. */
 #define SHORT_NS    (60 * 1000000000ll)
 #define SHORT_BYTES 8192
@@ -142,10 +137,10 @@ static uint64_t lateral_known(int64_t number)
 static void lateral_take_conn(struct book *book, const struct hunt_record *record,
                               const struct lateral_service *service, struct lateral_value *value)
 {
-    int64_t ts = gather_ms(record->ts);
-    uint64_t up = lateral_known(record->conn.orig_bytes);
-    uint64_t down = lateral_known(record->conn.resp_bytes);
-    uint64_t duration = lateral_known(record->conn.duration);
+    int64_t ts = hunt_ms(record->ts);
+    uint64_t up = hunt_known(record->conn.orig_bytes);
+    uint64_t down = hunt_known(record->conn.resp_bytes);
+    uint64_t duration = hunt_known(record->conn.duration);
     bool failed = gather_is_failed(record) || up == 0 || down == 0;
     value->n++;
     value->n_failed += failed;
@@ -193,7 +188,7 @@ static void lateral_take(const struct hunt_take *take, const struct hunt_record 
     struct lateral_value *value = book_at(take->book, &lateral_table, &key, NULL);
     if (!value)
         return;
-    int64_t ts = gather_ms(record->ts);
+    int64_t ts = hunt_ms(record->ts);
     if (value->first == 0 || ts < value->first)
         value->first = ts;
     if (ts > value->last)
@@ -206,7 +201,7 @@ static void lateral_take(const struct hunt_take *take, const struct hunt_record 
         if (value->first_auth_success == 0 || ts < value->first_auth_success)
             value->first_auth_success = ts;
     } else if (record->log == HUNT_SSH && record->ssh.auth_success == 0) {
-        uint64_t n = lateral_known(record->ssh.auth_attempts);
+        uint64_t n = hunt_known(record->ssh.auth_attempts);
         value->n_auth_failed += n == 0 ? 1 : n > 1000 ? 1000 : n;
     }
 }

@@ -106,7 +106,7 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     struct login_value *value = book_at(take->book, &table, &key, NULL);
     if (!value)
         return;
-    int64_t ms = tell_ms(record->ts);
+    int64_t ms = hunt_ms(record->ts);
     double before = (double)value->n_refused;
     tell_see(&value->first, &value->last, value->n_refused, ms);
     value->n_refused++;

@@ -179,7 +179,7 @@ static void make_facts(struct pairs *pairs, struct book *book, const struct hunt
     *out = (struct conn_facts){
         .src = record->orig,
         .dst = record->resp,
-        .ts = pairs_ms(record->ts),
+        .ts = hunt_ms(record->ts),
         .duration = pairs_cap(record->conn.duration) / 1000,
         .up = pairs_cap(record->conn.orig_ip_bytes),
         .down = pairs_cap(record->conn.resp_ip_bytes),

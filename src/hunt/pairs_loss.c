@@ -68,7 +68,7 @@ static void see_trouble(struct pairs *pairs, struct book *book, const struct hun
     struct str machine = record->machine.len ? record->machine : record->notice.sub;
     if (machine.len == 0 || !str_starts(record->notice.note, STR("Mirror::")))
         return;
-    int64_t ts = pairs_ms(record->ts);
+    int64_t ts = hunt_ms(record->ts);
     struct loss_value *value = at(book, pairs_machine(pairs, book, machine), ts);
     if (!value)
         return;
@@ -85,7 +85,7 @@ void pairs_see_loss(struct pairs *pairs, struct book *book, const struct hunt_re
         return;
     }
     double share = record->capture_loss.percent_lost / 100;
-    struct loss_value *value = share >= 0 ? at(book, 0, pairs_ms(record->ts)) : NULL;
+    struct loss_value *value = share >= 0 ? at(book, 0, hunt_ms(record->ts)) : NULL;
     if (value)
         value->sum += millionths(share);
 }

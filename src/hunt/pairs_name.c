@@ -202,7 +202,7 @@ static bool looks_behind_proxy(const struct pairs *pairs, const struct hunt_reco
 
 static void missing_host(struct pairs *pairs, struct book *book, const struct hunt_record *record)
 {
-    struct join_name said = {.ts = pairs_ms(record->ts), .kind = JOIN_HTTP};
+    struct join_name said = {.ts = hunt_ms(record->ts), .kind = JOIN_HTTP};
     uint8_t way;
     if (!pairs_looks_at(pairs, record, false, &way))
         return;
@@ -252,7 +252,7 @@ void pairs_take_http(struct pairs *pairs, struct book *book, const struct hunt_r
         missing_host(pairs, book, record);
         return;
     }
-    struct join_name said = {.ts = pairs_ms(record->ts),
+    struct join_name said = {.ts = hunt_ms(record->ts),
                              .kind = JOIN_HTTP,
                              .proxied = str_eq(record->http.method, STR("CONNECT"))};
     bool looks = said.proxied ? looks_behind_proxy(pairs, record, host, &said.way)
@@ -277,7 +277,7 @@ void pairs_take_tls(struct pairs *pairs, struct book *book, const struct hunt_re
 {
     char room[PAIRS_NAME_MAX];
     struct str host = pairs_lower(record->ssl.server_name, room);
-    struct join_name said = {.ts = pairs_ms(record->ts), .kind = JOIN_TLS};
+    struct join_name said = {.ts = hunt_ms(record->ts), .kind = JOIN_TLS};
     if (host.len == 0 || !pairs_looks_at(pairs, record, false, &said.way))
         return;
     if (!hunt_keeps_domain(pairs->scope, host)) {

@@ -118,12 +118,6 @@ static inline int64_t pairs_day(int64_t ms)
     return ms >= 0 ? ms / 86400000 : (ms - 86399999) / 86400000;
 }
 
-/* ns to ms, rounded down. */
-static inline int64_t pairs_ms(int64_t ns)
-{
-    return ns >= 0 ? ns / 1000000 : (ns - 999999) / 1000000;
-}
-
 /* Sums of such never overflow: no line of a log can make them. */
 static inline uint64_t pairs_cap(int64_t value)
 {

@@ -195,7 +195,7 @@ void pairs_see_dns(struct pairs *pairs, struct book *book, const struct hunt_rec
     struct asked_value *value = asked_at(pairs, book, &key, name, true);
     if (!value)
         return;
-    add_asked(value, pairs_ms(record->ts));
+    add_asked(value, hunt_ms(record->ts));
     value->n_dns += value->n_dns < UINT32_MAX;
     see_answers(book, record->dns.answers, key.name);
 }

@@ -166,7 +166,7 @@ static void take_one(const struct hunt_take *take, const struct hunt_record *rec
         return;
     if (is_new)
         (void)book_text(take->book, print);
-    int64_t ms = tell_ms(record->ts);
+    int64_t ms = hunt_ms(record->ts);
     if (value->n == 0) {
         value->dst = record->resp;
         value->n_dsts = 1;

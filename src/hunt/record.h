@@ -128,4 +128,16 @@ struct hunt_record {
     };
 };
 
+/* Of a record's time, rounded down. */
+static inline int64_t hunt_ms(int64_t ns)
+{
+    return ns / 1000000 - (ns % 1000000 < 0);
+}
+
+/* A number of a log that counts something; 0 where there is none. */
+static inline uint64_t hunt_known(int64_t number)
+{
+    return number == HUNT_UNSET || number < 0 ? 0 : (uint64_t)number;
+}
+
 #endif

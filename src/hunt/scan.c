@@ -208,7 +208,7 @@ static void scan_take(const struct hunt_take *take, const struct hunt_record *re
         record->proto == HUNT_ICMP ? (uint16_t)(record->orig_port << 8) : record->resp_port;
     uint64_t of_host = book_hash(take->book, str_make(&record->resp, sizeof(record->resp)));
     uint64_t of_port = book_hash(take->book, str_make(&port, sizeof(port)));
-    struct book_event event = {.ts = gather_ms(record->ts), .failed = true};
+    struct book_event event = {.ts = hunt_ms(record->ts), .failed = true};
 
     key.kind = SCAN_SOURCE;
     key.proto = 0;

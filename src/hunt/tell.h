@@ -25,12 +25,6 @@ struct tell_words {
 };
 struct tell_words tell_words(struct str text);
 
-static inline int64_t tell_ms(int64_t ns)
-{
-    int64_t ms = ns / 1000000;
-    return ns % 1000000 < 0 ? ms - 1 : ms;
-}
-
 /* `first` and `last` of a value that begins zeroed; `n` is what it counted before. */
 static inline void tell_see(int64_t *first, int64_t *last, uint64_t n, int64_t ms)
 {

@@ -117,11 +117,6 @@ static const struct kind *kind_of_conn(const struct hunt_record *record)
     return kind;
 }
 
-static uint64_t known(int64_t number)
-{
-    return number == HUNT_UNSET || number < 0 ? 0 : (uint64_t)number;
-}
-
 static void take(const struct hunt_take *take, const struct hunt_record *record)
 {
     bool by_log = record->log == HUNT_TUNNEL;
@@ -145,15 +140,15 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     struct tunnel_value *value = book_at(take->book, &table, &key, NULL);
     if (!value)
         return;
-    tell_see(&value->first, &value->last, value->n, tell_ms(record->ts));
+    tell_see(&value->first, &value->last, value->n, hunt_ms(record->ts));
     value->n++;
     value->touched = take->round;
     value->by_log |= by_log;
     if (by_log)
         return;
     value->port = record->resp_port;
-    value->n_packets += known(record->conn.orig_pkts) + known(record->conn.resp_pkts);
-    value->bytes += known(record->conn.orig_ip_bytes) + known(record->conn.resp_ip_bytes);
+    value->n_packets += hunt_known(record->conn.orig_pkts) + hunt_known(record->conn.resp_pkts);
+    value->bytes += hunt_known(record->conn.orig_ip_bytes) + hunt_known(record->conn.resp_ip_bytes);
 }
 
 /* ---- judging ---- */

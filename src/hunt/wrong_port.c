@@ -265,7 +265,7 @@ static void take(const struct hunt_take *take, const struct hunt_record *record)
     struct value *value = book_at(take->book, &table, &key, NULL);
     if (!value)
         return;
-    tell_see(&value->first, &value->last, value->n, tell_ms(record->ts));
+    tell_see(&value->first, &value->last, value->n, hunt_ms(record->ts));
     value->n++;
     value->up += record->conn.orig_bytes > 0 ? (uint64_t)record->conn.orig_bytes : 0;
     value->down += record->conn.resp_bytes > 0 ? (uint64_t)record->conn.resp_bytes : 0;
