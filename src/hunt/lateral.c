@@ -131,6 +131,7 @@ const struct book_table lateral_table = {
 /* ---- taking ---- */
 
 /* A login that did not lead to work: over in a minute, and little said. */
+#define HABIT_MS    (3 * GATHER_MS_HOUR)
 #define SHORT_NS    (60 * 1000000000ll)
 #define SHORT_BYTES 8192
 
@@ -438,7 +439,7 @@ static void lateral_tell_fan(const struct lateral_walk *walk, const struct later
     finding_init(&finding, walk->judge->hunt);
     const struct lateral_edge *biggest = NULL;
     uint32_t families = 0;
-    unsigned n_tried = 0;
+    unsigned n_tried = 0, n_new = 0, n_habits = 0;
     bool is_chained = false;
     int64_t last = since;
     char names[96] = "";
@@ -452,6 +453,8 @@ static void lateral_tell_fan(const struct lateral_walk *walk, const struct later
                      edges[i].service->name);
         families |= (uint32_t)edges[i].service->family;
         is_chained |= edges[i].is_chained;
+        n_new++;
+        n_habits += edges[i].value.last - edges[i].value.first >= HABIT_MS;
         if (edges[i].value.last > last)
             last = edges[i].value.last;
         finding.n += edges[i].value.n_success;
@@ -475,8 +478,16 @@ static void lateral_tell_fan(const struct lateral_walk *walk, const struct later
         finding.score -= 0.1 * (1 - walk->days / walk->settings->days);
     if (is_chained)
         finding.score += 0.1;
+    bool is_habit = walk->days < 0.5 && n_habits * 4 > n_new * 3;
+    if (is_habit)
+        finding.score -= 0.3;
     finding.score = fmin(0.95, finding.score);
     lateral_say_history(walk, &finding);
+    if (is_habit)
+        finding_because(&finding,
+                        "it went on with %u of them for three hours and more: monitoring "
+                        "and management do, and tomorrow it is known",
+                        n_habits);
     if (n_tried > 0)
         finding_because(&finding, "%u more were tried in vain", n_tried);
     if (is_chained)

@@ -173,12 +173,39 @@ static void test_logins_by_shape(void **state)
     bed_end(&bed);
 }
 
+/* A monitoring server on the first day: all that it does is new, and goes on for hours. */
+static void test_habit(void **state)
+{
+    (void)state;
+    for (int goes_on = 0; goes_on < 2; goes_on++) {
+        struct bed bed;
+        bed_begin(&bed);
+        for (int turn = 0; turn < (goes_on ? 6 : 1); turn++)
+            for (int i = 0; i < 30; i++) {
+                char dst[24];
+                snprintf(dst, sizeof(dst), "10.0.1.%d", i + 1);
+                bed_put(&bed, &(struct bed_conn){.at = 5000 + turn * 3600 + i * 20,
+                                                 .src = "10.0.0.50",
+                                                 .dst = dst,
+                                                 .port = 22,
+                                                 .duration = 200,
+                                                 .up = 90000 + i * 5000,
+                                                 .down = 200000});
+            }
+        bed_judge(&bed, 86400);
+        const struct finding *finding = bed_found(&bed, "lateral-movement", 0);
+        assert_true((finding->score < 0.6) == (goes_on == 1));
+        assert_true(bed_says(finding, "monitoring and management do") == (goes_on == 1));
+        bed_end(&bed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first),           cmocka_unit_test(test_fan_out),
         cmocka_unit_test(test_chain),           cmocka_unit_test(test_logins),
-        cmocka_unit_test(test_logins_by_shape),
+        cmocka_unit_test(test_logins_by_shape), cmocka_unit_test(test_habit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
