@@ -94,6 +94,8 @@ class Test:
         self.misused("nonsense", says="'nonsense' is none of plan, apply, status, remove, follow\n")
         self.misused("plan", says="which provider?")
         self.misused("apply", "--yes", says="which provider?")
+        self.misused("apply", "--yes", "linus", "-i", "e0", says="there is no provider 'linus'")
+        self.misused("apply", "-y", "--json", "linux", "-i", "e0", says="where to? --to vxlan:ADDR")
         self.misused("plan", "linus", says="there is no provider 'linus'; did you mean 'linux'?")
         self.misused("plan", "cisco", says="there is no provider 'cisco' (see --help)")
         self.misused("linux", says="plan, apply, status, remove or follow?")
