@@ -154,7 +154,7 @@ static int find_filters(const struct mirror_job *job, const struct linux_link *l
             struct host_cookie cookie;
             if (!host_read_cookie(filters[i].cookie, filters[i].cookie_size, &cookie) ||
                 memcmp(cookie.mirror, mark, sizeof mark) != 0) {
-                use->shared = true;
+                use->shared |= !filters[i].is_table; /* u32 has one for each priority */
                 continue;
             }
             use->owns |= cookie.owns_clsact;

@@ -35,6 +35,10 @@ def mirror_shared_hook(lab):
     net = Net(lab, offload=False)
     mirror = Mirror(net, target_of(net, "vxlan"), "--method", "tc")
     mirror.apply()
+    said = mirror.remove().out
+    if "stays" in said or "clsact" not in said:
+        raise Failed("remove says of a hook that nobody else uses:\n" + said)
+    mirror.apply()
     net.mon.tc("filter", "add", "dev", net.device, "ingress", "protocol", "ip", "prio", "49152",
                "u32", "match", "ip", "dport", "9999", "0xffff", "flowid", "1:1")
     mirror.status()
