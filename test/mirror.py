@@ -426,6 +426,10 @@ class Test:
         run = self.run("plan", *WISH, "--persist", "--filter", odd, "--state", folder, "--detailed-exitcode")
         self.check("it is as it should be", run.returncode == 0, run.stdout)
         run = self.run("remove", "--all", "--yes", "--state", folder)
+        self.run("apply", *WISH, "--yes", "--persist", "--filter", odd, CLOUDSPAN_STATE=folder)
+        with open("/etc/systemd/system/cloudspan-mirror-linux-e0.service") as file:
+            self.check("--persist with $CLOUDSPAN_STATE", file.read() == text, text)
+        run = self.run("remove", "--all", "--yes", "--state", folder)
         self.check("it is gone", run.returncode == 0
                    and not os.path.exists("/etc/systemd/system/cloudspan-mirror-linux-e0.service"), run.stdout)
         self.nothing_there("scripts")
