@@ -1,4 +1,5 @@
 """Printed commands, and cloudspan on the same machine later: the mirror is one of its own."""
+import os
 import re
 
 from lab import Failed
@@ -27,6 +28,14 @@ def mirror_printed(lab):
             raise Failed(f"{method}: the printed mirror is not known by its marks")
         mirror.remove()
         same_state(f"{method}: printed, removed", before, host_state(net.mon))
+        script = re.search("(?s)<<'END_OF_SCRIPT'\n(.*?)END_OF_SCRIPT\n",
+                           mirror.plan("--print=systemd").out)[1]
+        path = os.path.join(lab.folder("unit"), "mirror")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(script)
+        for word in ("start", "start", "stop"):  # also over what an earlier start has left
+            net.mon.run("sh", path, word)
+        same_state(f"{method}: the script of the unit, stopped", before, host_state(net.mon))
 
 
 @scenario("mirror-shared-hook", *NEEDS)
