@@ -216,6 +216,11 @@ class Test:
         run = self.run("apply", *WISH)
         self.check("apply of nothing needs no answer", run.returncode == 0, run.stdout, run.stderr)
 
+        long = "x" * 31
+        self.run("apply", *WISH[:-1], "8", "--name", long, "--yes")
+        run = self.run("status")
+        self.check("the whole name", re.search(f"^{long} linux ", run.stdout, re.M), run.stdout)
+        self.run("remove", "--name", long, "--yes")
         run = self.run("status")
         self.check("status", run.returncode == 0 and re.search(r"^e0 +linux +\S+ +ok$", run.stdout, re.M),
                    run.stdout)
