@@ -2,6 +2,8 @@
 # Runs every test suite and prints one line for each step: `./bootstrap check` calls it, with the
 # packages in place. Full output goes to build/*.log. The last line is always of the form
 # "N passed, N failed, N skipped", summed over the suites; the exit code is 1 when something failed.
+# A test that failed runs once more, alone (tool/steps.sh); one that passes then counts as passed, and
+# is shown as unsteady: it is to be mended all the same.
 #
 # usage: tool/check.sh [--quick | --thorough] [--fuzz MINUTES] [--soak MINUTES]
 #   --quick          layers, and the tests of the release build; no other compiler, no sanitizers,
@@ -58,41 +60,7 @@ finish() {
 trap 'failed=$((failed + 1)); echo "check: interrupted"; finish' INT TERM
 trap finish EXIT
 
-# line NAME RESULT [DETAIL]
-line() {
-    printf '%-28s %s\n' "$1" "$2${3:+: $3}"
-}
-pass() {
-    passed=$((passed + 1))
-    line "$1" ok "${2:-}"
-}
-skip() {
-    skipped=$((skipped + 1))
-    line "$1" skipped "$2"
-}
-# fail NAME LOG [N_LINES]: with the complaints of a compiler in the log, or else its end, so that the
-# screen says why.
-fail() {
-    local complaints
-    failed=$((failed + 1))
-    line "$1" FAILED "see $2"
-    complaints=$(grep -E '\b(error|warning|ERROR):|undefined reference' "$2" |
-        grep -vE '^cc1:|: -W' | head -n "${3:-15}")
-    [ -n "$complaints" ] || complaints=$(tail -n "${3:-15}" "$2")
-    printf '%s\n' "$complaints" | sed 's/^/    | /'
-}
-
-# step NAME LOG COMMAND...: one pass or failure.
-step() {
-    local name=$1 out=$2 start=$SECONDS
-    shift 2
-    if "$@" >"$out" 2>&1 </dev/null; then
-        pass "$name" "$((SECONDS - start)) s"
-    else
-        fail "$name" "$out"
-        return 1
-    fi
-}
+. tool/steps.sh
 
 # build DIR OPTIONS...
 build() {
@@ -104,36 +72,6 @@ build() {
         meson setup "$dir" "$@" || return 1
     fi
     ninja -C "$dir" -j "$jobs" -k 20
-}
-
-# suites NAME DIR MULTIPLIER OPTIONS...: the tests of a build that meson's options choose, each counted.
-suites() {
-    local name=$1 dir=$2 multiplier=$3 start=$SECONDS counts p f s
-    shift 3
-    local out=$log/$(tr -cs 'a-z\n' '-' <<<"$name" | sed 's/-$//').log json=$dir/meson-logs/testlog.json
-    rm -f "$json"
-    meson test -C "$dir" --no-rebuild --print-errorlogs -t "$multiplier" --num-processes "$jobs" \
-        "$@" >"$out" 2>&1 </dev/null
-    local rc=$?
-    if [ ! -s "$json" ]; then
-        if grep -q 'No tests defined\|No suitable tests' "$out"; then
-            skip "$name" "there are no tests in this build (is libcmocka-dev installed?)"
-        else
-            fail "$name" "$out"
-        fi
-        return
-    fi
-    counts=$(python3 -B tool/count_tests.py "$json")
-    read -r p f s <<<"$counts"
-    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-    if [ "$f" -eq 0 ] && [ "$rc" -eq 0 ]; then
-        line "$name" ok "$p passed$([ "$s" -gt 0 ] && echo ", $s skipped"), $((SECONDS - start)) s"
-    else
-        [ "$f" -gt 0 ] || failed=$((failed + 1))
-        line "$name" FAILED "$f of $((p + f)), see $out"
-        python3 -B tool/count_tests.py --failed "$json" | sed 's/^/    | /'
-    fi
-    [ "$s" -eq 0 ] || python3 -B tool/count_tests.py --skipped "$json" | sed 's/^/    | /'
 }
 
 # fuzz_one TARGET DIR: a found input stays in the corpus for the next run, a crash in build/crashes.
@@ -175,30 +113,6 @@ fuzz() {
     [ "$n" -gt 0 ] || skip "fuzzers" "this build has none"
 }
 
-# guests: the tests whose kernel this machine may not have, in virtual machines.
-guests() {
-    local out=$log/vm.log p f s reason
-    tool/check-vm.sh >"$out" 2>&1 </dev/null
-    read -r p _ f _ s _ < <(tail -n 1 "$out")
-    case "$p$f$s" in '' | *[!0-9]*)
-        fail "virtual machine" "$out"
-        return
-        ;;
-    esac
-    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-    reason=$(sed -n 's/^virtual machine  *[a-zA-Z]*: //p' "$out")
-    if [ "$f" -gt 0 ]; then
-        line "virtual machine" FAILED "$f of $((p + f)), see $out; $reason"
-        awk '/^[^ ]/ { shown = / FAILED: / } shown && !/^virtual machine/' "$out" |
-            sed 's/^\([^ ]\)/    | \1/' | head -n 60
-    elif [ "$p" -gt 0 ]; then
-        line "virtual machine" ok "$p passed$([ "$s" -gt 0 ] && echo ", $s skipped"), $reason"
-    else
-        line "virtual machine" skipped "$reason"
-    fi
-    [ "$p" = 0 ] || grep ' skipped: ' "$out" | sed 's/^/    | /'
-}
-
 # clouds: `mirror openstack` with a real OpenStack, which the tests set up.
 clouds() {
     local out=$log/openstack.log p f s start=$SECONDS
@@ -237,6 +151,7 @@ if step "build (gcc)" "$log/build.log" build build -Dwerror="$werror"; then
         --num-processes $((2 * jobs)) # most of them wait for seconds to pass
     if [ "$quick" = 1 ]; then skip "OpenStack" "--quick"; else clouds; fi
     step "layers' own test" "$log/layers-test.log" python3 -B test/layers_test.py
+    step "this check's own test" "$log/check-test.log" python3 -B test/check_test.py
 else
     skip "tests (gcc)" "nothing was built"
 fi

@@ -10,6 +10,7 @@
 
 #include <linux/errqueue.h>
 #include <linux/filter.h>
+#include <linux/sock_diag.h>
 
 #include "base/clock.h"
 #include "sink/outer.h"
@@ -17,6 +18,8 @@
 #define BATCH_MAX   64
 #define PATIENCE    10 /* ms: how long it waits for room, once in a flush */
 #define RETRY_AFTER 1000000000
+#define FIRST_WAITS 500 /* ms at most until the first datagram has left */
+#define QUIET       (10 * (int64_t)1000000000)
 #define SAY_AFTER   (600 * (int64_t)1000000000)
 
 /* What a note is about. */
@@ -35,6 +38,7 @@ struct outlet {
     bool has_from;
     bool has_waited; /* in this flush */
     int64_t retried;
+    int64_t sent; /* when something was, last; 0: not yet, or the way there has changed */
     int64_t said[N_MATTERS]; /* when; 0: never */
     char note[200];          /* not taken yet; "": none */
     char text[ADDR_TEXT_MAX + 1];
@@ -154,6 +158,7 @@ static void choose_again(struct outlet *outlet)
     if (now - outlet->retried < RETRY_AFTER)
         return;
     outlet->retried = now;
+    outlet->sent = 0;
     for (int i = 0; i < OUTLET_SOCKETS; i++) {
         (void)connect(outlet->fds[i], &none, sizeof none);
         /* Where this fails, so does the next datagram, and is counted. */
@@ -214,14 +219,33 @@ static bool wait_for_room(struct outlet *outlet, int fd)
     return poll(&one, 1, PATIENCE) == 1;
 }
 
+/* Waits until what was sent has left this machine. As long as the kernel asks for the hardware
+ * address of the next hop, it keeps few packets for it, and drops the others without a word: a
+ * whole burst would be counted as sent, and most of it be lost. Meanwhile frames stay in the ring.
+ */
+static void wait_until_gone(int fd)
+{
+    for (int i = 0; i < FIRST_WAITS; i++) {
+        uint32_t memory[SK_MEMINFO_VARS] = {0};
+        socklen_t size = sizeof memory;
+        if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &size) < 0 ||
+            memory[SK_MEMINFO_WMEM_ALLOC] == 0)
+            return;
+        (void)poll(NULL, 0, 1); /* only sleeps */
+    }
+}
+
 static void flush_one(struct outlet *outlet, unsigned socket)
 {
     struct batch *batch = &outlet->batches[socket];
     struct carry_counters *counters = outlet->counters;
     int fd = outlet->fds[socket];
     bool again = true; /* the datagram at hand may be tried once more */
+    int64_t now = clock_ticks();
     for (uint32_t at = 0; at < batch->n;) {
-        int sent = sendmmsg(fd, batch->messages + at, batch->n - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+        bool is_first = outlet->sent == 0 || now - outlet->sent > QUIET;
+        uint32_t n = is_first ? 1 : batch->n - at;
+        int sent = sendmmsg(fd, batch->messages + at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
         int code = sent < 0 ? errno : sent == 0 ? EIO : 0;
         if (code == EINTR)
             continue;
@@ -235,6 +259,9 @@ static void flush_one(struct outlet *outlet, unsigned socket)
             at++;
             continue;
         }
+        if (is_first)
+            wait_until_gone(fd);
+        outlet->sent = now;
         for (int i = 0; i < sent; i++, at++) {
             counters->n_sent++;
             counters->bytes_sent += batch->places[at].iov_len - OUTER_SIZE;

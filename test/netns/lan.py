@@ -12,7 +12,8 @@ class Lan:
         self.lab, self.offload = lab, offload
         self.web = self.db = None
         self.switch = lab.ns("switch")
-        self.switch.ip("link", "add", "br0", "type", "bridge")
+        # One that looks into multicast joins groups of its own, and tells so when it likes.
+        self.switch.ip("link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
         self.switch.ip("link", "set", "br0", "up")
         self.col = self.add("col", 2)
 
