@@ -124,6 +124,27 @@ static struct hunt_show make_show(const struct hunt_command *c, const struct hun
     };
 }
 
+/* Something that is only not shown is said to be there. Below "low" there is always something. */
+static void put_nothing(const struct hunt_command *c, const struct hunt_picks *picks,
+                        struct text *out)
+{
+    const struct {
+        size_t n;
+        const char *why;
+    } left[] = {{c->options.has_minimum ? picks->n_below : 0, "below --minimum"},
+                {picks->n_filtered, "not what the filter asks for"},
+                {picks->n_hidden, "hidden by a safelist"}};
+    const char *between = "Nothing to show: ";
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        if (!left[i].n)
+            continue;
+        text_format(out, "%s%zu %s %s", between, left[i].n,
+                    left[i].n == 1 ? "finding is" : "findings are", left[i].why);
+        between = ", ";
+    }
+    text_put(out, *between == ',' ? ".\n" : "Nothing was found.\n");
+}
+
 static int print_findings(const struct hunt_command *c, const struct hunt_picks *picks,
                           struct err *err)
 {
@@ -133,7 +154,7 @@ static int print_findings(const struct hunt_command *c, const struct hunt_picks 
     if (c->options.output == HUNT_TABLE)
         hunt_table(&show, &out);
     if (c->options.output == HUNT_TABLE && picks->n_rows == 0)
-        text_put(&out, "Nothing was found.\n");
+        put_nothing(c, picks, &out);
     if (c->options.output == HUNT_CSV)
         hunt_csv_header(&out);
     for (size_t i = 0; i < picks->n && i < show.limit; i++) {

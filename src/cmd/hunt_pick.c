@@ -154,12 +154,12 @@ static bool is_picked(const struct hunt_pick *pick, const struct finding *findin
                       struct hunt_picks *out, const char **hidden_by)
 {
     *hidden_by = NULL;
-    if (pick->filter && !hunt_filter_fits(pick->filter, finding)) {
-        out->n_filtered++;
-        return false;
-    }
     if (finding->severity < pick->minimum) {
         out->n_below++;
+        return false;
+    }
+    if (pick->filter && !hunt_filter_fits(pick->filter, finding)) {
+        out->n_filtered++;
         return false;
     }
     *hidden_by = pick->safelist ? hunt_safelist_hides(pick->safelist, finding) : NULL;

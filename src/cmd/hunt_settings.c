@@ -104,7 +104,7 @@ const struct option_row hunt_rows[] = {
     [ROW_JOBS] = {'j', "jobs", "N", false, "use N threads (default: one a core)"},
     [ROW_COLOR] = {0, "color", "WHEN", false, "auto (default), always or never"},
     [ROW_VERBOSE] = {'v', "verbose", NULL, false, "say more; twice: even more"},
-    [ROW_QUIET] = {'q', "quiet", NULL, false, "say nothing but errors"},
+    [ROW_QUIET] = {'q', "quiet", NULL, false, "beside what was found, say nothing but errors"},
     [ROW_HELP] = {'h', "help", NULL, false, "print this and exit"},
     [ROW_VERSION] = {0, "version", NULL, false, "print the version and exit"},
     {0},

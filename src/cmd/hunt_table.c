@@ -174,4 +174,9 @@ void hunt_table(const struct hunt_show *show, struct text *out)
                     show->picks->n_rows);
     if (line.used)
         line_end(&line);
+    if (show->picks->n_hidden && !show->show_safelisted) {
+        line_format(&line, STYLE_DIM, "%zu hidden by a safelist: --show-safelisted",
+                    show->picks->n_hidden);
+        line_end(&line);
+    }
 }

@@ -86,11 +86,25 @@ static bool is_of_dns(const struct finding *f)
     return strcmp(f->hunt->name, "dns-tunnel") == 0 || strcmp(f->hunt->name, "dga") == 0;
 }
 
+/* What other logs tell; conn.log may not even have the two ends of a tunnel. */
+static bool is_of_others(const struct finding *f)
+{
+    static const char *const names[] = {"tunnel",      "mail-logins", "intel",
+                                        "certificate", "client",      "lateral-movement"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(f->hunt->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* The other end, as it stands in the logs: "" where there is none. */
 static const char *other_end(const struct finding *f, const char *dst, const char **pattern)
 {
     bool by_name = f->name[0] && !hunt_is_label(f->name);
-    *pattern = !by_name ? "*conn*.log*" : is_of_dns(f) && !dst[0] ? "*dns*.log*" : "*.log*";
+    if (is_of_dns(f) && by_name && !dst[0])
+        *pattern = "*dns*.log*";
+    else
+        *pattern = by_name || is_of_others(f) ? "*.log*" : "*conn*.log*";
     return by_name ? f->name : dst;
 }
 

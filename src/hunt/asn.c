@@ -125,7 +125,9 @@ int hunt_asn_load(const char *path, struct hunt_asn **out, struct err *err)
     char *text = NULL;
     size_t size = 0;
     int result = text_file_read(path, HUNT_ASN_MAX_SIZE, &text, &size, err);
-    if (result == 0)
+    if (result < 0)
+        err_wrap(err, "AS numbers");
+    else
         result = hunt_asn_take(str_make(text, size), path, out, err);
     free(text);
     return result;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "hunt/certificate.h"
+#include "hunt/intel.h"
 #include "hunt/prints.h"
 #include "hunt/tell.h"
 
@@ -146,39 +147,6 @@ static void judge_named(void *with, const void *key_at, const void *value_at)
     (void)findings_add(judge->findings, &finding);
 }
 
-/* Names that were asked for, and nothing more that was seen. */
-static void judge_asked(void *with, const void *key_at, const void *value_at)
-{
-    const struct hunt_judge *judge = with;
-    const struct asked_key *key = key_at;
-    const struct asked_value *value = value_at;
-    if (!tell_is_due(judge, value->first, value->last, UINT32_MAX))
-        return;
-    struct str name = books_text(&judge->books, key->name);
-    const char *feed = hunt_feed_of_name(judge, name);
-    if (!feed)
-        return;
-    struct named_key named = {.name = key->name, .src = key->src};
-    struct named_value talked;
-    if (books_find(&judge->books, &named_table, &named, &talked))
-        return;
-    struct finding finding;
-    finding_init(&finding, judge->hunt);
-    finding.confidence = 0.8;
-    tell_source(judge, &finding, &key->src);
-    tell_name(&finding, name);
-    finding.score = 0.6;
-    finding.first = value->first;
-    finding.last = value->last;
-    finding.n = value->n;
-    finding_because(&finding, "%.100s is on %.80s", tell_words(name).at, feed);
-    finding_because(&finding, "asked for %llu times; no connection by this name was seen",
-                    (unsigned long long)value->n);
-    (void)snprintf(finding.title, sizeof finding.title, "asked for %.80s, which is on %.80s",
-                   tell_words(name).at, feed);
-    (void)findings_add(judge->findings, &finding);
-}
-
 /* Whether the same server answers as such a program's servers do. */
 static bool is_answered_so(const struct hunt_judge *judge, const struct print_key *key,
                            const struct print_value *value, const struct known *known)
@@ -288,7 +256,7 @@ static void judge(const struct hunt_judge *judge)
         return;
     books_each(&judge->books, &pair_table, judge->n_threads, judge_pair, &with);
     books_each(&judge->books, &named_table, judge->n_threads, judge_named, &with);
-    books_each(&judge->books, &asked_table, judge->n_threads, judge_asked, &with);
+    intel_judge_asked(judge);
 }
 
 const struct hunt hunt_intel = {

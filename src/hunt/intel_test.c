@@ -58,6 +58,40 @@ static void test_names(void **state)
     quiet_end(&bed);
 }
 
+/* A tunnel asks for a name once; all of them are one finding, and a few are told one by one. */
+static void test_many_names(void **state)
+{
+    (void)state;
+    struct quiet_bed bed;
+    quiet_begin(&bed, feed);
+    for (unsigned i = 0; i < 500; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "%u.bad.example.com", i);
+        struct hunt_record dns = bed_dns(5 + i, HOST, "10.0.0.1", name, "192.0.2.1");
+        dns.dns.rcode = 0;
+        quiet_put(&bed, dns);
+        if (i < 3) {
+            dns = bed_dns(5 + i, "10.0.0.6", "10.0.0.1", name, "192.0.2.1");
+            dns.dns.rcode = 0;
+            quiet_put(&bed, dns);
+        }
+    }
+    unsigned n_of_one = 0, n = 0;
+    const struct finding *found;
+    while ((found = quiet_found(&bed, HUNT, n)) && ++n < 10) {
+        n_of_one += strcmp(found->name, "example.com") != 0;
+        if (strcmp(found->name, "example.com") == 0) {
+            assert_int_equal(found->n, 500);
+            assert_int_equal(found->first, (BED_T0 + 5) * 1000);
+            assert_int_equal(found->last, (BED_T0 + 504) * 1000);
+            assert_true(quiet_says(found, "500 names of example.com are on quiet-bed-"));
+        }
+    }
+    assert_int_equal(n, 4);
+    assert_int_equal(n_of_one, 3);
+    quiet_end(&bed);
+}
+
 static void test_prints(void **state)
 {
     (void)state;
@@ -178,8 +212,10 @@ static void test_clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_address), cmocka_unit_test(test_names), cmocka_unit_test(test_prints),
-        cmocka_unit_test(test_inbound), cmocka_unit_test(test_known), cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_address),    cmocka_unit_test(test_names),
+        cmocka_unit_test(test_many_names), cmocka_unit_test(test_prints),
+        cmocka_unit_test(test_inbound),    cmocka_unit_test(test_known),
+        cmocka_unit_test(test_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,7 +207,9 @@ int hunt_safelist_load(const char *const *paths, size_t n, struct hunt_safelist 
         char *text = NULL;
         size_t size = 0;
         result = text_file_read(paths[i], HUNT_SAFELIST_MAX_SIZE, &text, &size, err);
-        if (result == 0)
+        if (result < 0)
+            err_wrap(err, "safelist");
+        else
             result = hunt_safelist_take(list, str_make(text, size), paths[i], err);
         free(text);
     }

@@ -115,7 +115,8 @@ static void add(const char *interface, const struct carry_status *status, struct
     const struct carry_counters *counters = &status->counters;
     json_t *arguments = status->alive ? read_arguments(status->pid) : json_array();
     struct mirror_object *object =
-        mirror_set_add(out, "carrier", interface, json_pack("{so}", "arguments", arguments));
+        mirror_set_add(out, "carrier", interface,
+                       json_pack("{sb so}", "running", status->alive, "arguments", arguments));
     if (object)
         object->also = json_pack(
             "{sb sI sI sI sI sI ss}", "alive", status->alive, "pid", (json_int_t)status->pid,

@@ -81,6 +81,23 @@ static void measure_link(const struct host *host, const struct mirror_object *ob
                        underlay);
 }
 
+/* An interface that is down is said to be by plan, too; `user` tells of it by itself. */
+static bool judge_interface(const struct host *host, const struct mirror_object *object,
+                            struct mirror_measure *out)
+{
+    char name[16];
+    const char *interface = mirror_text(object->is, "interface");
+    if (strcmp(object->kind, "filter") == 0)
+        interface = object->key;
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(interface, " "), interface);
+    const struct linux_link *link = linux_link_by_name(host->links, host->n_links, name);
+    if (!link || link->is_up || out->trouble[0])
+        return false;
+    (void)snprintf(out->trouble, sizeof out->trouble,
+                   "%s is down: nothing is mirrored until it is up", name);
+    return true;
+}
+
 /* What passes a filter may be nothing for a long time. */
 static bool is_filtered(const struct mirror_job *job)
 {
@@ -100,6 +117,7 @@ int host_measure(struct mirror_job *job, const struct mirror_set *found,
                  struct mirror_measures *out, struct err *err)
 {
     const struct host *host = job->state;
+    bool is_said = false;
     out->at = calloc(found->n + 1, sizeof *out->at);
     if (!out->at)
         return err_set(err, -ENOMEM, "out of memory");
@@ -116,6 +134,9 @@ int host_measure(struct mirror_job *job, const struct mirror_set *found,
             measure_link(host, object, one);
         else
             continue;
+        if (strcmp(object->kind, "filter") == 0 || strcmp(object->kind, "nft") == 0 ||
+            strcmp(object->kind, "tee") == 0)
+            is_said = is_said || judge_interface(host, object, one);
         one->is_judged = is_filtered(job);
         out->n++;
     }

@@ -287,8 +287,9 @@ static int want_carrier(struct plan *p, struct err *err)
     json_t *arguments = host_carrier_arguments(p->job, p->wish, p->tap, &p->way, err);
     if (!arguments)
         return -EINVAL;
-    struct mirror_object *object = mirror_set_add(p->out, "carrier", p->tap->interface,
-                                                  json_pack("{so}", "arguments", arguments));
+    struct mirror_object *object =
+        mirror_set_add(p->out, "carrier", p->tap->interface,
+                       json_pack("{sb so}", "running", 1, "arguments", arguments));
     mirror_object_why(object, "reads %s and sends copies, as a process", p->tap->interface);
     return 0;
 }
@@ -421,8 +422,8 @@ static int decide(struct plan *p, char why[200], struct err *err)
             return err_set(err, -EMSGSIZE,
                            "--to: %s has an MTU of %u, less than the %u of %s, and the method %s "
                            "would disturb the senders of large packets: ip link set %s mtu %u",
-                           p->device, to->mtu, p->mirrored->mtu, name,
-                           host_method_name(p->method), p->device, p->mirrored->mtu);
+                           p->device, to->mtu, p->mirrored->mtu, name, host_method_name(p->method),
+                           p->device, p->mirrored->mtu);
         return host_check_loops(p->host, wish, p->mirrored, NULL, err);
     }
     p->bound = host_is_bound(p->method, wish);

@@ -322,7 +322,9 @@ def test_filter(r):
           "sort and limit")
     r.refused("did you mean 'severity'", "--filter", "severty:high", "logs", code=2)
     out, _ = r.run("--no-state", "--minimum", "critical", "--filter", "src:192.168.0.1", "logs")
-    check(out == "Nothing was found.\n", out)
+    n = sum(f["severity"] == "critical" for f in everything)
+    check(re.fullmatch(rf"Nothing to show: (\d+ findings? \w+ below --minimum, )?{n} findings? \w+ not what the "
+                       r"filter asks for\.\n", out), out)
 
 
 def test_safelist(r):
@@ -335,13 +337,17 @@ def test_safelist(r):
     check(hidden and found == [f for f in everything if f not in hidden], "what is hidden")
     _, err = r.run("--no-state", "-v", "--safelist", "known", "logs")
     check(f", {len(hidden)} hidden by the safelist" in err, err)
+    out, _ = r.run("--no-state", "--safelist", "known", "logs")
+    check(out.endswith(f"\n{len(hidden)} hidden by a safelist: --show-safelisted\n"), out)
+    out, _ = r.run("--no-state", "--safelist", "known", "--show-safelisted", "logs")
+    check("--show-safelisted" not in out, out)
     shown = r.objects("--no-state", "--safelist", "known", "--show-safelisted", "logs")
     check([f["id"] for f in shown] == [f["id"] for f in everything], "--show-safelisted")
     check({f["hidden_by"] for f in shown} == {None, "known:2: 10.0.0.5 *.evil.example"}, "by what")
     with open(r.folder + "/known", "a", encoding="utf-8") as f:
         f.write("10.0.0.500\n")
     r.refused(r"known:3: '10.0.0.500' is no address", "--no-state", "--safelist", "known", "logs")
-    r.refused("nowhere: No such file", "--no-state", "--safelist", "nowhere", "logs")
+    r.refused("safelist: nowhere: No such file", "--no-state", "--safelist", "nowhere", "logs")
 
 
 def test_hostile(r):

@@ -1,10 +1,11 @@
 """Printed commands, and cloudspan on the same machine later: the mirror is one of its own."""
 import os
 import re
+import signal
 
-from lab import Failed
-from mirror_command import UNHEALTHY, Mirror, target_of
-from mirror_lab import Net, host_state, same_state
+from lab import Failed, wait_until
+from mirror_command import DONE, UNHEALTHY, Mirror, target_of
+from mirror_lab import Net, host_state, processes_of, same_state
 from scenario import scenario
 from scenarios_mirror import NEEDS, methods_for
 
@@ -58,3 +59,28 @@ def mirror_shared_hook(lab):
     if "pref 49152" not in left or "mirred" in left:
         raise Failed("not just the other's filter is left:\n" + left)
     net.mon.tc("qdisc", "del", "dev", net.device, "clsact")
+
+
+@scenario("mirror-down", *NEEDS)
+def mirror_down(lab):
+    """Of an interface that is down every method says so, and of a process that is gone that it is."""
+    net = Net(lab, offload=False)
+    net.open_port()
+    for method in methods_for(lab, "vxlan"):
+        mirror = Mirror(net, target_of(net, "vxlan"), "--method", method)
+        mirror.apply()
+        mirror.status()
+        net.mon.ip("link", "set", net.device, "down")
+        wait_until(lambda m=mirror: m.status(DONE, UNHEALTHY).code == UNHEALTHY,
+                   f"{method}: no trouble is told")
+        told = [row["trouble"] for row in mirror.status(UNHEALTHY).rows("counters") if row["trouble"]]
+        if len(told) != 1 or "is down" not in told[0]:
+            raise Failed(f"{method}: of an interface that is down: {told}")
+        net.mon.ip("link", "set", net.device, "up")
+        if method == "user":
+            mirror.apply()
+            for process, _ in processes_of(net.mon):
+                os.kill(process, signal.SIGKILL)
+            wait_until(lambda m=mirror: "running is false" in m.call("status").out,
+                       "a process that was killed is not missed")
+        mirror.remove()
