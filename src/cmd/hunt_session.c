@@ -23,6 +23,7 @@
 #define FINDINGS_MAX 100000
 #define SAID_MAX     20               /* broken files */
 #define MS           INT64_C(1000000) /* ns */
+#define DAY_MS       INT64_C(86400000)
 
 static void clear_progress(struct hunt_session *s)
 {
@@ -357,7 +358,14 @@ int hunt_session_judge(struct hunt_session *s, struct err *err)
 static void warn_of_span(const struct hunt_session *s)
 {
     int64_t newest = hunt_engine_newest(s->engine);
+    struct books books = hunt_engine_books(s->engine);
     char text[32];
+    if (s->span.to != HUNT_UNSET && books.n > 0 && s->span.to < book_day(books.at[0]) * DAY_MS) {
+        hunt_time(book_day(books.at[0]) * DAY_MS, true, text);
+        note(NOTE_WARN, "no record is as old as what is judged (--until): the first day is %.10s",
+             text);
+        return;
+    }
     if (s->span.from == HUNT_UNSET || newest >= s->span.from)
         return;
     hunt_time(newest, s->options->utc, text);

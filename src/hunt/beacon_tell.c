@@ -167,7 +167,7 @@ static void tell_coverage(const struct beacon *beacon, struct finding *finding)
     if (timing->size_share >= 0.6)
         finding_because(finding, "%d %% of its check-ins carry the same number of bytes.",
                         percent(timing->size_share));
-    if (beacon->requests)
+    if (beacon->requests && beacon->sum->n > 0) /* without conn.log nobody knows */
         finding_because(finding,
                         "It is seen in its requests: %" PRIu64 " connections carried them.",
                         beacon->sum->n);

@@ -443,6 +443,9 @@ def test_since(r):
         out, err = r.run(*args, "--since", "2026-12-24", "logs")
         check(out == "Nothing was found.\n", out)
         check("no record is as new as what is judged" in err, err)
+        out, err = r.run(*args, "--until", "2024-01-01", "logs")
+        check(out == "Nothing was found.\n", out)
+        check("no record is as old as what is judged" in err and "2026-11-20" in err, err)
 
 
 def test_exit_code(r):
