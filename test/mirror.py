@@ -94,6 +94,8 @@ class Test:
         self.misused("nonsense", says="'nonsense' is none of plan, apply, status, remove, follow\n")
         self.misused("plan", says="which provider?")
         self.misused("apply", "--yes", says="which provider?")
+        self.misused("apply", "--yes", "linus", "-i", "e0", says="there is no provider 'linus'")
+        self.misused("apply", "-y", "--json", "linux", "-i", "e0", says="where to? --to vxlan:ADDR")
         self.misused("plan", "linus", says="there is no provider 'linus'; did you mean 'linux'?")
         self.misused("plan", "cisco", says="there is no provider 'cisco' (see --help)")
         self.misused("linux", says="plan, apply, status, remove or follow?")
@@ -214,6 +216,11 @@ class Test:
         run = self.run("apply", *WISH)
         self.check("apply of nothing needs no answer", run.returncode == 0, run.stdout, run.stderr)
 
+        long = "x" * 31
+        self.run("apply", *WISH[:-1], "8", "--name", long, "--yes")
+        run = self.run("status")
+        self.check("the whole name", re.search(f"^{long} linux ", run.stdout, re.M), run.stdout)
+        self.run("remove", "--name", long, "--yes")
         run = self.run("status")
         self.check("status", run.returncode == 0 and re.search(r"^e0 +linux +\S+ +ok$", run.stdout, re.M),
                    run.stdout)
@@ -423,6 +430,10 @@ class Test:
                    and f'"--state={folder}"' in start[0] and " --yes" in start[0], text)
         run = self.run("plan", *WISH, "--persist", "--filter", odd, "--state", folder, "--detailed-exitcode")
         self.check("it is as it should be", run.returncode == 0, run.stdout)
+        run = self.run("remove", "--all", "--yes", "--state", folder)
+        self.run("apply", *WISH, "--yes", "--persist", "--filter", odd, CLOUDSPAN_STATE=folder)
+        with open("/etc/systemd/system/cloudspan-mirror-linux-e0.service") as file:
+            self.check("--persist with $CLOUDSPAN_STATE", file.read() == text, text)
         run = self.run("remove", "--all", "--yes", "--state", folder)
         self.check("it is gone", run.returncode == 0
                    and not os.path.exists("/etc/systemd/system/cloudspan-mirror-linux-e0.service"), run.stdout)

@@ -50,7 +50,10 @@ class Watch:
         self.thread.start()
 
     def serve(self):
-        client, _ = self.listener.accept()
+        try:
+            client, _ = self.listener.accept()
+        except OSError:
+            return  # nobody asks any more
         self.asked = client.makefile().readline()
         try:
             if self.answer is not None:
@@ -63,6 +66,7 @@ class Watch:
         return self
 
     def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.thread.join()
         self.listener.close()
         os.unlink(self.path)

@@ -184,7 +184,8 @@ class Checker:
                 units.append(unit)
             if not units:
                 return
-            run = subprocess.run([*self.cc, "-std=gnu11", "-D_GNU_SOURCE", "-fsyntax-only", "-w",
+            run = subprocess.run([*self.cc, "-std=gnu11", "-D_GNU_SOURCE", "-fsyntax-only",
+                                  "-Werror=implicit-function-declaration",
                                   "-I", self.src, *units], capture_output=True, text=True)
             if run.returncode == 0:
                 return

@@ -13,10 +13,16 @@ int state_folder(const char *given, char out[STATE_FOLDER_MAX], struct err *err)
     const char *named = given && *given ? given : getenv("CLOUDSPAN_STATE");
     const char *home = getenv("HOME"), *xdg = getenv("XDG_STATE_HOME");
     int n;
-    if (named && *named)
+    char here[STATE_FOLDER_MAX];
+    if (named && *named && *named != '/' && !getcwd(here, sizeof here))
+        return err_set(err, -errno, "the state folder %.80s cannot be found from here: %s", named,
+                       strerror(errno));
+    if (named && *named == '/')
         n = snprintf(out, STATE_FOLDER_MAX, "%s", named);
+    else if (named && *named)
+        n = snprintf(out, STATE_FOLDER_MAX, "%s/%s", here, named);
     else if (geteuid() == 0)
-        n = snprintf(out, STATE_FOLDER_MAX, "/var/lib/cloudspan");
+        n = snprintf(out, STATE_FOLDER_MAX, "%s", STATE_OF_ROOT);
     else if (xdg && *xdg == '/')
         n = snprintf(out, STATE_FOLDER_MAX, "%s/cloudspan", xdg);
     else if (home && *home == '/')

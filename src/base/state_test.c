@@ -66,9 +66,11 @@ static void check(bool as_root, const char *given, const char *state, const char
 static void test_precedence(void **state)
 {
     (void)state;
+    assert_int_equal(chdir("/tmp"), 0);
     for (int root = 0; root < 2; root++) {
         check(root, "/given", "/state", "/xdg", "/home/x", "/given");
-        check(root, "relative", "/state", "/xdg", "/home/x", "relative");
+        check(root, "relative", "/state", "/xdg", "/home/x", "/tmp/relative");
+        check(root, NULL, "a/b", "/xdg", "/home/x", "/tmp/a/b");
         check(root, NULL, "/state", "/xdg", "/home/x", "/state");
         check(root, "", "/state", "/xdg", "/home/x", "/state");
     }

@@ -103,8 +103,8 @@ static int refused(const struct azure_tokens *tokens, const struct cloud_respons
     const char *code = json_string_value(json_object_get(answer, "error"));
     const char *why = json_string_value(json_object_get(answer, "error_description"));
     int result = response->status == 429 || response->status >= 500 ? -EAGAIN : -EACCES;
-    return err_set(err, result, "no token by %s: %ld %s%s%.*s", origins[tokens->kind],
-                   response->status, code ? code : "", why ? ": " : "",
+    return err_set(err, result, "no token by %s: %ld%s%s%s%.*s", origins[tokens->kind],
+                   response->status, code ? " " : "", code ? code : "", why ? ": " : "",
                    why ? (int)strcspn(why, "\r\n") : 0, why ? why : "");
 }
 

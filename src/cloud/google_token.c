@@ -71,7 +71,8 @@ static int refused(const struct google_tokens *tokens, const struct cloud_respon
     if (json_is_object(error))
         why = text_of(error, "message");
     int result = response->status == 429 || response->status >= 500 ? -EAGAIN : -EACCES;
-    return err_set(err, result, "no token by %s: %ld %s%s%.200s", tokens->origin, response->status,
+    return err_set(err, result, "no token by %s: %ld%s%s%s%.200s", tokens->origin, response->status,
+                   json_is_string(error) ? " " : "",
                    json_is_string(error) ? json_string_value(error) : "", *why ? ": " : "", why);
 }
 

@@ -67,6 +67,8 @@ static void put_end(const struct hunt_show *show, struct line *line, const char 
     char addr[ADDR_TEXT_MAX + 1];
     const char *network = has ? hunt_network_of(show->view, host->network) : "";
     hunt_address(has, host, addr);
+    if (strcmp(name, addr) == 0) /* as in a certificate's or a request's own words */
+        name = "";
     if (!has && !machine[0] && !name[0])
         return;
     put_head(line, head);

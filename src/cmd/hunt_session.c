@@ -121,12 +121,21 @@ static int64_t first_seen(void *with, uint64_t key)
     return hunt_archive_first_seen(with, key);
 }
 
+static unsigned n_threads(const struct hunt_session *s)
+{
+    long n = s->options->threads ? (long)s->options->threads : sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : (unsigned)n;
+}
+
 static int new_engine(struct hunt_session *s, struct err *err)
 {
     hunt_engine_free(s->engine);
     s->engine = NULL;
     uint64_t secret = s->archive ? hunt_archive_secret(s->archive) : new_secret();
-    return hunt_engine_new(s->settings, secret, &s->engine, err);
+    int result = hunt_engine_new(s->settings, secret, &s->engine, err);
+    if (result == 0)
+        hunt_engine_threads(s->engine, n_threads(s));
+    return result;
 }
 
 static void remember_history(struct hunt_session *s)
@@ -326,8 +335,6 @@ static int64_t set_window(struct hunt_session *s)
 
 int hunt_session_judge(struct hunt_session *s, struct err *err)
 {
-    long n_threads =
-        s->options->threads ? (long)s->options->threads : sysconf(_SC_NPROCESSORS_ONLN);
     int64_t begun = clock_ticks();
     findings_free(s->findings);
     s->findings = findings_new(FINDINGS_MAX);
@@ -338,8 +345,7 @@ int hunt_session_judge(struct hunt_session *s, struct err *err)
         fprintf(stderr, "\r\033[Kjudging");
         s->shown = true;
     }
-    int result = hunt_engine_judge(s->engine, to, false, n_threads < 1 ? 1 : (unsigned)n_threads,
-                                   s->findings, err);
+    int result = hunt_engine_judge(s->engine, to, false, n_threads(s), s->findings, err);
     clear_progress(s);
     s->seconds += (double)(clock_ticks() - begun) / 1e9;
     return result < 0 ? result : 0;
@@ -441,7 +447,10 @@ void hunt_session_sum(const struct hunt_session *s, const struct hunt_tally *tal
     char n_conns[32], n_pairs[32], n_lines[32], text[400];
     hunt_engine_count(s->engine, &e);
     uint64_t n_bad = s->counts.n_bad_lines + s->counts.n_long_lines;
-    size_t n_days = hunt_engine_books(s->engine).n;
+    size_t n_days = 0;
+    struct books books = hunt_engine_books(s->engine);
+    for (size_t i = 0; i < books.n; i++)
+        n_days += i == 0 || book_day(books.at[i]) != book_day(books.at[i - 1]);
     uint64_t conns = e.n_records[HUNT_CONN] + e.n_records[HUNT_OPEN_CONN];
     int len = snprintf(
         text, sizeof text, "%s%s connection%s of %zu day%s in %.1f s, %s pair%s, %zu finding%s",

@@ -191,20 +191,22 @@ static void test_explain(void **state)
 static void test_explain_label(void **state)
 {
     (void)state;
-    struct finding findings[] = {make("scan", "10.0.0.7", "", 0.5),
-                                 make("dns-tunnel", "10.0.0.7", "example.com", 0.4),
-                                 make("beacon", "10.0.0.7", "203.0.113.7", 0.3)};
+    struct finding findings[] = {
+        make("scan", "10.0.0.7", "", 0.5), make("dns-tunnel", "10.0.0.7", "example.com", 0.4),
+        make("beacon", "10.0.0.7", "203.0.113.7", 0.3), make("beacon", "10.0.0.7", "", 0.3)};
     (void)snprintf(findings[0].name, sizeof findings[0].name, "many hosts, 445:tcp");
     findings[0].first = findings[0].last;
     findings[0].n = 1;
-    (void)snprintf(findings[2].name, sizeof findings[2].name, "www.example.com");
-    struct bed *bed = bed_new(findings, 3, 80, true);
+    for (size_t i = 2; i < 4; i++)
+        (void)snprintf(findings[i].name, sizeof findings[i].name, "www.example.com");
+    struct bed *bed = bed_new(findings, 4, 80, true);
     static const char *const commands[] = {
         "-name '*conn*.log*' -exec zgrep -hwF -e 10.0.0.7 {} +\n",
         "-name '*dns*.log*' -exec zgrep -hwF -e 10.0.0.7 {} + | grep -wF -e example.com\n",
         "-name '*.log*' -exec zgrep -hwF -e 10.0.0.7 {} + | grep -wF -e www.example.com\n",
+        "-name '*.log*' -exec zgrep -hwF -e 10.0.0.7 {} + | grep -wF -e www.example.com\n",
     };
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         struct text out;
         text_init(&out, 1u << 20);
         hunt_explain(&bed->show, &bed->picks.at[i], &out);

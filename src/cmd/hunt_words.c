@@ -80,11 +80,17 @@ bool hunt_is_label(const char *name)
     return strchr(name, ' ') != NULL;
 }
 
+/* What only DNS has; other names are also in http.log, ssl.log and the like. */
+static bool is_of_dns(const struct finding *f)
+{
+    return strcmp(f->hunt->name, "dns-tunnel") == 0 || strcmp(f->hunt->name, "dga") == 0;
+}
+
 /* The other end, as it stands in the logs: "" where there is none. */
 static const char *other_end(const struct finding *f, const char *dst, const char **pattern)
 {
     bool by_name = f->name[0] && !hunt_is_label(f->name);
-    *pattern = !by_name ? "*conn*.log*" : dst[0] ? "*.log*" : "*dns*.log*";
+    *pattern = !by_name ? "*conn*.log*" : is_of_dns(f) && !dst[0] ? "*dns*.log*" : "*.log*";
     return by_name ? f->name : dst;
 }
 

@@ -286,11 +286,16 @@ static int run(const struct command *command, char **args, int n_args)
     bool is_own = n_args > 0 && !verb && mirror_verb_is_any(args[0]);
     if (is_own)
         verb = args[at++];
-    if (n_args > at && args[at][0] != '-') {
-        provider = mirror_provider(args[at]);
+    int named = at;
+    while (verb && named < n_args && mirror_settings_is_switch(args[named]))
+        named++; /* mirror apply --yes linux … */
+    if (n_args > named && args[named][0] != '-') {
+        char *name = args[named];
+        provider = mirror_provider(name);
         if (!provider)
-            return unknown(command, verbs, verb != NULL, args[at]);
-        at++;
+            return unknown(command, verbs, verb != NULL, name);
+        memmove(args + at + 1, args + at, (size_t)(named - at) * sizeof *args);
+        args[at++] = name;
     }
     if (is_own && provider && !mirror_verb_find(provider, verb)) {
         (void)err_set(&err, -EINVAL, "the provider %s has no '%s' (see --help)", provider->name,

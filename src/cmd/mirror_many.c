@@ -168,6 +168,17 @@ static int settings_of(const struct many *many, const struct known *known,
 
 /* ---- status ---- */
 
+/* Names are shown whole: --name takes no others. */
+static unsigned name_width(const struct many *many)
+{
+    size_t width = 16;
+    for (size_t i = 0; i < many->n; i++) {
+        size_t len = strlen(many->list[i].name);
+        width = len > width ? len : width;
+    }
+    return (unsigned)width;
+}
+
 static int status_of(struct many *many, const struct known *known, bool *out_bad, struct text *out,
                      struct err *err)
 {
@@ -182,7 +193,7 @@ static int status_of(struct many *many, const struct known *known, bool *out_bad
         *out_bad |= status.trouble[0] || status.n_missing || status.n_different ||
                     status.n_troubles || status.n_uncovered || !status.applied;
         if (!settings.quiet)
-            mirror_show_status(&settings, &status, out->size == 0, out);
+            mirror_show_status(&settings, &status, out->size == 0, name_width(many), out);
         mirror_status_done(&status);
     }
     mirror_settings_done(&settings);
@@ -250,6 +261,33 @@ static bool is_yes(const struct many *many)
     return false;
 }
 
+/* Those that failed once more, when others went after them: one may have used what another made.
+ * Says what is left. */
+static int remove_all(struct many *many, size_t *out_n, struct err *err)
+{
+    struct err *why = calloc(many->n + 1, sizeof *why);
+    bool *left = calloc(many->n + 1, sizeof *left);
+    size_t last_gone = 0; /* one more than its place */
+    int result = why && left ? 0 : err_set(err, -ENOMEM, "out of memory");
+    for (int pass = 0; result == 0 && pass < 2; pass++)
+        for (size_t i = 0; i < many->n; i++) {
+            size_t n = 0;
+            if (pass && (!left[i] || i >= last_gone))
+                continue;
+            left[i] = remove_one(many, &many->list[i], &n, &why[i]) < 0;
+            last_gone = !pass && !left[i] ? i + 1 : last_gone;
+            *out_n += n;
+        }
+    for (size_t i = 0; result == 0 && i < many->n; i++)
+        if (left[i]) {
+            note(NOTE_ERROR, "%s: %s", many->list[i].name, why[i].text);
+            many->is_partial = true;
+        }
+    free(why);
+    free(left);
+    return result;
+}
+
 int mirror_many_remove(struct mirror_settings *settings)
 {
     struct many many;
@@ -271,15 +309,8 @@ int mirror_many_remove(struct mirror_settings *settings)
         end(&many);
         return EXIT_FAILED;
     }
-    for (size_t i = 0; result == 0 && i < many.n; i++) {
-        struct err why;
-        size_t n = 0;
-        if (remove_one(&many, &many.list[i], &n, &why) < 0) {
-            note(NOTE_ERROR, "%s: %s", many.list[i].name, why.text);
-            many.is_partial = true;
-        }
-        n_removed += n;
-    }
+    if (result == 0)
+        result = remove_all(&many, &n_removed, &err);
     if (result < 0) {
         note(NOTE_ERROR, "%s", err.text);
         code = EXIT_FAILED;

@@ -14,11 +14,12 @@ static void put_lines(const struct mirror_settings *settings, const struct mirro
     }
 }
 
-/* A script for `start` and `stop`. */
+/* A script for `start` and `stop`. What a start that failed has left, or what outlives the
+ * machine's (Open vSwitch's database does), is taken away first. */
 static void put_script(const struct mirror_settings *settings, const struct mirror_set *set,
                        struct text *out)
 {
-    text_put(out, "#!/bin/sh\ncase $1 in\nstart)\nset -e\n");
+    text_put(out, "#!/bin/sh\ncase $1 in\nstart)\nsh \"$0\" stop >/dev/null 2>&1\nset -e\n");
     put_lines(settings, set, false, out);
     text_put(out, ";;\nstop)\n");
     put_lines(settings, set, true, out);
@@ -29,7 +30,8 @@ static void put_unit(const struct mirror_settings *settings, struct text *out)
 {
     text_format(out,
                 "[Unit]\nDescription=Traffic mirror %s\nWants=network-online.target\n"
-                "After=network-online.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
+                "After=network-online.target openvswitch-switch.service\n\n"
+                "[Service]\nType=oneshot\nRemainAfterExit=yes\n"
                 "ExecStart=/usr/local/sbin/mirror-%s start\n"
                 "ExecStop=/usr/local/sbin/mirror-%s stop\n\n"
                 "[Install]\nWantedBy=multi-user.target\n",

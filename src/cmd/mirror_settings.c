@@ -221,6 +221,18 @@ static int take(int row, const char *value, void *with, struct err *err)
     return result;
 }
 
+bool mirror_settings_is_switch(const char *word)
+{
+    for (const struct option_row *row = common_rows; row < common_rows + N_COMMON_ROWS; row++) {
+        char letter[] = {'-', row->letter, '\0'};
+        bool is_name = strncmp(word, "--", 2) == 0 && strcmp(word + 2, row->name) == 0;
+        if ((!row->value || row->value_may_lack) &&
+            (is_name || (row->letter && strcmp(word, letter) == 0)))
+            return true;
+    }
+    return false;
+}
+
 int mirror_settings_begin(struct mirror_settings *settings, const char *verb,
                           const struct mirror_provider *provider, struct err *err)
 {

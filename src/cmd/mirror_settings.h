@@ -33,6 +33,9 @@ struct mirror_settings {
     struct option_row *rows; /* owned: those of all and the provider's */
 };
 
+/* Whether `word` is an option of all providers that takes no value, or need not. */
+bool mirror_settings_is_switch(const char *word);
+
 /* `provider` may be NULL. -EINVAL: wrong usage. */
 int mirror_settings_begin(struct mirror_settings *settings, const char *verb,
                           const struct mirror_provider *provider, struct err *err) MUST_CHECK;

@@ -370,7 +370,7 @@ static void show_counters(const struct mirror_measures *measures, struct line *l
 }
 
 void mirror_show_status(const struct mirror_settings *settings, const struct mirror_status *status,
-                        bool head, struct text *out)
+                        bool head, unsigned name_width, struct text *out)
 {
     if (settings->json) {
         json_status(settings, status, out);
@@ -379,11 +379,11 @@ void mirror_show_status(const struct mirror_settings *settings, const struct mir
     struct line line = line_of(settings, out);
     const char *state = state_of(status);
     if (head) {
-        line_format(&line, STYLE_BOLD, "%-16s %-9s %-20s %s", "MIRROR", "PROVIDER", "MACHINE",
-                    "STATE");
+        line_format(&line, STYLE_BOLD, "%-*s %-9s %-20s %s", (int)name_width, "MIRROR", "PROVIDER",
+                    "MACHINE", "STATE");
         line_end(&line);
     }
-    line_field(&line, STYLE_PLAIN, settings->job.name, 16, false);
+    line_field(&line, STYLE_PLAIN, settings->job.name, name_width, false);
     line_field(&line, STYLE_PLAIN, "", 1, false);
     line_field(&line, STYLE_PLAIN, settings->job.provider->name, 9, false);
     line_field(&line, STYLE_PLAIN, "", 1, false);

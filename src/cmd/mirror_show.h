@@ -34,7 +34,7 @@ void mirror_show_step(void *with, const struct mirror_object *object, int action
 
 /* `head`: whether the table's first line is due. */
 void mirror_show_status(const struct mirror_settings *settings, const struct mirror_status *status,
-                        bool head, struct text *out);
+                        bool head, unsigned name_width, struct text *out);
 
 /* --print: what makes the same without cloudspan, and takes it away; of a cloud a unit that
  * follows. */

@@ -65,16 +65,17 @@ static inline struct hunt_engine *new_engine(const struct hunt_settings *setting
     return engine;
 }
 
-/* `n` connections and questions of a day, to 50 addresses. */
+/* `n` connections and questions of a day, of 6 hosts to 50 addresses. */
 static inline void fill(struct hunt_engine *engine, unsigned day, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        char dst[32], name[32];
+        char src[32], dst[32], name[32];
         double s = (double)day * DAY_S + i * 20.0;
+        (void)snprintf(src, sizeof src, "10.0.0.%u", 5 + i / 50 % 6);
         (void)snprintf(dst, sizeof dst, "8.8.%u.%u", i % 7, i % 50);
         (void)snprintf(name, sizeof name, "host%u.example.com", i % 30);
-        bed_take(engine, bed_conn(s, day * 100000 + i * 2 + 1, "10.0.0.5", dst, 443, "ssl"));
-        bed_take(engine, bed_dns(s, "10.0.0.5", "10.0.0.1", name, dst));
+        bed_take(engine, bed_conn(s, day * 100000 + i * 2 + 1, src, dst, 443, "ssl"));
+        bed_take(engine, bed_dns(s, src, "10.0.0.1", name, dst));
     }
 }
 

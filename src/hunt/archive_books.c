@@ -1,5 +1,6 @@
 /* Days' books and the marks of files, which belong together: see archive.h. A book lies in pieces
- * of some hundred KiB, a row each, so that neither way needs memory for the whole. */
+ * of some hundred KiB, a row each, so that neither way needs memory for the whole. The pieces of a
+ * day's second book are numbered from 2^32 on, those of its third from 2 * 2^32, and so on. */
 #include "hunt/archive_parts.h"
 
 #include <errno.h>
@@ -11,9 +12,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define MS_PER_DAY    86400000
-#define PATH_SIZE_MAX 4096
-#define MARKS_MAX     10000000
+#define MS_PER_DAY     86400000
+#define PATH_SIZE_MAX  4096
+#define MARKS_MAX      10000000
+#define FIRST_OF(part) ((int64_t)(part) << 32) /* piece */
 
 /* ---- what books depend on ---- */
 
@@ -63,28 +65,35 @@ static int64_t fingerprint(const struct hunt_settings *settings)
 
 /* ---- loading ---- */
 
-void archive_days_note(struct archive_days *days, const struct book *book)
+/* days->n: it is not there. */
+static size_t place_of(const struct archive_days *days, const struct book *book)
 {
     size_t i = 0;
-    while (i < days->n && days->at[i].day != book_day(book))
+    while (i < days->n &&
+           (days->at[i].day != book_day(book) || days->at[i].part != book_part(book)))
         i++;
-    if (i == ARCHIVE_DAYS) { /* the oldest is forgotten: it will hardly change any more */
+    return i;
+}
+
+void archive_days_note(struct archive_days *days, const struct book *book)
+{
+    size_t i = place_of(days, book);
+    if (i == ARCHIVE_BOOKS) { /* the oldest is forgotten: it will hardly change any more */
         i = 0;
         for (size_t k = 1; k < days->n; k++)
             i = days->at[k].day < days->at[i].day ? k : i;
     }
     days->n += i == days->n;
     days->at[i].day = book_day(book);
+    days->at[i].part = book_part(book);
     days->at[i].book = book;
     days->at[i].n_changes = book_changes(book);
 }
 
 bool archive_days_has(const struct archive_days *days, const struct book *book)
 {
-    for (size_t i = 0; i < days->n; i++)
-        if (days->at[i].day == book_day(book))
-            return days->at[i].book == book && days->at[i].n_changes == book_changes(book);
-    return false;
+    size_t i = place_of(days, book);
+    return i < days->n && days->at[i].book == book && days->at[i].n_changes == book_changes(book);
 }
 
 bool archive_days_knows(const struct archive_days *days, int64_t day)
@@ -95,8 +104,9 @@ bool archive_days_knows(const struct archive_days *days, int64_t day)
     return false;
 }
 
-static int load_day(struct hunt_archive *a, int64_t day, size_t memory, struct book **out,
-                    struct err *err)
+/* `out` stays NULL where the day has no such part. */
+static int load_book(struct hunt_archive *a, int64_t day, unsigned part, size_t memory,
+                     struct book **out, struct err *err)
 {
     const struct book_table *const *tables;
     size_t n_tables = hunt_tables(&tables);
@@ -105,10 +115,16 @@ static int load_day(struct hunt_archive *a, int64_t day, size_t memory, struct b
     if (!loading)
         return err_set(err, -ENOMEM, "out of memory");
     int code = SQLITE_ERROR, result = 0;
-    if (sqlite3_prepare_v2(a->db, "SELECT bytes FROM book WHERE day = ? ORDER BY piece", -1, &rows,
-                           NULL) == SQLITE_OK &&
-        sqlite3_bind_int64(rows, 1, day) == SQLITE_OK)
+    bool is_there = false;
+    if (sqlite3_prepare_v2(a->db,
+                           "SELECT bytes FROM book WHERE day = ? AND piece >= ? AND piece < ?"
+                           " ORDER BY piece",
+                           -1, &rows, NULL) == SQLITE_OK &&
+        sqlite3_bind_int64(rows, 1, day) == SQLITE_OK &&
+        sqlite3_bind_int64(rows, 2, FIRST_OF(part)) == SQLITE_OK &&
+        sqlite3_bind_int64(rows, 3, FIRST_OF(part + 1)) == SQLITE_OK)
         while (result == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
+            is_there = true;
             const void *bytes = sqlite3_column_blob(rows, 0);
             int size = sqlite3_column_bytes(rows, 0);
             result = book_load_take(loading, bytes ? bytes : "", (size_t)size, err);
@@ -116,10 +132,15 @@ static int load_day(struct hunt_archive *a, int64_t day, size_t memory, struct b
     if (result == 0 && code != SQLITE_DONE)
         result = archive_trouble(a, err);
     sqlite3_finalize(rows);
-    if (result == 0)
-        return book_load_end(loading, out, err);
-    book_load_cancel(loading);
-    return result;
+    if (result == 0 && is_there)
+        result = book_load_end(loading, out, err);
+    else
+        book_load_cancel(loading);
+    if (result < 0 || !is_there || (book_day(*out) == day && book_part(*out) == part))
+        return result;
+    book_free(*out);
+    *out = NULL;
+    return err_set(err, -EBADMSG, "%s: the book of a day is of another day", a->path);
 }
 
 /* Days of books that end after `from`, the newest first. */
@@ -129,13 +150,21 @@ static int list_days(struct hunt_archive *a, int64_t from, int64_t *out, size_t 
     sqlite3_stmt *rows = NULL;
     int code = SQLITE_ERROR;
     *out_n = 0;
-    if (sqlite3_prepare_v2(a->db, "SELECT DISTINCT day FROM book WHERE day >= ? ORDER BY day DESC",
+    bool is_strange = false;
+    if (sqlite3_prepare_v2(a->db,
+                           "SELECT day, min(piece), max(piece) FROM book WHERE day >= ?"
+                           " GROUP BY day ORDER BY day DESC",
                            -1, &rows, NULL) == SQLITE_OK &&
         sqlite3_bind_int64(rows, 1, from / MS_PER_DAY - (from % MS_PER_DAY < 0)) == SQLITE_OK)
-        while ((code = sqlite3_step(rows)) == SQLITE_ROW && *out_n < ARCHIVE_DAYS)
+        while ((code = sqlite3_step(rows)) == SQLITE_ROW && *out_n < ARCHIVE_DAYS) {
             out[(*out_n)++] = sqlite3_column_int64(rows, 0);
+            is_strange |= sqlite3_column_int64(rows, 1) < 0 ||
+                          sqlite3_column_int64(rows, 2) >= FIRST_OF(BOOK_PARTS);
+        }
     int result = code == SQLITE_DONE || code == SQLITE_ROW ? 0 : archive_trouble(a, err);
     sqlite3_finalize(rows);
+    if (result == 0 && is_strange)
+        return err_set(err, -EBADMSG, "%s: a piece of a book has a number that none has", a->path);
     return result;
 }
 
@@ -174,17 +203,16 @@ static int load_all(struct hunt_archive *a, const struct hunt_settings *settings
     if (n > settings->days)
         n = settings->days;
     struct err said = {""};
-    for (size_t i = 0; result >= 0 && i < n && used < memory; i++) {
+    for (size_t i = 0; result >= 0 && i < n * BOOK_PARTS; i++) {
         struct book *book = NULL;
-        result = load_day(a, days[i], (size_t)(memory - used), &book, err);
+        if (i % BOOK_PARTS == 0 && used >= memory)
+            break; /* of a day all, or nothing */
+        result = load_book(a, days[i / BOOK_PARTS], (unsigned)(i % BOOK_PARTS),
+                           (size_t)(used < memory ? memory - used : 0), &book, err);
         if (result == 1 && err)
             said = *err;
-        if (result < 0)
-            break;
-        if (book_day(book) != days[i]) {
-            book_free(book);
-            return err_set(err, -EBADMSG, "%s: the book of a day is of another day", a->path);
-        }
+        if (!book)
+            continue;
         used += book_used(book);
         books[(*n_books)++] = book;
     }
@@ -196,7 +224,7 @@ static int load_all(struct hunt_archive *a, const struct hunt_settings *settings
 int hunt_archive_load(struct hunt_archive *archive, const struct hunt_settings *settings,
                       int64_t from, struct hunt_engine *engine, struct err *err)
 {
-    struct book *books[ARCHIVE_DAYS];
+    struct book *books[ARCHIVE_BOOKS];
     size_t n = 0;
     struct err why = {""};
     int result = load_all(archive, settings, from, books, &n, &why);
@@ -341,8 +369,11 @@ static int save_book(struct hunt_archive *a, const struct book *book, struct err
 {
     const struct book_table *const *tables;
     size_t n_tables = hunt_tables(&tables);
-    struct pieces pieces = {.archive = a, .day = book_day(book)};
-    int result = archive_put(a, "DELETE FROM book WHERE day = ?", &pieces.day, 1, err);
+    unsigned part = book_part(book);
+    struct pieces pieces = {.archive = a, .day = book_day(book), .n = FIRST_OF(part)};
+    const int64_t before[] = {book_day(book), FIRST_OF(part), FIRST_OF(part + 1)};
+    int result = archive_put(a, "DELETE FROM book WHERE day = ? AND piece >= ? AND piece < ?",
+                             before, 3, err);
     if (result < 0)
         return result;
     if (sqlite3_prepare_v2(a->db, "INSERT INTO book VALUES(?, ?, ?)", -1, &pieces.put, NULL) !=
@@ -370,8 +401,11 @@ static bool is_foreign(struct hunt_archive *a, int64_t day)
  * taken out of it when it ends, which no change of its own shows. */
 static bool is_to_be_saved(const struct hunt_archive *a, const struct books *books, size_t i)
 {
+    size_t next = i + 1;
+    while (next < books->n && book_part(books->at[next]) != book_part(books->at[i]))
+        next++;
     return !archive_days_has(&a->stored, books->at[i]) ||
-           (i + 1 < books->n && !archive_days_has(&a->stored, books->at[i + 1]));
+           (next < books->n && !archive_days_has(&a->stored, books->at[next]));
 }
 
 static int drop_old(struct hunt_archive *a, struct err *err)
@@ -394,9 +428,10 @@ int hunt_archive_save(struct hunt_archive *a, const struct hunt_settings *settin
     int result = archive_begin(a, err);
     if (result < 0)
         return result;
-    bool saved[ARCHIVE_DAYS] = {false}, is_due = false;
-    for (size_t i = 0; result == 0 && i < books.n && i < ARCHIVE_DAYS; i++) {
+    bool saved[ARCHIVE_BOOKS] = {false}, is_due = false;
+    for (size_t i = 0; i < books.n && i < ARCHIVE_BOOKS; i++)
         saved[i] = is_to_be_saved(a, &books, i) && !is_foreign(a, book_day(books.at[i]));
+    for (size_t i = 0; result == 0 && i < books.n && i < ARCHIVE_BOOKS; i++) {
         if (!saved[i])
             continue;
         result = save_book(a, books.at[i], err);
@@ -411,7 +446,7 @@ int hunt_archive_save(struct hunt_archive *a, const struct hunt_settings *settin
     if (result == 0)
         result = archive_set_meta(a, "settings", fingerprint(settings), err);
     result = archive_end(a, result, err);
-    for (size_t i = 0; result == 0 && i < books.n && i < ARCHIVE_DAYS; i++)
+    for (size_t i = 0; result == 0 && i < books.n && i < ARCHIVE_BOOKS; i++)
         if (saved[i])
             archive_days_note(&a->stored, books.at[i]);
     if (result == 0)

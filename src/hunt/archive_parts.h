@@ -9,14 +9,16 @@
 #define ARCHIVE_VERSION 2
 #define ARCHIVE_ID      0x63736875 /* of SQLite's application_id: "cshu" */
 #define ARCHIVE_DAYS    64         /* of books that are kept, the newest ones */
+#define ARCHIVE_BOOKS   (ARCHIVE_DAYS * BOOK_PARTS)
 
 /* Days' books as they were when something was done with them. */
 struct archive_days {
     struct {
         int64_t day;
+        unsigned part;
         const struct book *book; /* to compare, never read */
         uint64_t n_changes;
-    } at[ARCHIVE_DAYS];
+    } at[ARCHIVE_BOOKS];
     size_t n;
 };
 void archive_days_note(struct archive_days *days, const struct book *book);

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 
 #include "hunt/beacon.h"
+#include "hunt/gather.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define DAY_MS    INT64_C(86400000)
 #define LOOK_BACK (7 * DAY_MS) /* where a day has too few check-ins */
@@ -20,30 +24,57 @@ struct walk {
     const struct hunt_judge *judge;
     const struct beacon_settings *settings;
     bool failed;
-    struct same *same;
-    size_t n_same, same_room;
-    bool same_is_whole;
+    uint64_t *wanted;   /* a bit for each hash of a pair that may be judged; NULL: all may */
+    struct gather same; /* struct same, of such pairs */
 };
+
+/* ---- which pairs may be judged: few, so that of few it must be known what names they have ---- */
+
+#define WANTED_BITS (1u << 23)
+
+static uint64_t *wanted_word(const struct walk *walk, const struct hunt_host *src,
+                             const struct hunt_host *dst, uint64_t *out_bit)
+{
+    uint64_t hash = XXH3_64bits_withSeed(dst, sizeof(*dst), XXH3_64bits(src, sizeof(*src)));
+    *out_bit = UINT64_C(1) << hash % 64;
+    return &walk->wanted[(hash >> 32) % (WANTED_BITS / 64)];
+}
+
+static bool is_due(const struct walk *walk, const struct pair_sum *sum)
+{
+    const struct hunt_judge *judge = walk->judge;
+    if (sum->last < judge->from || sum->first > judge->to || sum->touched < judge->since_round)
+        return false;
+    return walk->settings->inside || sum->way != HUNT_INSIDE;
+}
+
+static bool may_be_judged(const struct walk *walk, const struct pair_sum *sum)
+{
+    return (walk->failed ? sum->n_failed : sum->n) >= walk->settings->checkins && is_due(walk, sum);
+}
+
+static void want(void *with, const void *key, const void *value)
+{
+    const struct walk *walk = with;
+    const struct pair_value *pair = value;
+    struct pair_key ends;
+    uint64_t bit;
+    if (!may_be_judged(walk, &pair->sum))
+        return;
+    memcpy(&ends, key, sizeof(ends));
+    uint64_t *word = wanted_word(walk, &ends.src, &ends.dst, &bit);
+    __atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
+}
 
 static void same_add(void *with, const void *key, const void *value)
 {
     struct walk *walk = with;
-    const struct same_value *same = value;
-    if (same->n == 0)
-        return;
-    if (walk->n_same == walk->same_room) {
-        size_t room = walk->same_room ? walk->same_room * 2 : 256;
-        struct same *grown = realloc(walk->same, room * sizeof(*grown));
-        if (!grown) {
-            walk->same_is_whole = false;
-            return;
-        }
-        walk->same = grown;
-        walk->same_room = room;
-    }
-    struct same *at = &walk->same[walk->n_same++];
-    memcpy(&at->key, key, sizeof(at->key));
-    at->n = same->n;
+    struct same same = {.n = ((const struct same_value *)value)->n};
+    uint64_t bit;
+    memcpy(&same.key, key, sizeof(same.key));
+    if (same.n > 0 &&
+        (!walk->wanted || *wanted_word(walk, &same.key.src, &same.key.dst, &bit) & bit))
+        (void)gather_add(&walk->same, &same); /* what is left out is counted by it */
 }
 
 static int by_pair(const void *a, const void *b)
@@ -51,24 +82,30 @@ static int by_pair(const void *a, const void *b)
     return memcmp(a, b, offsetof(struct same_key, name));
 }
 
+static int by_pair_and_name(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct same_key));
+}
+
 static const struct same *same_of(const struct walk *walk, const struct pair_key *key,
                                   size_t *out_n, uint64_t *out_sum)
 {
+    const struct same *all = (const void *)walk->same.items;
     size_t low = 0;
-    size_t high = walk->n_same;
+    size_t high = walk->same.n;
     struct same wanted = {.key = {.src = key->src, .dst = key->dst}};
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (by_pair(&walk->same[middle], &wanted) < 0)
+        if (by_pair(&all[middle], &wanted) < 0)
             low = middle + 1;
         else
             high = middle;
     }
     *out_n = 0;
     *out_sum = 0;
-    while (low + *out_n < walk->n_same && by_pair(&walk->same[low + *out_n], &wanted) == 0)
-        *out_sum += walk->same[low + (*out_n)++].n;
-    return walk->n_same ? walk->same + low : NULL;
+    while (low + *out_n < walk->same.n && by_pair(&all[low + *out_n], &wanted) == 0)
+        *out_sum += all[low + (*out_n)++].n;
+    return all ? all + low : NULL;
 }
 
 /* ---- events ---- */
@@ -195,29 +232,20 @@ static bool is_beacon(const struct walk *walk, const struct beacon *beacon)
            beacon->timing.n_checkins >= walk->settings->checkins;
 }
 
-static bool is_due(const struct walk *walk, const struct pair_sum *sum)
-{
-    const struct hunt_judge *judge = walk->judge;
-    if (sum->last < judge->from || sum->first > judge->to || sum->touched < judge->since_round)
-        return false;
-    return walk->settings->inside || sum->way != HUNT_INSIDE;
-}
-
 static void each_pair(void *with, const void *key_, const void *value_)
 {
     const struct walk *walk = with;
     const struct pair_value *value = value_;
     struct pair_key key;
     memcpy(&key, key_, sizeof(key));
-    uint64_t n_wanted = walk->failed ? value->sum.n_failed : value->sum.n;
-    if (n_wanted < walk->settings->checkins || !is_due(walk, &value->sum))
+    if (!may_be_judged(walk, &value->sum))
         return;
     struct beacon beacon = {.sum = &value->sum, .failed = walk->failed};
     size_t n_same;
     const struct same *same = same_of(walk, &key, &n_same, &beacon.n_named);
     /* Without knowing all names, what may be known by name is not judged by address. */
     if (beacon.n_named + walk->settings->checkins > value->sum.n ||
-        (beacon.n_named > 0 && !walk->same_is_whole))
+        (beacon.n_named > 0 && walk->same.n_left_out > 0))
         return;
     struct book_event *events = NULL;
     size_t n;
@@ -287,12 +315,15 @@ static void each_named(void *with, const void *key_, const void *value_)
 
 void beacon_judge(const struct hunt_judge *judge, bool failed)
 {
-    struct walk walk = {
-        .judge = judge, .settings = judge->settings, .failed = failed, .same_is_whole = true};
-    books_each(&judge->books, &same_table, 1, same_add, &walk);
-    if (walk.n_same > 0)
-        qsort(walk.same, walk.n_same, sizeof(*walk.same), by_pair);
+    struct walk walk = {.judge = judge, .settings = judge->settings, .failed = failed};
+    walk.wanted = calloc(WANTED_BITS / 64, sizeof(*walk.wanted));
+    gather_init(&walk.same, sizeof(struct same), SIZE_MAX / sizeof(struct same));
+    if (walk.wanted)
+        books_each(&judge->books, &pair_table, judge->n_threads, want, &walk);
+    books_each(&judge->books, &same_table, judge->n_threads, same_add, &walk);
+    gather_sort(&walk.same, by_pair_and_name);
     books_each(&judge->books, &named_table, judge->n_threads, each_named, &walk);
     books_each(&judge->books, &pair_table, judge->n_threads, each_pair, &walk);
-    free(walk.same);
+    gather_done(&walk.same);
+    free(walk.wanted);
 }

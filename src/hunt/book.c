@@ -62,6 +62,16 @@ int64_t book_day(const struct book *book)
     return book->day;
 }
 
+unsigned book_part(const struct book *book)
+{
+    return book->part;
+}
+
+void book_set_part(struct book *book, unsigned part)
+{
+    book->part = part;
+}
+
 size_t book_used(const struct book *book)
 {
     return book->used;

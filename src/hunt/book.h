@@ -53,6 +53,12 @@ struct book_table {
 struct book *book_new(int64_t day, size_t memory, uint64_t secret);
 void book_free(struct book *book);
 int64_t book_day(const struct book *book); /* days since the epoch, UTC */
+
+/* A day has several books, each with what some of the hosts began (pairs_part), so that as many
+ * threads can fill them. A new book is the first part. */
+#define BOOK_PARTS 4
+unsigned book_part(const struct book *book);
+void book_set_part(struct book *book, unsigned part);
 size_t book_used(const struct book *book); /* bytes of memory, all told */
 /* Of what is kept already nothing goes. */
 void book_set_memory(struct book *book, size_t memory);
@@ -96,10 +102,10 @@ int book_load(const void *bytes, size_t size, const struct book_table *const *ta
               size_t n_tables, size_t memory, uint64_t secret, struct book **out,
               struct err *err) MUST_CHECK;
 
-/* ---- several days at once ---- */
+/* ---- several books at once ---- */
 
 struct books {
-    struct book **at; /* by day, oldest first */
+    struct book **at; /* by day, oldest first, and part */
     size_t n;
 };
 

@@ -8,7 +8,8 @@
  * The checksum is XXH3 of the packed bytes with the book's secret. Raw, a piece begins with its
  * kind:
  *
- *     BEGIN  "cloudspan book", format (2), byte order (4), day (8), proof of the secret (8)
+ *     BEGIN  "cloudspan book", format (2), byte order (4), day (8), part (1), proof of the
+ *            secret (8)
  *     TEXTS  n (4), then n of: varint length, bytes
  *     ROWS   name's length (1), name, version (2), key size (2), value size (2), n series (1), n
  * (4), then n entries END    number of texts (8) and entries (8), struct book_refused (4 * 8)
@@ -26,7 +27,7 @@
 
 #define BOOK_FRAME_HEAD 17
 #define BOOK_PIECE_MAX  (768u << 10) /* raw; one entry's key and value fit a piece */
-#define BOOK_FORMAT     1
+#define BOOK_FORMAT     2
 
 enum book_piece { BOOK_BEGIN = 1, BOOK_TEXTS, BOOK_ROWS, BOOK_END };
 

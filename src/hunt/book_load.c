@@ -85,18 +85,22 @@ static int take_begin(struct book_loading *l, struct reader *r, struct err *err)
     uint16_t format = rd_le16(r);
     const uint8_t *order = rd_bytes(r, sizeof native);
     int64_t day = (int64_t)rd_le64(r);
+    unsigned part = rd_u8(r);
     uint64_t proof = rd_le64(r);
     if (format != BOOK_FORMAT)
         return err_set(err, -EPROTO, "the saved book is of another version (%u, this one is %u)",
                        (unsigned)format, (unsigned)BOOK_FORMAT);
-    if (!rd_done(r) || day < -DAY_MAX || day > DAY_MAX)
+    if (!rd_done(r) || day < -DAY_MAX || day > DAY_MAX || part >= BOOK_PARTS)
         return damaged(err, "its beginning makes no sense");
     if (memcmp(order, &native, sizeof native) != 0)
         return err_set(err, -EPROTO, "the saved book is of a machine with another byte order");
     if (proof != XXH3_64bits_withSeed(magic, sizeof magic - 1, l->secret))
         return damaged(err, "its names were hashed with another secret");
     l->book = book_new(day, l->memory, l->secret);
-    return l->book ? 0 : err_set(err, -ENOMEM, "out of memory");
+    if (!l->book)
+        return err_set(err, -ENOMEM, "out of memory");
+    book_set_part(l->book, part);
+    return 0;
 }
 
 static int take_texts(struct book_loading *l, struct reader *r, struct err *err)

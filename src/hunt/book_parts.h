@@ -43,6 +43,7 @@ struct book_rows {
 
 struct book {
     int64_t day;
+    unsigned part;
     uint64_t secret;
     size_t memory, used;
     uint64_t n_changes;

@@ -84,6 +84,7 @@ static int save_begin(struct saving *s)
     put_le(s, BOOK_FORMAT, 2);
     put_bytes(s, &order, sizeof order);
     put_le(s, (uint64_t)s->book->day, 8);
+    put_le(s, s->book->part, 1);
     put_le(s, XXH3_64bits_withSeed(magic, sizeof magic - 1, s->book->secret), 8);
     return end_piece(s);
 }

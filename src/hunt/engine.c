@@ -5,25 +5,45 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "hunt/crew.h"
 #include "hunt/engine_days.h"
 #include "hunt/feeds.h"
 #include "hunt/world_parts.h"
 
 #define FIRST_ROUND 1700000000 /* s since the epoch; a round a second: enough until 2159 */
 #define MAX_HUNTS   32
-#define FETCH_AHEAD 5 /* records, between two steps of pairs_fetch */
+#define FETCH_AHEAD 5    /* records, between two steps of pairs_fetch */
+#define BATCH       8192 /* records, shared out to the parts at once */
+#define WORTH_IT    256  /* records, from which on other threads help */
 
 struct taker {
     const struct hunt *hunt;
     const void *settings;
 };
 
+/* A record, and the book that takes it. */
+struct job {
+    const struct hunt_record *record;
+    struct book *book;
+};
+
+/* What the hosts of one part begin is joined and put into books by one thread at a time, which
+ * needs nothing of the other parts: all that is kept of a host is in its part. */
+struct part {
+    struct hunt_engine *engine;
+    unsigned number;
+    struct pairs *pairs;
+    struct job *jobs; /* BATCH */
+    size_t n_jobs;
+};
+
 struct hunt_engine {
     const struct hunt_settings *settings;
     uint64_t secret;
-    struct pairs *pairs;
+    struct part parts[BOOK_PARTS];
+    struct crew *crew; /* NULL: there are no other threads */
     struct days days;
-    struct book *books[DAYS_MAX + DAYS_SPARE + 1]; /* those that are judged */
+    struct book *books[(DAYS_MAX + DAYS_SPARE + 1) * BOOK_PARTS]; /* those that are judged */
     struct feeds *feeds;
     uint32_t round;       /* of what is taken now */
     uint32_t since_round; /* what was touched before was judged */
@@ -41,15 +61,18 @@ struct hunt_engine {
 
 static struct book *find_book(void *with, int64_t day)
 {
-    struct hunt_engine *engine = with;
-    struct day *found = days_find(&engine->days, day);
-    return found ? found->book : NULL;
+    const struct part *part = with;
+    struct day *found = days_find(&part->engine->days, day);
+    return found ? found->parts[part->number] : NULL;
 }
+
+static void take_jobs(struct hunt_engine *engine);
 
 static void forget_book(void *with, struct book *book)
 {
     struct hunt_engine *engine = with;
-    pairs_forget(engine->pairs, book);
+    take_jobs(engine); /* some may be for this book */
+    pairs_forget(engine->parts[book_part(book)].pairs, book);
 }
 
 static bool is_off(const struct hunt_settings *settings, const char *name)
@@ -87,6 +110,20 @@ static void set_hunts(struct hunt_engine *engine)
     }
 }
 
+static int make_parts(struct hunt_engine *engine, size_t memory, struct err *err)
+{
+    for (unsigned i = 0; i < BOOK_PARTS; i++) {
+        struct part *part = &engine->parts[i];
+        *part = (struct part){.engine = engine, .number = i};
+        part->jobs = calloc(BATCH, sizeof *part->jobs);
+        part->pairs = pairs_new(&engine->settings->scope, memory / BOOK_PARTS);
+        if (!part->jobs || !part->pairs)
+            return err_set(err, -ENOMEM, "hunting: out of memory");
+        pairs_books(part->pairs, find_book, part);
+    }
+    return 0;
+}
+
 int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struct hunt_engine **out,
                     struct err *err)
 {
@@ -102,8 +139,7 @@ int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struc
     days_init(&engine->days, settings->days, memory - memory / 8, secret);
     engine->days.forget = forget_book;
     engine->days.with = engine;
-    engine->pairs = pairs_new(&settings->scope, memory / 8);
-    int r = engine->pairs ? 0 : err_set(err, -ENOMEM, "hunting: out of memory");
+    int r = make_parts(engine, memory / 8, err);
     if (r == 0)
         r = check_hunts(settings, err);
     if (r == 0)
@@ -115,7 +151,6 @@ int hunt_engine_new(const struct hunt_settings *settings, uint64_t secret, struc
         hunt_engine_free(engine);
         return r;
     }
-    pairs_books(engine->pairs, find_book, engine);
     *out = engine;
     return 0;
 }
@@ -125,11 +160,21 @@ void hunt_engine_free(struct hunt_engine *engine)
     if (!engine)
         return;
     hunt_world_free(engine->world);
+    crew_free(engine->crew);
     days_done(&engine->days);
-    pairs_free(engine->pairs);
+    for (unsigned i = 0; i < BOOK_PARTS; i++) {
+        pairs_free(engine->parts[i].pairs);
+        free(engine->parts[i].jobs);
+    }
     feeds_free(engine->feeds);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
+}
+
+void hunt_engine_threads(struct hunt_engine *engine, unsigned n)
+{
+    crew_free(engine->crew);
+    engine->crew = crew_new(n < BOOK_PARTS ? n : BOOK_PARTS);
 }
 
 int hunt_engine_change(struct hunt_engine *engine, const struct hunt_settings *settings,
@@ -140,7 +185,8 @@ int hunt_engine_change(struct hunt_engine *engine, const struct hunt_settings *s
         return result;
     engine->settings = settings;
     set_hunts(engine);
-    pairs_scope(engine->pairs, &settings->scope);
+    for (unsigned i = 0; i < BOOK_PARTS; i++)
+        pairs_scope(engine->parts[i].pairs, &settings->scope);
     hunt_world_free(engine->world); /* it knows the feeds */
     engine->world = NULL;
     engine->view = (struct hunt_judge){0};
@@ -153,10 +199,11 @@ int hunt_engine_change(struct hunt_engine *engine, const struct hunt_settings *s
 void hunt_engine_add_book(struct hunt_engine *engine, struct book *book)
 {
     int64_t day = book_day(book);
+    unsigned part = book_part(book);
     days_add(&engine->days, book);
     struct day *added = days_find(&engine->days, day);
-    if (added && added->book == book)
-        pairs_take_back(engine->pairs, book);
+    if (added && added->parts[part] == book)
+        pairs_take_back(engine->parts[part].pairs, book);
 }
 
 void hunt_engine_history(struct hunt_engine *engine, int64_t since,
@@ -174,9 +221,10 @@ uint64_t hunt_engine_secret(const struct hunt_engine *engine)
 
 /* ---- taking ---- */
 
-static void take(struct hunt_engine *engine, struct book *book, const struct hunt_record *record)
+static void take(struct part *part, struct book *book, const struct hunt_record *record)
 {
-    if (!pairs_take(engine->pairs, book, engine->round, record))
+    const struct hunt_engine *engine = part->engine;
+    if (!pairs_take(part->pairs, book, engine->round, record))
         return;
     struct hunt_take with = {
         .book = book, .scope = &engine->settings->scope, .round = engine->round};
@@ -187,12 +235,11 @@ static void take(struct hunt_engine *engine, struct book *book, const struct hun
     }
 }
 
-static void fetch(struct hunt_engine *engine, struct book *book, unsigned step,
+static void fetch(struct part *part, struct book *book, unsigned step,
                   const struct hunt_record *record)
 {
-    if (record->log >= HUNT_N_LOGS)
-        return;
-    pairs_fetch(engine->pairs, book, step, record);
+    const struct hunt_engine *engine = part->engine;
+    pairs_fetch(part->pairs, book, step, record);
     struct hunt_take with = {.book = book, .scope = &engine->settings->scope};
     for (unsigned i = 0; i < engine->n_takers[record->log]; i++) {
         const struct taker *taker = &engine->takers[record->log][i];
@@ -202,9 +249,34 @@ static void fetch(struct hunt_engine *engine, struct book *book, unsigned step,
     }
 }
 
+static void take_part(void *with, unsigned i)
+{
+    struct part *part = &((struct hunt_engine *)with)->parts[i];
+    const struct job *jobs = part->jobs;
+    for (size_t k = 0; k < part->n_jobs; k++) {
+        for (unsigned step = 0; step < 3; step++) {
+            size_t ahead = k + (3 - step) * FETCH_AHEAD;
+            if (ahead < part->n_jobs)
+                fetch(part, jobs[ahead].book, step, jobs[ahead].record);
+        }
+        take(part, jobs[k].book, jobs[k].record);
+    }
+    part->n_jobs = 0;
+}
+
+static void take_jobs(struct hunt_engine *engine)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < BOOK_PARTS; i++)
+        n += engine->parts[i].n_jobs;
+    if (n > 0)
+        crew_do(n >= WORTH_IT ? engine->crew : NULL, BOOK_PARTS, take_part, engine);
+}
+
 void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *records, size_t n)
 {
     struct day *day = NULL; /* of this call: a book may go between two */
+    size_t n_jobs = 0;
     for (size_t i = 0; i < n; i++) {
         const struct hunt_record *record = &records[i];
         if (record->log >= HUNT_N_LOGS)
@@ -223,11 +295,15 @@ void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *reco
             days_count_aside(day, ms);
         else if (record->log != HUNT_NOTICE && record->log != HUNT_CAPTURE_LOSS)
             days_count(day, ms);
-        for (unsigned step = 0; step < 3; step++)
-            if (i + (3 - step) * FETCH_AHEAD < n)
-                fetch(engine, day->book, step, record + (3 - step) * FETCH_AHEAD);
-        take(engine, day->book, record);
+        struct part *part = &engine->parts[pairs_part(record)];
+        struct book *book = days_book(&engine->days, day, part->number);
+        if (!book)
+            continue;
+        part->jobs[part->n_jobs++] = (struct job){record, book};
+        if (++n_jobs % BATCH == 0)
+            take_jobs(engine);
     }
+    take_jobs(engine);
 }
 
 static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int64_t *out_oldest)
@@ -247,9 +323,22 @@ static struct books judged(struct hunt_engine *engine, int64_t *out_newest, int6
             *out_oldest = !timed || day->min < *out_oldest ? day->min : *out_oldest;
             timed = true;
         }
-        engine->books[books.n++] = day->book;
+        for (unsigned part = 0; part < BOOK_PARTS; part++)
+            if (day->parts[part])
+                engine->books[books.n++] = day->parts[part];
     }
     return books;
+}
+
+static void settle_part(void *with, unsigned i)
+{
+    pairs_settle(((struct hunt_engine *)with)->parts[i].pairs);
+}
+
+static void settle_and_keep(void *with, unsigned i)
+{
+    settle_part(with, i);
+    pairs_keep_waiting(((struct hunt_engine *)with)->parts[i].pairs);
 }
 
 struct books hunt_engine_books(const struct hunt_engine *engine_const)
@@ -260,8 +349,7 @@ struct books hunt_engine_books(const struct hunt_engine *engine_const)
         struct hunt_engine *out;
     } engine = {.in = engine_const};
     int64_t newest, oldest;
-    pairs_settle(engine.out->pairs);
-    pairs_keep_waiting(engine.out->pairs);
+    crew_do(engine.out->crew, BOOK_PARTS, settle_and_keep, engine.out);
     days_settle(&engine.out->days);
     days_note(&engine.out->days);
     return judged(engine.out, &newest, &oldest);
@@ -291,7 +379,7 @@ int hunt_engine_judge(struct hunt_engine *engine, int64_t to, bool only_changed,
                       struct findings *out, struct err *err)
 {
     int64_t newest, oldest;
-    pairs_settle(engine->pairs);
+    crew_do(engine->crew, BOOK_PARTS, settle_part, engine);
     days_settle(&engine->days);
     hunt_world_free(engine->world);
     engine->world = NULL;
@@ -343,10 +431,13 @@ void hunt_engine_count(const struct hunt_engine *engine, struct hunt_engine_coun
                                        .memory_used = days_used(&engine->days)};
     memcpy(out->n_records, engine->n_records, sizeof out->n_records);
     days_strays(&engine->days, &out->n_early, &out->n_late);
-    pairs_count(engine->pairs, &out->pairs);
-    for (unsigned i = 0; i < engine->days.n; i++) {
-        const struct book *book = engine->days.at[i].book;
+    for (unsigned i = 0; i < BOOK_PARTS; i++)
+        pairs_count(engine->parts[i].pairs, &out->pairs);
+    for (unsigned i = 0; i < engine->days.n * BOOK_PARTS; i++) {
+        const struct book *book = engine->days.at[i / BOOK_PARTS].parts[i % BOOK_PARTS];
         struct book_refused refused;
+        if (!book)
+            continue;
         book_count(book, &refused);
         out->refused.n_keys += refused.n_keys;
         out->refused.n_events += refused.n_events;

@@ -42,8 +42,11 @@ struct feeds;
 int hunt_engine_change(struct hunt_engine *engine, const struct hunt_settings *settings,
                        struct feeds *feeds, struct err *err) MUST_CHECK;
 
-/* Books that were made before (of an archive): taken over. Of a day that has one already, it goes
- * unless that one is empty: give them before the first record. */
+/* Up to `n` threads take records from now on, this one among them; what is found is the same. */
+void hunt_engine_threads(struct hunt_engine *engine, unsigned n);
+
+/* Books that were made before (of an archive): taken over. Of a day that has records already, it
+ * goes: give them before the first record. */
 void hunt_engine_add_book(struct hunt_engine *engine, struct book *book);
 void hunt_engine_take(struct hunt_engine *engine, const struct hunt_record *records, size_t n);
 

@@ -51,30 +51,49 @@ void days_init(struct days *days, unsigned max, size_t memory, uint64_t secret)
 void days_done(struct days *days)
 {
     for (unsigned i = 0; i < days->n; i++)
-        book_free(days->at[i].book);
+        for (unsigned part = 0; part < BOOK_PARTS; part++)
+            book_free(days->at[i].parts[part]);
     days->n = 0;
 }
 
-static void drop(struct days *days, unsigned i)
+static void drop_book(struct days *days, struct book *book)
 {
     struct book_refused refused;
-    if (days->forget)
-        days->forget(days->with, days->at[i].book);
-    book_count(days->at[i].book, &refused);
+    if (!book)
+        return;
+    book_count(book, &refused);
     days->refused.n_keys += refused.n_keys;
     days->refused.n_events += refused.n_events;
     days->refused.n_texts += refused.n_texts;
     days->refused.n_over += refused.n_over;
-    book_free(days->at[i].book);
+    book_free(book);
+}
+
+static void drop(struct days *days, unsigned i)
+{
+    struct day *day = &days->at[i];
+    for (unsigned part = 0; part < BOOK_PARTS && days->forget; part++)
+        if (day->parts[part])
+            days->forget(days->with, day->parts[part]);
+    for (unsigned part = 0; part < BOOK_PARTS; part++)
+        drop_book(days, day->parts[part]);
     days->n--;
-    memmove(&days->at[i], &days->at[i + 1], (days->n - i) * sizeof days->at[i]);
+    memmove(day, day + 1, (days->n - i) * sizeof *day);
+}
+
+static size_t used_of(const struct day *day)
+{
+    size_t used = 0;
+    for (unsigned part = 0; part < BOOK_PARTS; part++)
+        used += day->parts[part] ? book_used(day->parts[part]) : 0;
+    return used;
 }
 
 size_t days_used(const struct days *days)
 {
     size_t used = 0;
     for (unsigned i = 0; i < days->n; i++)
-        used += book_used(days->at[i].book);
+        used += used_of(&days->at[i]);
     return used;
 }
 
@@ -189,6 +208,13 @@ static void make_place(struct days *days)
         drop_counted(days, victim_of(days, true, &judged));
 }
 
+/* What a part may take of the memory that is left, until sizes are looked at again: all of them
+ * grow. */
+static size_t share_of_part(const struct days *days, size_t used)
+{
+    return days->memory > used ? (days->memory - used) / BOOK_PARTS : 0;
+}
+
 /* The newest grow first: where there is no room for them the oldest goes, and is said. */
 static void share_memory(struct days *days)
 {
@@ -196,21 +222,25 @@ static void share_memory(struct days *days)
     while (days->n > 1 && used > days->memory - days->memory / 8) {
         bool judged;
         unsigned victim = victim_of(days, false, &judged);
-        used -= book_used(days->at[victim].book);
+        used -= used_of(&days->at[victim]);
         days->n_dropped += judged;
         drop_counted(days, victim);
     }
-    size_t left = days->memory > used ? days->memory - used : 0;
+    size_t share = share_of_part(days, used);
     for (unsigned i = 0; i < days->n; i++)
-        book_set_memory(days->at[i].book, book_used(days->at[i].book) + left);
+        for (unsigned part = 0; part < BOOK_PARTS; part++) {
+            struct book *book = days->at[i].parts[part];
+            if (book)
+                book_set_memory(book, book_used(book) + share);
+        }
 }
 
-static struct day *insert(struct days *days, struct book *book)
+static struct day *insert(struct days *days, int64_t day)
 {
     unsigned i = days->n;
-    for (; i > 0 && days->at[i - 1].day > book_day(book); i--)
+    for (; i > 0 && days->at[i - 1].day > day; i--)
         days->at[i] = days->at[i - 1];
-    days->at[i] = (struct day){.book = book, .day = book_day(book)};
+    days->at[i] = (struct day){.day = day};
     days->n++;
     days->until_size = 0;
     return &days->at[i];
@@ -262,41 +292,73 @@ struct day *days_at(struct days *days, int64_t day)
     if (!is_welcome(days, day))
         return NULL;
     make_place(days);
-    size_t used = days_used(days);
-    struct book *book = book_new(day, days->memory > used ? days->memory - used : 0, days->secret);
-    if (!book)
+    return insert(days, day);
+}
+
+struct book *days_book(struct days *days, struct day *day, unsigned part)
+{
+    struct book *book = day->parts[part];
+    if (book)
+        return book;
+    book = book_new(day->day, share_of_part(days, days_used(days)), days->secret);
+    if (book)
+        book_set_part(book, part);
+    else
         days->n_late++;
-    return book ? insert(days, book) : NULL;
+    day->parts[part] = book;
+    return book;
 }
 
 void days_add(struct days *days, struct book *book)
 {
-    struct day *there = days_find(days, book_day(book));
-    if (there && there->n > 0) {
+    struct day *day = days_find(days, book_day(book));
+    if (day && day->n > 0) {
         book_free(book);
         return;
     }
-    if (there)
-        drop(days, (unsigned)(there - days->at));
-    make_place(days);
-    struct day *day = insert(days, book);
+    if (!day) {
+        make_place(days);
+        day = insert(days, book_day(book));
+        day->min = day->max = day->day * MS_PER_DAY;
+        day->weight = 1000; /* only days that were judged are in an archive */
+    }
+    struct book **place = &day->parts[book_part(book)];
+    if (*place && days->forget)
+        days->forget(days->with, *place);
+    drop_book(days, *place);
+    *place = book;
     const struct day_value *value = book_find(book, &day_table, &the_key);
-    day->min = day->max = day->day * MS_PER_DAY;
-    if (value && value->min >= day->min && value->max < day->min + MS_PER_DAY) {
+    int64_t begin = day->day * MS_PER_DAY;
+    if (value && value->min >= begin && value->max < begin + MS_PER_DAY) {
         day->min = value->min;
         day->max = value->max;
     }
-    day->weight = value ? value->weight : 1000; /* only days that were judged are in an archive */
+    if (value)
+        day->weight = value->weight;
+}
+
+/* The one in which something was noted, or else the first. */
+static struct book *noted_in(const struct day *day)
+{
+    struct book *first = NULL;
+    for (unsigned part = 0; part < BOOK_PARTS; part++) {
+        struct book *book = day->parts[part];
+        if (book && book_find(book, &day_table, &the_key))
+            return book;
+        first = first ? first : book;
+    }
+    return first;
 }
 
 void days_note(struct days *days)
 {
     for (unsigned i = 0; i < days->n; i++) {
         const struct day *day = &days->at[i];
-        struct day_value *value = book_find(day->book, &day_table, &the_key);
-        if (day->weight == 0 || (value && value->weight == day->weight))
+        struct book *book = noted_in(day);
+        struct day_value *value = book ? book_find(book, &day_table, &the_key) : NULL;
+        if (!book || day->weight == 0 || (value && value->weight == day->weight))
             continue; /* a book without change stays so */
-        value = book_at(day->book, &day_table, &the_key, NULL);
+        value = book_at(book, &day_table, &the_key, NULL);
         if (value)
             *value = (struct day_value){day->min, day->max, day->weight};
     }

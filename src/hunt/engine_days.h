@@ -18,7 +18,7 @@
 #define DAYS_FAR   64
 
 struct day {
-    struct book *book;
+    struct book *parts[BOOK_PARTS]; /* NULL: nothing came for it; one at least is there */
     int64_t day;
     uint64_t n;       /* records */
     uint64_t weight;  /* records, and for a book of an archive its trust */
@@ -42,7 +42,7 @@ struct days {
     } far[DAYS_FAR];
     struct book_refused refused; /* of books that are gone */
 
-    /* A book that goes is said before. */
+    /* A book that goes is said before; all of its day are there yet. */
     void (*forget)(void *with, struct book *book);
     void *with;
 };
@@ -53,11 +53,13 @@ void days_done(struct days *days);
  * no room for a day far from the others, or no memory. Valid until the next days_at. */
 struct day *days_at(struct days *days, int64_t day);
 struct day *days_find(struct days *days, int64_t day);
+/* The day's book for a part, made where there is none; NULL: no memory, which counts a late one. */
+struct book *days_book(struct days *days, struct day *day, unsigned part);
 /* What is known of each day is put into its book, so that it is known again when that comes from an
  * archive. */
 void days_note(struct days *days);
 extern const struct book_table day_table;
-/* Takes the book over. */
+/* Takes the book over, as the part that it is. */
 void days_add(struct days *days, struct book *book);
 /* Counts a record. */
 void days_count(struct day *day, int64_t ts);

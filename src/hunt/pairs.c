@@ -8,12 +8,21 @@
 
 #include <stdlib.h>
 
-#define CLOSED_MAX_LINES (1u << 17)
+#define CLOSED_MAX_LINES (1u << 15)
 
 uint64_t pairs_mix(uint64_t a, uint64_t b)
 {
     uint64_t x = (a ^ (b + 0x9e3779b97f4a7c15u + (a << 6) + (a >> 2))) * 0xff51afd7ed558ccdu;
     return (x ^ (x >> 32)) * 0xc4ceb9fe1a85ec53u;
+}
+
+unsigned pairs_part(const struct hunt_record *record)
+{
+    uint64_t halves[2];
+    if (!record->has_ends || record->log == HUNT_NOTICE || record->log == HUNT_CAPTURE_LOSS)
+        return 0;
+    memcpy(halves, record->orig.addr.b, sizeof halves);
+    return (unsigned)(pairs_mix(halves[0] ^ record->orig.network, halves[1]) >> 32) % BOOK_PARTS;
 }
 
 struct pairs *pairs_new(const struct hunt_scope *scope, size_t memory)
@@ -364,8 +373,13 @@ bool pairs_take(struct pairs *pairs, struct book *book, uint32_t round,
 
 void pairs_count(const struct pairs *pairs, struct pairs_counts *out)
 {
+    const struct pairs_counts *counts = &pairs->counts;
     uint64_t n_names;
-    *out = pairs->counts;
-    out->n_uids_refused = join_n_forgotten(pairs->join, &n_names);
-    out->n_unjoined = n_names + join_n_waiting(pairs->join);
+    for (unsigned way = 0; way < 4; way++)
+        out->n_filtered[way] += counts->n_filtered[way];
+    out->n_never += counts->n_never;
+    out->n_inbound_refused += counts->n_inbound_refused;
+    out->n_asked_refused += counts->n_asked_refused;
+    out->n_uids_refused += join_n_forgotten(pairs->join, &n_names);
+    out->n_unjoined += n_names + join_n_waiting(pairs->join);
 }

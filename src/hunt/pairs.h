@@ -101,7 +101,7 @@ struct asked_key {
     uint32_t unused;
 };
 struct asked_value {
-    uint32_t n, n_dns; /* of n so many by DNS; no more than are counted */
+    uint32_t n, n_dns;   /* of n so many by DNS; no more than are counted */
     int64_t first, last; /* ms */
 };
 extern const struct book_table asked_table;
@@ -234,6 +234,11 @@ struct pairs_counts {
     uint64_t n_inbound_refused; /* unanswered connections from outside, above their share */
     uint64_t n_asked_refused;   /* names below one domain by one host, above 4096 a day */
 };
+/* Which of its day's books the record is for (book.h): all that one host began is in one, so that
+ * what is said of it is put together there. What no host began is the first's, and notices, whose
+ * order counts. */
+unsigned pairs_part(const struct hunt_record *record);
+/* Added to what is there. */
 void pairs_count(const struct pairs *pairs, struct pairs_counts *out);
 
 #endif

@@ -112,6 +112,14 @@ static inline void bed_take(struct hunt_engine *engine, struct hunt_record recor
     hunt_engine_take(engine, &record, 1);
 }
 
+static inline size_t bed_n_days(struct books books)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < books.n; i++)
+        n += i == 0 || book_day(books.at[i]) != book_day(books.at[i - 1]);
+    return n;
+}
+
 static inline struct pair_value bed_pair(struct hunt_engine *engine, const char *src,
                                          const char *dst)
 {

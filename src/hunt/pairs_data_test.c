@@ -120,7 +120,7 @@ static void test_proxy(void **state)
     /* Only one host has anything in the window: its DNS is two years older, a day that is kept. */
     assert_int_equal(prevalence.n, 1);
     assert_int_equal(prevalence.of, 1);
-    assert_int_equal(hunt_engine_view(bed.engine)->books.n, 3);
+    assert_int_equal(bed_n_days(hunt_engine_view(bed.engine)->books), 3);
     key.name = bed_name(bed.engine, "www.google.com");
     check_window(&bed, &key, 6, 139385, .725752);
     end(&bed);

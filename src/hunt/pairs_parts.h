@@ -6,7 +6,7 @@
 
 #define SERVICE_SLOTS 64
 #define SEEN_SLOTS    1024
-#define UNDER_SLOTS   (1u << 18)
+#define UNDER_SLOTS   (1u << 16)
 #define RESET_AFTER   100000 /* records: days that take turns do not reset each other's counts */
 #define NAMES_UNDER   4096   /* names below one domain that one host asks for in a day */
 #define MACHINE_HOSTS 64     /* hosts of one machine's records in a day, about */

@@ -49,6 +49,8 @@ static void test_zones(void **state)
     assert_true(services_is_private(STR("printer.local")));
     assert_true(services_is_private(STR("qwertyuiop.lan")));
     assert_false(services_is_private(STR("local.example.com")));
+    assert_false(services_is_private(STR("c2.evil.example")));
+    assert_false(services_is_private(STR("c2.evil.test")));
 }
 
 int main(void)

@@ -7,7 +7,7 @@
 #include "hunt/marks.h"
 #include "hunt/parse.h"
 
-#define STREAM_BLOCK (256u << 10)
+#define STREAM_BLOCK (1u << 20)
 
 struct stream {
     const struct files_one *file;

@@ -398,7 +398,7 @@ static bool judge_slices(struct judging *j, struct verdict *out)
             double sum = 0;
             for (size_t i = 0; i < in.n; i++)
                 sum += in.x[i];
-            double plain = lgamma((double)in.n) - (double)in.n * log(sum);
+            double plain = timing_lgamma((double)in.n) - (double)in.n * log(sum);
             slice.promise = fit.likelihood - plain;
             if (slice.promise > EVIDENCE_EVEN + 2)
                 slices_keep(best, &slice);

@@ -3,6 +3,7 @@
 #ifndef HUNT_TIMING_FIT_H
 #define HUNT_TIMING_FIT_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -64,5 +65,12 @@ double timing_fit_clock(const double *t, size_t n, double resolution, double *ou
 /* Waits that grow by a step from one check-in to the next. Gives the evidence, and the step; 0:
  * there is none. */
 double timing_fit_ramp(const double *t, size_t n, double resolution, double *out_step);
+
+/* lgamma leaves a sign in a variable that all threads share. */
+static inline double timing_lgamma(double x)
+{
+    int sign;
+    return lgamma_r(x, &sign);
+}
 
 #endif

@@ -83,16 +83,16 @@ static double assignment_base(double n)
     double value = 0;
     for (int k = 0; k < N_KINDS; k++) {
         sum += expected[k];
-        value -= lgamma(expected[k]);
+        value -= timing_lgamma(expected[k]);
     }
-    return value + lgamma(sum) - lgamma(sum + n);
+    return value + timing_lgamma(sum) - timing_lgamma(sum + n);
 }
 
 static double assignment_prior(const double counts[N_KINDS], double n, double base)
 {
     double value = base;
     for (int k = 0; k < N_KINDS; k++)
-        value += lgamma(expected[k] + counts[k]);
+        value += timing_lgamma(expected[k] + counts[k]);
     /* Two in three timers are alone and undisturbed. */
     double disturbed = value + log(1.0 / 3);
     return counts[KIND_CORE] >= n ? fmax(disturbed, log(2.0 / 3)) : disturbed;

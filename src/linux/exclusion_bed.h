@@ -4,7 +4,13 @@
 #define LINUX_EXCLUSION_BED_H
 
 #include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "linux/exclusion.h"
 #include "net/frames_bed.h"

@@ -13,7 +13,7 @@ struct found_route {
     uint32_t index, metric, mtu;
     uint8_t family, dst_len, table;
     struct addr source;
-    bool is_set;
+    bool is_set, is_broadcast;
 };
 
 static struct addr take_addr(struct reader value, uint8_t family)
@@ -51,7 +51,9 @@ static struct found_route read_route(struct reader body, uint32_t index)
     r.dst_len = rd_u8(&body);
     rd_skip(&body, 2);
     r.table = rd_u8(&body);
-    rd_skip(&body, 7);
+    rd_skip(&body, 2); /* protocol, scope */
+    r.is_broadcast = rd_u8(&body) == RTN_BROADCAST;
+    rd_skip(&body, 4); /* flags */
     while (rtnl_next(&body, &type, &value)) {
         if (type == RTA_OIF)
             r.index = rtnl_u32(&value);
@@ -144,6 +146,9 @@ static int take_route(const struct addr *to, const struct found_route *found,
     struct linux_route route = {.mtu = found->mtu, .source = found->source};
     char text[ADDR_TEXT_MAX + 1];
     text[addr_format(to, text)] = '\0';
+    if (found->is_broadcast)
+        return err_set(err, -EADDRNOTAVAIL,
+                       "%s is the broadcast address of a network, not one of a machine", text);
     if (!if_indextoname(found->index, route.interface))
         return err_set(err, -errno, "route to %s: %s", text, strerror(errno));
     *out = route;

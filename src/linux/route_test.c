@@ -92,6 +92,7 @@ static void test_connected(void **state)
     check("fd09::2", NULL, "m0 mtu 0 from fd09::1");
     check("192.0.2.1", NULL, NO_ROUTE);
     check("2001:db8::1", NULL, NO_ROUTE);
+    check("10.9.0.255", NULL, "- Cannot assign requested address"); /* everybody's */
     check("10.9.0.2", "m0", "m0 mtu 0 from 10.9.0.1");
     check("fd09::2", "m0", "m0 mtu 0 from fd09::1");
     /* The kernel would take anybody for a neighbour on an interface that is named. */

@@ -2,9 +2,15 @@
 #ifndef MIRROR_CLOUD_BED_H
 #define MIRROR_CLOUD_BED_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "mirror/cloud_parts.h"
 

@@ -7,7 +7,13 @@
 #ifndef MIRROR_HOST_BED_H
 #define MIRROR_HOST_BED_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "capture/netns_bed.h"
 #include "linux/link_bed.h"

@@ -129,9 +129,14 @@ static void find_filter(const struct host *host, const struct linux_link *link, 
                       (json_int_t)filter->n_limited);
 }
 
-/* Those of one interface; *out_owns: one of them says that clsact is ours. */
+struct hook_use {
+    bool owns;   /* a filter of the mirror says that clsact is ours */
+    bool shared; /* there are filters of others on it */
+};
+
+/* Those of one interface. */
 static int find_filters(const struct mirror_job *job, const struct linux_link *link,
-                        struct mirror_set *out, bool *out_owns, struct err *err)
+                        struct mirror_set *out, struct hook_use *use, struct err *err)
 {
     const struct host *host = job->state;
     uint8_t mark[6];
@@ -148,9 +153,11 @@ static int find_filters(const struct mirror_job *job, const struct linux_link *l
         for (size_t i = 0; i < n; i++) {
             struct host_cookie cookie;
             if (!host_read_cookie(filters[i].cookie, filters[i].cookie_size, &cookie) ||
-                memcmp(cookie.mirror, mark, sizeof mark) != 0)
+                memcmp(cookie.mirror, mark, sizeof mark) != 0) {
+                use->shared |= !filters[i].is_table; /* u32 has one for each priority */
                 continue;
-            *out_owns |= cookie.owns_clsact;
+            }
+            use->owns |= cookie.owns_clsact;
             find_filter(host, link, d, &filters[i], &cookie, out);
         }
         free(filters);
@@ -175,12 +182,13 @@ static bool link_says_owned(const struct mirror_job *job, const struct linux_lin
 bool host_owns_clsact(const struct mirror_job *job, const struct linux_link *mirrored)
 {
     struct mirror_set filters = {0};
+    struct hook_use use = {.owns = mirror_job_made(job, "clsact", mirrored->name) ||
+                                   link_says_owned(job, mirrored)};
     struct err err;
-    bool owns = mirror_job_made(job, "clsact", mirrored->name) || link_says_owned(job, mirrored);
-    if (!owns)
-        (void)find_filters(job, mirrored, &filters, &owns, &err); /* none found says nothing */
+    if (!use.owns)
+        (void)find_filters(job, mirrored, &filters, &use, &err); /* none found says nothing */
     mirror_set_done(&filters);
-    return owns;
+    return use.owns;
 }
 
 /* ---- tables ---- */
@@ -265,15 +273,18 @@ static int find_tee(const struct mirror_job *job, struct mirror_set *out, struct
 
 /* ---- all of it ---- */
 
-static int find_clsact(const struct mirror_job *job, const struct linux_link *link, bool owned,
-                       struct mirror_set *out, struct err *err)
+static int find_clsact(const struct mirror_job *job, const struct linux_link *link,
+                       const struct hook_use *use, struct mirror_set *out, struct err *err)
 {
     enum linux_tc_hook hook;
-    if (!owned && !mirror_job_made(job, "clsact", link->name) && !link_says_owned(job, link))
+    if (!use->owns && !mirror_job_made(job, "clsact", link->name) && !link_says_owned(job, link))
         return 0;
     int result = linux_tc_get_hook(link->index, &hook, err);
-    if (result == 0 && hook == LINUX_TC_CLSACT)
-        mirror_set_add(out, "clsact", link->name, json_object());
+    if (result == 0 && hook == LINUX_TC_CLSACT) {
+        struct mirror_object *clsact = mirror_set_add(out, "clsact", link->name, json_object());
+        if (clsact)
+            clsact->also = json_pack("{sb}", "shared", use->shared);
+    }
     return result == -ENODEV ? 0 : result;
 }
 
@@ -305,10 +316,10 @@ int host_find(struct mirror_job *job, struct mirror_set *out, struct err *err)
     }
     /* Filters stand on clsact, so they come after it in the set. */
     for (size_t i = 0; result == 0 && i < host->n_links; i++) {
-        bool owned = false;
-        result = find_filters(job, &host->links[i], &filters, &owned, err);
+        struct hook_use use = {0};
+        result = find_filters(job, &host->links[i], &filters, &use, err);
         if (result == 0)
-            result = find_clsact(job, &host->links[i], owned, out, err);
+            result = find_clsact(job, &host->links[i], &use, out, err);
     }
     for (size_t i = 0; result == 0 && i < filters.n; i++) {
         struct mirror_object *object =

@@ -40,21 +40,6 @@ static void name_in_key(const struct mirror_object *object, char out[16])
     (void)snprintf(out, 16, "%.*s", (int)strcspn(object->key, " "), object->key);
 }
 
-/* Six bytes, each of two hexadecimal digits; `between` them, unless it is 0. */
-static bool read_hex(const char *text, char between, uint8_t out[6])
-{
-    for (int i = 0; i < 6; i++) {
-        char digits[3] = {text[0], text[0] ? text[1] : '\0', '\0'}, *end;
-        out[i] = (uint8_t)strtoul(digits, &end, 16);
-        if (end != digits + 2)
-            return false;
-        text += 2;
-        if (i < 5 && between && *text++ != between)
-            return false;
-    }
-    return true;
-}
-
 /* ---- links and neighbours ---- */
 
 static int make_link(const struct mirror_object *want, struct err *err)
@@ -124,7 +109,7 @@ static int make_neighbour(const struct mirror_object *want, struct err *err)
     int result = read_neighbour(want, device, &addr, err);
     if (result < 0)
         return result;
-    if (!read_hex(mirror_text(want->is, "mac"), ':', mac))
+    if (!host_read_six(mirror_text(want->is, "mac"), ':', mac))
         return err_set(err, -EINVAL, "the neighbour has no MAC address");
     if (!addr_is_v4(&addr))
         enable_ipv6(device);
@@ -224,12 +209,9 @@ static int choose_prio(struct linux_tc_want *tc, struct err *err)
 static int put_filter(const struct mirror_job *job, const struct mirror_object *want,
                       struct linux_tc_want *tc, struct err *err)
 {
-    struct host_cookie cookie = {.owns_clsact = flag_of(want->is, "clsact")};
     const char *match = mirror_text(want->is, "match");
-    host_name_mark(host_mark(job), cookie.mirror);
-    if (!read_hex(mirror_text(want->is, "content"), 0, cookie.content))
+    if (!host_filter_cookie(job, want, tc->cookie))
         return err_set(err, -EINVAL, "the filter has no content");
-    host_put_cookie(&cookie, tc->cookie);
     tc->cookie_size = LINUX_TC_COOKIE_MAX;
     tc->match = strcmp(match, "matchall") == 0 ? LINUX_TC_MATCHALL
                 : strcmp(match, "u32") == 0    ? LINUX_TC_U32

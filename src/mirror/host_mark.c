@@ -98,6 +98,31 @@ bool host_read_cookie(const uint8_t *bytes, size_t size, struct host_cookie *out
     return true;
 }
 
+bool host_read_six(const char *text, char between, uint8_t out[6])
+{
+    for (int i = 0; i < 6; i++) {
+        char digits[3] = {text[0], text[0] ? text[1] : '\0', '\0'}, *end;
+        out[i] = (uint8_t)strtoul(digits, &end, 16);
+        if (end != digits + 2)
+            return false;
+        text += 2;
+        if (i < 5 && between && *text++ != between)
+            return false;
+    }
+    return true;
+}
+
+bool host_filter_cookie(const struct mirror_job *job, const struct mirror_object *want,
+                        uint8_t out[LINUX_TC_COOKIE_MAX])
+{
+    struct host_cookie cookie = {.owns_clsact = json_is_true(json_object_get(want->is, "clsact"))};
+    host_name_mark(host_mark(job), cookie.mirror);
+    if (!host_read_six(mirror_text(want->is, "content"), 0, cookie.content))
+        return false;
+    host_put_cookie(&cookie, out);
+    return true;
+}
+
 /* ERSPAN's and GRE's devices may be named by the name of the interface, as long as it fits. */
 void host_device_name(const char *mirror, const char *interface, char out[16])
 {

@@ -18,6 +18,13 @@ bool host_owns_clsact(const struct mirror_job *job, const struct linux_link *mir
 bool host_find_copier(const struct host *host, const char *mirror, const struct host_wish *wish,
                       const struct linux_link *link, char out_to[16]);
 
+/* Six bytes, each of two hexadecimal digits; `between` them, unless it is 0. */
+bool host_read_six(const char *text, char between, uint8_t out[6]);
+
+/* What a filter of this mirror is known by; false: `want` is none. */
+bool host_filter_cookie(const struct mirror_job *job, const struct mirror_object *want,
+                        uint8_t out[LINUX_TC_COOKIE_MAX]);
+
 /* Of all that cannot be read back of a filter: twelve hexadecimal digits. */
 void host_content_text(const json_t *program, uint64_t rate, bool forgets, char out[13]);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/program.h"
+#include "base/state.h"
 #include "mirror/host_parts.h"
 
 #define UNIT_FOLDER "/etc/systemd/system"
@@ -55,9 +56,15 @@ static void put_command(const struct mirror_job *job, const char *setting, const
     }
     json_array_foreach(job->arguments, i, word)
     {
-        /* It comes last, whether it was said or not. */
-        if (strncmp(json_string_value(word), "--name=", 7) != 0)
+        /* These come last, whether they were said or not. */
+        if (strncmp(json_string_value(word), "--name=", 7) != 0 &&
+            strncmp(json_string_value(word), "--state=", 8) != 0)
             put_word(json_string_value(word), out);
+    }
+    if (job->folder && strcmp(job->folder, STATE_OF_ROOT) != 0) { /* $CLOUDSPAN_STATE, perhaps */
+        char state[STATE_FOLDER_MAX + 16];
+        (void)snprintf(state, sizeof state, "--state=%s", job->folder);
+        put_word(state, out);
     }
     text_format(out, " --name=%s\n", job->name);
 }

@@ -65,7 +65,7 @@ int host_find_way(const struct host *host, const struct host_wish *wish,
     char to[ADDR_TEXT_MAX + 1];
     name_target(wish, to);
     int result = linux_route_to(&wish->to.addr, &route, err);
-    if (result < 0 && !wish->via) {
+    if (result == -EADDRNOTAVAIL || (result < 0 && !wish->via)) {
         err_wrap(err, "--to");
         return result;
     }

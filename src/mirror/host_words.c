@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "linux/iptables.h"
 #include "linux/nft.h"
 #include "mirror/host.h"
@@ -52,7 +53,10 @@ void host_describe(const struct mirror_object *object, struct text *out)
     else if (strcmp(kind, "guard") == 0)
         text_format(out, "guard of %s: what comes in by it is dropped", key);
     else if (strcmp(kind, "clsact") == 0)
-        text_format(out, "clsact qdisc of %s", key);
+        text_format(out, "clsact qdisc of %s%s", key,
+                    json_is_true(json_object_get(object->also, "shared"))
+                        ? ", which stays: there are filters of others on it"
+                        : "");
     else if (strcmp(kind, "filter") == 0)
         text_format(out, "tc filter (%s) %s to %s", mirror_text(is, "match"), key,
                     mirror_text(is, "to"));
@@ -136,8 +140,11 @@ static void put_bytecode(const json_t *program, struct text *out)
         (long long)json_integer_value(json_array_get(line, 3)));
 }
 
-static void command_filter(const struct mirror_object *object, bool unmake, struct text *out)
+/* With the mark, by which the mirror is known to cloudspan, too, should it come there later. */
+static void command_filter(const struct mirror_job *job, const struct mirror_object *object,
+                           bool unmake, struct text *out)
 {
+    uint8_t cookie[LINUX_TC_COOKIE_MAX];
     const char *match = mirror_text(object->is, "match");
     int len = (int)strcspn(object->key, " ");
     const char *hook = strstr(object->key, " in") ? "ingress" : "egress";
@@ -159,12 +166,17 @@ static void command_filter(const struct mirror_object *object, bool unmake, stru
         text_put(out, "'");
     }
     if (rate)
-        text_format(out, " action police rate %lldbps burst %lld conform-exceed ok/pipe", rate,
-                    rate / 10 > LINUX_TC_BURST_MIN ? rate / 10 : LINUX_TC_BURST_MIN);
+        text_format(out, " action police rate %lldbps burst %lld conform-exceed continue/pipe",
+                    rate, rate / 10 > LINUX_TC_BURST_MIN ? rate / 10 : LINUX_TC_BURST_MIN);
     if (json_is_true(json_object_get(object->also, "forgets")))
         text_put(out, " action tunnel_key unset pipe");
-    text_format(out, " action mirred egress mirror dev %s continue\n",
-                mirror_text(object->is, "to"));
+    text_format(out, " action mirred egress mirror dev %s continue", mirror_text(object->is, "to"));
+    if (host_filter_cookie(job, object, cookie)) {
+        char hex[LINUX_TC_COOKIE_MAX * 2 + 1] = "";
+        hash_hex(cookie, sizeof cookie, hex);
+        text_format(out, " cookie %s", hex);
+    }
+    text_put(out, "\n");
 }
 
 static void command_guard(const struct mirror_object *object, bool unmake, struct text *out)
@@ -200,14 +212,13 @@ static void command_table(const struct mirror_job *job, const struct mirror_obje
         linux_tee_put_make(&tee, out);
 }
 
-static void command_carrier(const struct mirror_job *job, const struct mirror_object *object,
-                            struct text *out)
+static void command_carrier(const struct mirror_object *object, bool unmake, struct text *out)
 {
-    (void)job;
-    text_format(out,
-                "# %s: copying in user space is done by cloudspan itself; nothing that a plain "
-                "machine has does it\nfalse\n",
-                object->key);
+    if (!unmake)
+        text_format(out,
+                    "echo '%s: copying in user space is done by cloudspan itself; nothing that a "
+                    "plain machine has does it: another --method' >&2\nfalse\n",
+                    object->key);
 }
 
 void host_command(const struct mirror_job *job, const struct mirror_object *object, bool unmake,
@@ -223,9 +234,9 @@ void host_command(const struct mirror_job *job, const struct mirror_object *obje
     else if (strcmp(kind, "clsact") == 0)
         text_format(out, "tc qdisc %s dev %s clsact\n", unmake ? "del" : "add", object->key);
     else if (strcmp(kind, "filter") == 0)
-        command_filter(object, unmake, out);
+        command_filter(job, object, unmake, out);
     else if (strcmp(kind, "nft") == 0 || strcmp(kind, "tee") == 0)
         command_table(job, object, unmake, out);
     else if (strcmp(kind, "carrier") == 0)
-        command_carrier(job, object, out);
+        command_carrier(object, unmake, out);
 }

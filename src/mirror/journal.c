@@ -97,21 +97,22 @@ static int take_lock(struct mirror_journal *j, const char *folder, struct err *e
         return result;
     (void)snprintf(path, sizeof path, "%s/mirror.lock", folder);
     j->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (j->lock < 0)
-        return err_set(err, -errno,
-                       errno == EACCES ? "%s may not be written by this user: do it as root, or "
-                                         "name another state folder with --state"
-                                       : "%s cannot be opened (another state folder: --state)",
+    if (j->lock < 0 && errno == EACCES)
+        return err_set(err, -EACCES,
+                       "%s may not be written by this user: do it as root, or name another state "
+                       "folder with --state",
                        path);
-    if (flock(j->lock, LOCK_EX | LOCK_NB) < 0)
-        return err_set(
-            err, errno == EWOULDBLOCK ? -EBUSY : -errno,
-            errno == EWOULDBLOCK
-                ? "another cloudspan mirror is at work on this machine (it holds %s): try "
-                  "again when it is done"
-                : "%s cannot be locked",
-            path);
-    return 0;
+    if (j->lock < 0)
+        return err_set(err, -errno, "%s cannot be opened: %s (another state folder: --state)", path,
+                       strerror(errno));
+    if (flock(j->lock, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    return errno == EWOULDBLOCK
+               ? err_set(err, -EBUSY,
+                         "another cloudspan mirror is at work on this machine (it holds %s): try "
+                         "again when it is done",
+                         path)
+               : err_set(err, -errno, "%s cannot be locked: %s", path, strerror(errno));
 }
 
 int mirror_journal_open(const char *folder, bool write, struct mirror_journal **out,

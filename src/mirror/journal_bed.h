@@ -2,9 +2,15 @@
 #ifndef MIRROR_JOURNAL_BED_H
 #define MIRROR_JOURNAL_BED_H
 
+#include <setjmp.h>
 #include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "mirror/engine_bed.h"
 #include "mirror/journal.h"

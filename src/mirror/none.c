@@ -185,11 +185,12 @@ static void put_user_data(const struct none_wish *wish, struct text *out)
 
 static int refuse(const struct mirror_job *job, const char *cloud, struct err *err)
 {
-    return err_set(err, -EOPNOTSUPP,
-                   "%s has no service that mirrors traffic, so there is nothing to %s: give its "
-                   "machines the user data that `cloudspan mirror plan %s --to vxlan:ADDR` prints, "
-                   "or set each up by `cloudspan mirror apply linux`",
-                   cloud, job->verb ? job->verb : "do", job->provider->name);
+    return err_set(
+        err, -EOPNOTSUPP,
+        "%s has no service that mirrors traffic, so `mirror %s` has nothing to do: give "
+        "its machines the user data that `cloudspan mirror plan %s --to vxlan:ADDR` prints, "
+        "or set each up by `cloudspan mirror apply linux`",
+        cloud, job->verb ? job->verb : "apply", job->provider->name);
 }
 
 static void put_json(const char *cloud, struct text *user_data, struct text *out)

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/state.h"
 #include "mirror/vm.h"
 
 #define MARK "#!/bin/sh\n# cloudspan "
@@ -85,7 +86,7 @@ void vm_put_hook(const struct mirror_job *job, const char *program, bool is_libv
                   "    exit 0\n"
                   "fi\n"
                   "export CLOUDSPAN_STATE=");
-    put_word(job->folder ? job->folder : "/var/lib/cloudspan", out);
+    put_word(job->folder ? job->folder : STATE_OF_ROOT, out);
     text_put(out, "\nfor pause in 0 1 1 2 3 5 10 20 30 60; do\n"
                   "    sleep $pause\n"
                   "    [ -e \"$0\" ] || exit 0\n");
