@@ -1,5 +1,7 @@
 /* A day's books by who began what: all of a host in one; the same however many threads fill them;
  * and nothing of a day that goes is used after. */
+#include <time.h>
+
 #include "hunt/archive_bed.h"
 
 #define N_HOSTS   40
@@ -36,10 +38,9 @@ static struct hunt_record *make_records(void)
     return records;
 }
 
-static struct hunt_engine *filled(struct hunt_settings *settings, unsigned n_threads,
-                                  const struct hunt_record *records)
+static void fill_with(struct hunt_engine *engine, unsigned n_threads,
+                      const struct hunt_record *records)
 {
-    struct hunt_engine *engine = bed_engine(settings);
     hunt_engine_threads(engine, n_threads);
     for (size_t at = 0; at < N_RECORDS;) {
         size_t n = at % 7 == 0 ? 1 : at % 7 < 4 ? 2000 : 12000;
@@ -47,7 +48,20 @@ static struct hunt_engine *filled(struct hunt_settings *settings, unsigned n_thr
         hunt_engine_take(engine, records + at, n);
         at += n;
     }
-    return engine;
+}
+
+/* Within one second, which is the number of their first round, as values say when they changed. */
+static void make_engines(struct hunt_settings *settings, struct hunt_engine **engines, unsigned n)
+{
+    for (time_t begun = 0; begun != time(NULL);) {
+        for (unsigned i = 0; i < n && begun; i++) {
+            hunt_engine_free(engines[i]);
+            hunt_settings_done(&settings[i]);
+        }
+        begun = time(NULL);
+        for (unsigned i = 0; i < n; i++)
+            engines[i] = bed_engine(&settings[i]);
+    }
 }
 
 static void find_host(void *with, const void *key_bytes, const void *value)
@@ -64,7 +78,8 @@ static void test_one_part_a_host(void **state)
     (void)state;
     struct hunt_settings settings;
     struct hunt_record *records = make_records();
-    struct hunt_engine *engine = filled(&settings, 1, records);
+    struct hunt_engine *engine = bed_engine(&settings);
+    fill_with(engine, 1, records);
     struct books books = hunt_engine_books(engine);
     unsigned n_parts = 0, part_of[256] = {0};
     for (size_t i = 0; i < books.n; i++) {
@@ -91,23 +106,25 @@ static void test_one_part_a_host(void **state)
 static void test_same_with_threads(void **state)
 {
     (void)state;
+    static const unsigned n_threads[] = {1, 2, 16};
     struct hunt_settings settings[3];
+    struct hunt_engine *engines[3] = {NULL};
     struct hunt_record *records = make_records();
-    struct hunt_engine *alone = filled(&settings[0], 1, records);
-    struct hunt_engine *two = filled(&settings[1], 2, records);
-    struct hunt_engine *many = filled(&settings[2], 16, records);
-    struct hunt_engine_counts a, b;
-    assert_true(are_same(alone, two));
-    assert_true(are_same(alone, many));
-    hunt_engine_count(alone, &a);
-    hunt_engine_count(many, &b);
-    assert_memory_equal(&a, &b, sizeof a);
-    assert_int_equal(a.pairs.n_unjoined, 0);
-    hunt_engine_free(alone);
-    hunt_engine_free(two);
-    hunt_engine_free(many);
-    for (unsigned i = 0; i < 3; i++)
+    struct hunt_engine_counts counts[3];
+    make_engines(settings, engines, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        fill_with(engines[i], n_threads[i], records);
+        hunt_engine_count(engines[i], &counts[i]);
+        assert_int_equal(counts[i].pairs.n_unjoined, 0);
+    }
+    for (unsigned i = 1; i < 3; i++) {
+        assert_memory_equal(&counts[0], &counts[i], sizeof counts[0]);
+        assert_true(are_same(engines[0], engines[i]));
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        hunt_engine_free(engines[i]);
         hunt_settings_done(&settings[i]);
+    }
     free(records);
 }
 
