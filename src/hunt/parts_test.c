@@ -11,21 +11,22 @@
 static struct hunt_record *make_records(void)
 {
     struct hunt_record *records = calloc(N_RECORDS, sizeof *records);
-    static char names[200][32];
+    static char names[200][32], addresses[200][32]; /* records borrow them */
     uint32_t random = 1;
     assert_non_null(records);
-    for (unsigned i = 0; i < 200; i++)
+    for (unsigned i = 0; i < 200; i++) {
         (void)snprintf(names[i], sizeof names[i], "n%u.example.com", i);
+        (void)snprintf(addresses[i], sizeof addresses[i], "8.8.4.%u", i);
+    }
     for (unsigned i = 0; i < N_RECORDS; i++) {
-        char src[32], dst[32];
+        char src[32];
         random = random * 1103515245 + 12345;
         unsigned host = (random >> 8) % N_HOSTS, to = (random >> 16) % 200;
         double s = (double)(i * 2 / N_RECORDS) * DAY_S + i * 2;
         uint64_t uid = 1 + i / 3 * 3; /* three records each: of one connection */
         if (i % 3 == 0) {
             (void)snprintf(src, sizeof src, "10.0.%u.%u", host % 3, host);
-            (void)snprintf(dst, sizeof dst, "8.8.4.%u", to);
-            records[i] = bed_dns(s, src, "10.0.0.1", names[to], dst);
+            records[i] = bed_dns(s, src, "10.0.0.1", names[to], addresses[to]);
         } else if (i % 3 == 1) {
             records[i] = bed_conn(s, uid, "10.0.0.9", "8.8.4.4", 443, "ssl");
             records[i].orig = records[i - 1].orig;

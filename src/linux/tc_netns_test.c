@@ -380,10 +380,13 @@ static void test_limit(void **state)
         free(text);
         json_decref(json);
         /* The burst is 128 KiB: about 86 frames, and what a moment adds. */
-        for (int i = 0; i < 500; i++)
+        unsigned n = 0; /* not more at once than a busy processor's queue takes */
+        for (int i = 1; i <= 500; i++) {
             send_frame(bed.from_e0, 53, 1514);
+            n += i % 100 == 0 ? arrived(bed.at_e1) : 0;
+        }
         unsigned copies = arrived(bed.at_m1);
-        assert_int_equal(arrived(bed.at_e1), 500);
+        assert_int_equal(n, 500);
         assert_in_range(copies, 80, 100);
         assert_int_equal(list(LINUX_TC_OUT, f, 4), 1);
         assert_true(f[0].has_police);
