@@ -18,7 +18,7 @@ CLOSED_PORT = 9
 
 # The guest of check-vm is emulated, and slow; what is asked of the kernel there is the same.
 IN_GUEST = "CLOUDSPAN_GUEST" in os.environ
-LARGE = 200_000 if IN_GUEST else 1_000_000
+LARGE = 100_000 if IN_GUEST else 1_000_000
 MANY = 5 if IN_GUEST else 40
 
 
