@@ -455,10 +455,8 @@ void hunt_session_sum(const struct hunt_session *s, const struct hunt_tally *tal
     char n_conns[32], n_pairs[32], n_lines[32], text[400];
     hunt_engine_count(s->engine, &e);
     uint64_t n_bad = s->counts.n_bad_lines + s->counts.n_long_lines;
-    size_t n_days = 0;
     struct books books = hunt_engine_books(s->engine);
-    for (size_t i = 0; i < books.n; i++)
-        n_days += i == 0 || book_day(books.at[i]) != book_day(books.at[i - 1]);
+    size_t n_days = books_n_days(&books);
     uint64_t conns = e.n_records[HUNT_CONN] + e.n_records[HUNT_OPEN_CONN];
     int len = snprintf(
         text, sizeof text, "%s%s connection%s of %zu day%s in %.1f s, %s pair%s, %zu finding%s",

@@ -124,5 +124,6 @@ bool books_events(const struct books *books, const struct book_table *table, con
                   unsigned series, int64_t from, int64_t to, struct book_event **out,
                   size_t *out_n);
 struct str books_text(const struct books *books, book_name name);
+size_t books_n_days(const struct books *books);
 
 #endif

@@ -246,3 +246,11 @@ struct str books_text(const struct books *books, book_name name)
         text = book_name_text(books->at[b - 1], name);
     return text;
 }
+
+size_t books_n_days(const struct books *books)
+{
+    size_t n = 0;
+    for (size_t b = 0; b < books->n; b++)
+        n += b == 0 || books->at[b]->day != books->at[b - 1]->day;
+    return n;
+}

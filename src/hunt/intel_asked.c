@@ -2,11 +2,10 @@
  * for thousands of names below one, which are told as one. */
 #include "hunt/intel.h"
 
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "hunt/gather.h"
 #include "hunt/pairs.h"
 #include "hunt/scope.h"
 #include "hunt/tell.h"
@@ -24,9 +23,7 @@ struct hit {
 
 struct hits {
     const struct hunt_judge *judge;
-    pthread_mutex_t lock; /* of what follows: several threads look */
-    struct hit *at;
-    size_t n, room;
+    struct gather all; /* struct hit */
 };
 
 static void begin(const struct hunt_judge *judge, const struct hit *hit, struct finding *finding)
@@ -77,20 +74,6 @@ static void tell_many(const struct hunt_judge *judge, const struct hit *hits, si
     (void)findings_add(judge->findings, &finding);
 }
 
-static bool keep(struct hits *hits, const struct hit *hit)
-{
-    if (hits->n == hits->room) {
-        size_t room = hits->room ? hits->room * 2 : 64;
-        struct hit *more = room > HITS_MAX ? NULL : realloc(hits->at, room * sizeof *hits->at);
-        if (!more)
-            return false;
-        hits->at = more;
-        hits->room = room;
-    }
-    hits->at[hits->n++] = *hit;
-    return true;
-}
-
 static void judge_asked(void *with, const void *key_at, const void *value_at)
 {
     struct hits *hits = with;
@@ -112,10 +95,7 @@ static void judge_asked(void *with, const void *key_at, const void *value_at)
                             .feed = feed,
                             .name = key->name,
                             .asked = *value};
-    (void)pthread_mutex_lock(&hits->lock);
-    bool is_kept = keep(hits, &hit);
-    (void)pthread_mutex_unlock(&hits->lock);
-    if (!is_kept)
+    if (!gather_add(&hits->all, &hit))
         tell_one(judge, &hit);
 }
 
@@ -141,17 +121,18 @@ static bool is_one_end(const struct hit *a, const struct hit *b)
 
 void intel_judge_asked(const struct hunt_judge *judge)
 {
-    struct hits hits = {.judge = judge, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct hits hits = {.judge = judge};
+    gather_init(&hits.all, sizeof(struct hit), HITS_MAX);
     books_each(&judge->books, &asked_table, judge->n_threads, judge_asked, &hits);
-    if (hits.n)
-        qsort(hits.at, hits.n, sizeof *hits.at, by_end);
-    for (size_t i = 0, next; i < hits.n; i = next) {
-        for (next = i + 1; next < hits.n && is_one_end(&hits.at[i], &hits.at[next]);)
+    gather_sort(&hits.all, by_end);
+    const struct hit *all = (const void *)hits.all.items;
+    for (size_t i = 0, next; i < hits.all.n; i = next) {
+        for (next = i + 1; next < hits.all.n && is_one_end(&all[i], &all[next]);)
             next++;
         if (next - i > FEW)
-            tell_many(judge, &hits.at[i], next - i);
+            tell_many(judge, &all[i], next - i);
         for (size_t k = i; next - i <= FEW && k < next; k++)
-            tell_one(judge, &hits.at[k]);
+            tell_one(judge, &all[k]);
     }
-    free(hits.at);
+    gather_done(&hits.all);
 }

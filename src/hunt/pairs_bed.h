@@ -114,10 +114,7 @@ static inline void bed_take(struct hunt_engine *engine, struct hunt_record recor
 
 static inline size_t bed_n_days(struct books books)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < books.n; i++)
-        n += i == 0 || book_day(books.at[i]) != book_day(books.at[i - 1]);
-    return n;
+    return books_n_days(&books);
 }
 
 static inline struct pair_value bed_pair(struct hunt_engine *engine, const char *src,
