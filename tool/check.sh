@@ -115,20 +115,15 @@ fuzz() {
 
 # clouds: `mirror openstack` with a real OpenStack, which the tests set up.
 clouds() {
-    local out=$log/openstack.log p f s start=$SECONDS
+    local out=$log/openstack.log p f s u=0 start=$SECONDS
     tool/check-openstack.sh >"$out" 2>&1 </dev/null
-    read -r p _ f _ s _ < <(tail -n 1 "$out")
-    case "$p$f$s" in '' | *[!0-9]*)
-        fail "OpenStack" "$out"
-        return
-        ;;
-    esac
+    closing "OpenStack" "$out" || return
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     if [ "$f" -gt 0 ]; then
         line "OpenStack" FAILED "$f of $((p + f)), see $out"
         awk '/^[^ ]/ { shown = / FAILED: / } shown' "$out" | sed 's/^\([^ ]\)/    | \1/' | head -n 60
     elif [ "$p" -gt 0 ]; then
-        line "OpenStack" ok "$p passed$([ "$s" -gt 0 ] && echo ", $s skipped"), $((SECONDS - start)) s"
+        line "OpenStack" ok "$(detail "$((SECONDS - start)) s")"
     else
         line "OpenStack" skipped "$(sed -n 's/^os-[a-z]*  *skipped: //p' "$out" | sort -u | head -n 1)"
     fi

@@ -44,6 +44,16 @@ step() {
     fi
 }
 
+# closing NAME LOG: the numbers of the last line that a tool printed, in $p, $f and $s; where there are
+# none it has failed.
+closing() {
+    read -r p _ f _ s _ < <(tail -n 1 "$2")
+    case "$p$f$s" in '' | *[!0-9]*)
+        fail "$1" "$2"
+        return 1
+        ;;
+    esac
+}
 # count LOG [SECOND]: adds its tests to the sums; they are in $p, $f, $s and $u (unsteady), too.
 count() {
     read -r p f s u < <(python3 -B tool/count_tests.py "$@")
@@ -102,12 +112,7 @@ guests() {
     local out=$log/vm.log second=$log/vm-again.log p f s u=0 reason again=()
     rm -f "$second"
     tool/check-vm.sh >"$out" 2>&1 </dev/null
-    read -r p _ f _ s _ < <(tail -n 1 "$out")
-    case "$p$f$s" in '' | *[!0-9]*)
-        fail "virtual machine" "$out"
-        return
-        ;;
-    esac
+    closing "virtual machine" "$out" || return
     reason=$(sed -n 's/^virtual machine  *[a-zA-Z]*: //p' "$out")
     case $reason in Linux*) # it came to its end
         mapfile -t again < <(python3 -B tool/count_tests.py --again "$out")
