@@ -256,8 +256,12 @@ static void long_judge_one(const struct hunt_judge *judge, const struct twin *tw
     score += long_weigh_bytes(&finding, twin, covered);
     finding.score = fmin(0.95, score);
     finding.n = n_all;
+    /* One that is open has no event; the longest did not begin before the first. */
+    int64_t longest_end = sum->first + (int64_t)(fmin(longest, 30 * 86400.0) * 1000);
+    end = longest_end > end ? longest_end : end;
+    /* The newest record is of a beginning, after which this one went on; but not behind --until. */
     if (end > finding.last)
-        finding.last = end < judge->to ? end : judge->to;
+        finding.last = judge->to < judge->newest && judge->to < end ? judge->to : end;
     finding_number(&finding, "longest_s", longest);
     finding_number(&finding, "connected_s", covered);
     finding_number(&finding, "total_s", (double)sum->duration / 1e6);

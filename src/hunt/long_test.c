@@ -1,4 +1,6 @@
 /* Long connections, one or many in a row; not what only looks long because much went on at once. */
+#include <math.h>
+
 #include "hunt/moves_bed.h"
 
 static struct bed_conn bed_long(const char *src, const char *dst, uint16_t port, double at,
@@ -50,6 +52,8 @@ static void test_levels(void **state)
         assert_true(finding->score >= rows[i].least && finding->score <= rows[i].most);
         assert_true(bed_says(finding, "port 4433"));
         assert_int_equal(bed_number(finding, "port"), 4433);
+        /* Its last record is of its beginning, and it went on. */
+        assert_true(fabs((double)(finding->last - finding->first) - rows[i].hours * 3600e3) < 2);
     }
     bed_end(&bed);
 }
